@@ -1,0 +1,111 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let log = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let nio: [Target.Dependency] = ["NIOCore", "NIOPosix", "NIOHTTP1", "NIOWebSocket"].map {
+    .product(name: $0, package: "swift-nio")
+}
+
+func module(
+    _ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, exclude: [], resources: resources,
+        swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(
+        name: name, dependencies: dependencies, path: "Tests/\(name)", exclude: exclude,
+        swiftSettings: strict)
+}
+
+func channel(_ name: String) -> Target {
+    .target(
+        name: name, dependencies: ["ChannelKit"], path: "Plugins/\(name)",
+        exclude: ["README.md"], swiftSettings: strict)
+}
+
+/// Everything a server process is made of.
+let server: [Target.Dependency] = [
+    "PairingCore", "Cryptography", "Postgres", "PairingStore", "ChannelHost", "PairingKernel",
+    "NodesConfiguration", log, metrics, lifecycle, unixSignals, arguments,
+]
+
+let package = Package(
+    name: "goclaw-nodes",
+    platforms: [.macOS(.v15)],
+    products: [
+        .executable(name: "nodes-kernel", targets: ["nodes-kernel"]),
+        .executable(name: "nodes-gateway", targets: ["nodes-gateway"]),
+        .executable(name: "nodesctl", targets: ["nodesctl"]),
+        .library(name: "ChannelKit", targets: ["ChannelKit"]),
+        .library(name: "WebChannel", type: .dynamic, targets: ["WebChannel"]),
+        .library(name: "MobileChannel", type: .dynamic, targets: ["MobileChannel"]),
+        .library(name: "IoTChannel", type: .dynamic, targets: ["IoTChannel"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // System libraries and the plugin ABI.
+        .target(name: "CGoClawChannel"),
+        .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CFastCGI", providers: [.apt(["libfcgi-dev"])]),
+        .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+
+        // Modules; a row imports only rows above it.
+        module("ChannelKit", ["CGoClawChannel"]),
+        module("PairingCore"),
+        module("Cryptography", ["CLibCrypto"]),
+        module("Postgres", ["CLibPQ", log, metrics, lifecycle]),
+        module(
+            "PairingStore", ["PairingCore", "Postgres"],
+            resources: [.embedInCode("Migrations/0001_pairing.sql")]),
+        module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", log, metrics]),
+        module(
+            "PairingKernel",
+            ["PairingCore", "PairingStore", "ChannelHost", "Cryptography", log, metrics, lifecycle]),
+        module("NodesProtocol", ["PairingCore"]),
+        module("DeviceGateway", ["PairingKernel", "NodesProtocol", log, metrics, lifecycle] + nio),
+        module("FastCGI", ["CFastCGI", log, lifecycle]),
+        module(
+            "AdminPages",
+            ["PairingKernel", "FastCGI", .product(name: "Mustache", package: "swift-mustache")]),
+        module(
+            "NodesConfiguration",
+            ["PairingCore", .product(name: "Configuration", package: "swift-configuration")]),
+
+        .executableTarget(
+            name: "nodes-kernel", dependencies: server + ["FastCGI", "AdminPages"],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "nodes-gateway", dependencies: server + ["NodesProtocol", "DeviceGateway"],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "nodesctl", dependencies: server + ["NodesProtocol"] + nio, swiftSettings: strict),
+
+        // Channels.
+        channel("WebChannel"),
+        channel("MobileChannel"),
+        channel("IoTChannel"),
+    ]
+)

@@ -1,0 +1,1 @@
+#include "goclaw_channel.h"

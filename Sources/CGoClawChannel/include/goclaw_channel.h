@@ -1,0 +1,3 @@
+#ifndef GOCLAW_CHANNEL_H
+#define GOCLAW_CHANNEL_H
+#endif
