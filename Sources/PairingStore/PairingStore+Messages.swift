@@ -60,6 +60,20 @@ extension PairingStore {
         public var body: String
     }
 
+    /// What a device says it has.
+    public struct Acknowledgement: Sendable {
+        /// The session that says so.
+        public var session: LiveSession
+        /// The number up to which, and including, the device has everything.
+        public var sequence: Int64
+
+        /// Wraps the two.
+        public init(session: LiveSession, sequence: Int64) {
+            self.session = session
+            self.sequence = sequence
+        }
+    }
+
     /// What a session has to catch up with.
     public struct OpenWork: Sendable {
         /// Messages from the device that no agent has answered.
@@ -134,7 +148,7 @@ extension PairingStore {
     /// The device has everything up to a number.
     ///
     /// - Parameter acknowledgements: no two of one sender ID.
-    public func acknowledge(_ acknowledgements: [(session: LiveSession, sequence: Int64)]) async throws {
+    public func acknowledge(_ acknowledgements: [Acknowledgement]) async throws {
         let keys = acknowledgements.map(\.session.senderID.key)
         let generations = acknowledgements.map(\.session.generation.number)
         let sequences = acknowledgements.map(\.sequence)

@@ -44,6 +44,29 @@ extension PairingStore {
         }
     }
 
+    /// A session that a newer one, on another instance, replaces.
+    public struct ReplacedSession: Sendable, Equatable {
+        /// The device, by ``PairingCore/SenderID/key``.
+        public var senderKey: String
+        /// The newer session's epoch.
+        public var epoch: Epoch
+
+        /// Reads a notification of ``PairingStore/sessionsChannel``: an instance, then `key=epoch` for each
+        /// session, with a space between; neither can hold a space or an equals sign.
+        ///
+        /// - Returns: whose sessions were replaced, and by what; `nil` for another text.
+        static func parse(_ payload: String) -> (InstanceID, [ReplacedSession])? {
+            let words = payload.split(separator: " ")
+            guard let instance = words.first.flatMap({ InstanceID(String($0)) }) else { return nil }
+            let sessions = words.dropFirst().compactMap { word -> ReplacedSession? in
+                let parts = word.split(separator: "=")
+                guard parts.count == 2, let epoch = Int64(parts[1]) else { return nil }
+                return ReplacedSession(senderKey: String(parts[0]), epoch: Epoch(epoch))
+            }
+            return (instance, sessions)
+        }
+    }
+
     /// Why a session that a gateway holds is not one any more.
     public enum SessionEnd: Sendable, Hashable {
         /// The pairing it lived by was revoked.
@@ -102,13 +125,13 @@ extension PairingStore {
                     .texts(accepted.map(\.address.description)), .uuid(instanceID.text),
                 ])
             var sessions: [String: SessionRow] = [:]
-            var replaced: [String: [JSONValue]] = [:]
+            var replaced: [String: [ReplacedSession]] = [:]
             for row in rows {
                 let key = try row.text("sender_key")
                 let epoch = try row.int64("epoch")
                 sessions[key] = SessionRow(sessionID: try row.text("session_id"), epoch: Epoch(epoch))
                 if let other = try row.optionalText("replaced"), other != instanceID.text {
-                    replaced[other, default: []].append(.array([.string(key), .integer(epoch)]))
+                    replaced[other, default: []].append(ReplacedSession(senderKey: key, epoch: Epoch(epoch)))
                 }
             }
             try transaction.notify(replaced)
@@ -215,15 +238,14 @@ extension Transaction {
     }
 
     /// Tells gateways which of their sessions were replaced; a payload stays under PostgreSQL's 8,000 bytes.
-    fileprivate func notify(_ replaced: [String: [JSONValue]]) throws {
+    fileprivate func notify(_ replaced: [String: [PairingStore.ReplacedSession]]) throws {
         for (instance, sessions) in replaced {
             var rest = sessions[...]
             while !rest.isEmpty {
-                let payload = JSONValue.object([
-                    "instanceId": .string(instance), "replaced": .array(Array(rest.prefix(40))),
-                ])
+                let payload = ([instance] + rest.prefix(40).map { "\($0.senderKey)=\($0.epoch)" })
+                    .joined(separator: " ")
                 _ = try query(
-                    "SELECT pg_notify($1, $2)", [.text(PairingStore.sessionsChannel), .text(payload.text)])
+                    "SELECT pg_notify($1, $2)", [.text(PairingStore.sessionsChannel), .text(payload)])
                 rest = rest.dropFirst(40)
             }
         }

@@ -8,11 +8,15 @@ import Postgres
 ///
 /// Threads: any; no method blocks its caller's thread.
 public struct PairingStore: Sendable {
-    /// The connections.
-    public let pool: PostgresPool
+    let pool: PostgresPool
 
     /// Works over `pool`'s database, whose schema is ``Schema``'s.
     public init(pool: PostgresPool) { self.pool = pool }
+
+    /// Whether the database answers.
+    ///
+    /// - Throws: within about two seconds where it doesn't.
+    public func ping() async throws { try await pool.ping() }
 
     /// Removes what nobody needs any more: ended requests after 30 days, settled messages after 7, rivals
     /// and instances after 30, and sign-in records after a day (failures) or 400 days (places).

@@ -12,18 +12,15 @@ enum Columns {
     /// The columns of ``PairingRequest``.
     static let request = """
         request_id::text AS request_id, sender_id, channel, code, state, public_key, token_hash, display_name,
-        metadata::text AS metadata, array_to_string(detail_labels, E'\\x1f') AS detail_labels,
-        array_to_string(detail_values, E'\\x1f') AS detail_values, address, created_at, expires_at, decided_at,
+        metadata::text AS metadata, detail_labels, detail_values, address, created_at, expires_at, decided_at,
         decided_by
         """
 
     /// The columns of ``PairedDevice``, of a table named `d`.
     static let device = """
         d.request_id::text AS request_id, d.sender_id, d.channel, d.generation, d.state, d.public_key,
-        d.token_hash, d.display_name, d.metadata::text AS metadata,
-        array_to_string(d.detail_labels, E'\\x1f') AS detail_labels,
-        array_to_string(d.detail_values, E'\\x1f') AS detail_values, d.paired_at, d.paired_by, d.revoked_at,
-        d.revoked_by
+        d.token_hash, d.display_name, d.metadata::text AS metadata, d.detail_labels, d.detail_values, d.paired_at,
+        d.paired_by, d.revoked_at, d.revoked_by
         """
 }
 
@@ -53,14 +50,9 @@ extension PostgresRow {
     }
 
     func profile() throws -> DeviceProfile {
-        // Unit separators join the arrays: cleaned text has no control characters, so none is in a value.
-        let labels = try text("detail_labels")
-        let details: [Detail] =
-            labels.isEmpty
-            ? []
-            : zip(separated(labels), separated(try text("detail_values"))).map {
-                Detail(label: $0, value: $1)
-            }
+        let details = zip(try texts("detail_labels"), try texts("detail_values")).map {
+            Detail(label: $0, value: $1)
+        }
         return DeviceProfile(
             displayName: try text("display_name"), metadata: try text("metadata"), details: details)
     }
@@ -87,9 +79,5 @@ extension PostgresRow {
     func parsed<Value>(_ column: String, _ parse: (String) -> Value?) throws -> Value {
         guard let value = parse(try text(column)) else { throw CorruptRow(column: column) }
         return value
-    }
-
-    private func separated(_ text: String) -> [String] {
-        text.split(separator: "\u{1F}", omittingEmptySubsequences: false).map(String.init)
     }
 }

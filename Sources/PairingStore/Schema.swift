@@ -6,6 +6,6 @@ public enum Schema {
     public static let migrations = [
         Migration(
             number: 1, name: "pairing",
-            sql: String(decoding: PackageResources._0001_pairing_sql, as: UTF8.self))
+            sql: String(decoding: PackageResources.v001_pairing_sql, as: UTF8.self))
     ]
 }
