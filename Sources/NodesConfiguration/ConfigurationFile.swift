@@ -36,12 +36,13 @@ struct ConfigurationFile: FileConfigSnapshot {
     /// - Parameter sections: keys below which nothing is looked at: a channel knows what its own means.
     func keys(except sections: Set<String>) -> [String] {
         func keys(of value: JSONValue, at path: String) -> [String] {
-            guard case .object(let members) = value, !sections.contains(path) else { return [path] }
+            guard case .object(let members) = value, !members.isEmpty, !sections.contains(path) else {
+                return [path]
+            }
             return members.sorted { $0.key < $1.key }.flatMap {
                 keys(of: $0.value, at: path.isEmpty ? $0.key : "\(path).\($0.key)")
             }
         }
-        guard case .object(let members) = root, !members.isEmpty else { return [] }
         return keys(of: root, at: "")
     }
 

@@ -167,10 +167,9 @@ struct JSONText {
             throw failure("a pair of surrogates")
         }
         let low = try codeUnit()
-        let pair = 0x10000 + (UInt32(high) - 0xD800) << 10 + (UInt32(low) &- 0xDC00)
-        guard (0xDC00..<0xE000).contains(low), let scalar = Unicode.Scalar(pair) else {
-            throw failure("a pair of surrogates")
-        }
+        guard (0xDC00..<0xE000).contains(low),
+            let scalar = Unicode.Scalar(0x10000 + (UInt32(high) - 0xD800) << 10 + (UInt32(low) - 0xDC00))
+        else { throw failure("a pair of surrogates") }
         return scalar
     }
 

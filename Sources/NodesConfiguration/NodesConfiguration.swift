@@ -133,9 +133,13 @@ public struct NodesConfiguration: Sendable {
     }()
 
     private static func unknownKeys(in file: ConfigurationFile?) -> [String] {
-        let known = Set(settings.map(\.key))
         let keys = file?.keys(except: [Channels.configurationsKey]) ?? []
-        return keys.filter { !known.contains($0) }
+        return keys.filter { key in
+            // An empty section, or an empty file, says nothing.
+            let isSection = key.isEmpty || settings.contains { $0.key.hasPrefix("\(key).") }
+            return !settings.contains { $0.key == key }
+                && !(isSection && file?.value(at: key) == .object([:]))
+        }
     }
 
     /// A misspelt variable must not be lost in silence, but sections with everyday names (`LOG_`, `SESSION_`,
