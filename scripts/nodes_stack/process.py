@@ -1,6 +1,8 @@
 """One child process that writes a log, can be stopped in time, and never outlives its parent."""
 
+import contextlib
 import ctypes
+import os
 import pathlib
 import signal
 import subprocess
@@ -86,6 +88,13 @@ class Process:
         if self.child is not None:
             self.child.kill()
             self.child.wait()
+            self.end_orphans()
+
+    def end_orphans(self) -> None:
+        """Ends what it started and left: nginx's workers outlive a killed master and keep its port."""
+        if self.child is not None and self.child.returncode is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.child.pid, signal.SIGKILL)
 
     def last_lines(self, count: int = 20) -> str:
         if not self.log.exists():
@@ -110,6 +119,7 @@ class Supervisor:
             if process.is_running:
                 continue
             if process.name not in self.due:
+                process.end_orphans()
                 lived = now - process.started_at
                 process.failures = 1 if lived > self.HEALTHY_AFTER else process.failures + 1
                 pause = min(self.FIRST_PAUSE * 2 ** (process.failures - 1), self.LONGEST_PAUSE)

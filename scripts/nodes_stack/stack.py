@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 
 from . import nginx
-from .accounts import web_account
+from .accounts import database_account, web_account
 from .postgres import Cluster
 from .process import Process
 
@@ -141,6 +141,7 @@ class Stack:
         servers, database, web_folder = self.run / "servers", self.run / "database", self.run / "nginx"
         for folder in (servers, database, web_folder):
             folder.mkdir(mode=0o700)
+        database_account().own(database)
         if os.geteuid() == 0:
             self.run.chmod(0o711)
             # A socket made in a set-group-ID folder gets the folder's group: with its mode of 0660, nginx's
