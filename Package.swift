@@ -79,7 +79,7 @@ let package = Package(
         module("Postgres", ["CLibPQ", log, metrics, lifecycle]),
         module(
             "PairingStore", ["PairingCore", "Postgres"],
-            resources: [.embedInCode("Migrations/0001_pairing.sql")]),
+            resources: [.embedInCode("Migrations/v001_pairing.sql")]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", log, metrics]),
         module(
             "PairingKernel",
@@ -107,5 +107,8 @@ let package = Package(
         channel("WebChannel"),
         channel("MobileChannel"),
         channel("IoTChannel"),
+
+        // Tests.
+        tests("CryptographyTests", ["Cryptography"]),
     ]
 )
