@@ -107,5 +107,8 @@ let package = Package(
         channel("WebChannel"),
         channel("MobileChannel"),
         channel("IoTChannel"),
+
+        // Tests.
+        tests("CryptographyTests", ["Cryptography"]),
     ]
 )
