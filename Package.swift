@@ -109,6 +109,8 @@ let package = Package(
         channel("IoTChannel"),
 
         // Tests.
+        tests("ArchitectureTests", []),
         tests("CryptographyTests", ["Cryptography"]),
+        tests("NodesConfigurationTests", ["NodesConfiguration"]),
     ]
 )

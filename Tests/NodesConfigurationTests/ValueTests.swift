@@ -5,33 +5,6 @@ import Testing
 
 @Suite("Values of settings")
 struct ValueTests {
-    @Test(
-        "An origin is kept in the one spelling that browsers send",
-        arguments: [
-            ("https://nodes.example.org", "https://nodes.example.org"),
-            ("HTTPS://Nodes.Example.ORG/", "https://nodes.example.org"),
-            ("https://nodes.example.org:443", "https://nodes.example.org"),
-            ("http://nodes.example.org:443", "http://nodes.example.org:443"),
-            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"), ("http://[::1]:80", "http://[::1]"),
-            ("http://[FE80::1]:8080", "http://[fe80::1]:8080"),
-        ])
-    func origins(given: String, kept: String) {
-        #expect(PublicOrigin.normalised(given) == kept)
-    }
-
-    @Test(
-        "What is not an origin is refused",
-        arguments: [
-            "", "null", "*", "nodes.example.org", "ws://nodes.example.org", "https://", "https:///",
-            "https://nodes.example.org/path", "https://user@nodes.example.org", "https://a b",
-            "https://nodes.example.org:", "https://nodes.example.org:0", "https://nodes.example.org:65536",
-            "https://nodes.example.org:+1", "https://*.example.org", "https://bücher.example", "https://[]",
-            "https://a?b", "https://a#b", "https://a//", "https://.a",
-        ])
-    func notOrigins(given: String) {
-        #expect(PublicOrigin.normalised(given) == nil)
-    }
-
     @Test("Durations and sizes are read with their units and written as short as possible")
     func quantities() {
         #expect(Quantities.duration("500ms") == .milliseconds(500))
