@@ -85,6 +85,7 @@ let package = Package(
             "PairingKernel",
             ["PairingCore", "PairingStore", "ChannelHost", "Cryptography", log, metrics, lifecycle]),
         module("NodesProtocol", ["PairingCore"]),
+        module("PrometheusMetrics", [.product(name: "CoreMetrics", package: "swift-metrics")]),
         module("DeviceGateway", ["PairingKernel", "NodesProtocol", log, metrics, lifecycle] + nio),
         module("FastCGI", ["CFastCGI", log, lifecycle]),
         module(
@@ -102,6 +103,11 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "nodesctl", dependencies: server + ["NodesProtocol"] + nio, swiftSettings: strict),
+
+        // For conformance suites; not installed.
+        .executableTarget(
+            name: "websocket-echo", dependencies: ["DeviceGateway"] + nio, path: "Tests/WebSocketEcho",
+            swiftSettings: strict),
 
         // Channels.
         channel("WebChannel"),
