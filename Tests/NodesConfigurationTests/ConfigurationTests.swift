@@ -169,6 +169,7 @@ struct ConfigurationTests {
     @Test("A file that is missing or not JSON is refused with its path and line")
     func unreadable() async {
         #expect(await problems("{\n\"edition\": \"lite\"\n\"log\": {}}").contains("line 3 is not JSON"))
+        #expect(await problems("{\"log\": {},\n\"log\": {}}").contains("line 2"))
         #expect(await problems("[]").contains("expected one JSON object"))
         await #expect(throws: ConfigurationError.self) {
             try await NodesConfiguration.load(

@@ -1,4 +1,3 @@
-import PairingCore
 import Testing
 
 @testable import NodesConfiguration
@@ -17,40 +16,5 @@ struct ValueTests {
         #expect(Quantities.size("1000") == 1000)
         #expect(Quantities.size("1 KiB") == nil)
         #expect(Quantities.text(bytes: 65536) == "64KiB")
-    }
-
-    @Test(
-        "JSON is read as RFC 8259 says",
-        arguments: [
-            (#"{"a": [1, -2.5e1, true, null, "x"]}"#, #"{"a":[1,-25.0,true,null,"x"]}"#),
-            (#" "\u00e9\ud83d\ude00\n\/" "#, #""é😀\n/""#), ("[]", "[]"), ("{}", "{}"),
-            ("9223372036854775807", "9223372036854775807"), ("-0", "0"),
-        ])
-    func json(text: String, written: String) throws {
-        #expect(try JSONText.parse(Array(text.utf8)).text == written)
-    }
-
-    @Test(
-        "What is not JSON is refused",
-        arguments: [
-            "", "{", "[1,]", "{\"a\":1,}", "{\"a\":1 \"b\":2}", "{a:1}", "01", "1.", ".5", "1e", "+1", "NaN",
-            "1e999", "\"\\x\"", "\"\\u12\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"\\udc00\"", "\"\t\"",
-            "\"a",
-            "tru", "1 2", "[1] x", "// c\n1", "{\"a\":1,\"a\":2}", "\u{FEFF}{}", "\"\\u+123\"",
-        ])
-    func notJSON(text: String) {
-        #expect(throws: JSONText.Failure.self) { try JSONText.parse(Array(text.utf8)) }
-    }
-
-    @Test("Nesting without end is refused before it exhausts the stack")
-    func nesting() {
-        #expect(throws: JSONText.Failure.self) {
-            try JSONText.parse(Array(repeating: UInt8(ascii: "["), count: 100_000))
-        }
-    }
-
-    @Test("Broken UTF-8 is refused")
-    func brokenUTF8() {
-        #expect(throws: JSONText.Failure.self) { try JSONText.parse([0x22, 0xC3, 0x22]) }
     }
 }
