@@ -79,12 +79,13 @@ let package = Package(
         module("Postgres", ["CLibPQ", log, metrics, lifecycle]),
         module(
             "PairingStore", ["PairingCore", "Postgres"],
-            resources: [.embedInCode("Migrations/0001_pairing.sql")]),
+            resources: [.embedInCode("Migrations/v001_pairing.sql")]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", log, metrics]),
         module(
             "PairingKernel",
             ["PairingCore", "PairingStore", "ChannelHost", "Cryptography", log, metrics, lifecycle]),
         module("NodesProtocol", ["PairingCore"]),
+        module("PrometheusMetrics", [.product(name: "CoreMetrics", package: "swift-metrics")]),
         module("DeviceGateway", ["PairingKernel", "NodesProtocol", log, metrics, lifecycle] + nio),
         module("FastCGI", ["CFastCGI", log, lifecycle]),
         module(
@@ -103,9 +104,17 @@ let package = Package(
         .executableTarget(
             name: "nodesctl", dependencies: server + ["NodesProtocol"] + nio, swiftSettings: strict),
 
+        // For conformance suites; not installed.
+        .executableTarget(
+            name: "websocket-echo", dependencies: ["DeviceGateway"] + nio, path: "Tests/WebSocketEcho",
+            swiftSettings: strict),
+
         // Channels.
         channel("WebChannel"),
         channel("MobileChannel"),
         channel("IoTChannel"),
+
+        // Tests.
+        tests("CryptographyTests", ["Cryptography"]),
     ]
 )
