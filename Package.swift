@@ -123,6 +123,8 @@ let package = Package(
         channel("IoTChannel"),
 
         // Tests.
+        tests("ArchitectureTests", []),
         tests("CryptographyTests", ["Cryptography"]),
+        tests("NodesConfigurationTests", ["NodesConfiguration"]),
     ]
 )
