@@ -40,7 +40,8 @@ func channel(_ name: String) -> Target {
 /// Everything a server process is made of.
 let server: [Target.Dependency] = [
     "PairingCore", "Cryptography", "Postgres", "PairingStore", "ChannelHost", "PairingKernel",
-    "NodesConfiguration", log, metrics, lifecycle, unixSignals, arguments,
+    "NodesConfiguration", "NodesProcess", "PrometheusMetrics", log, metrics, lifecycle, unixSignals,
+    arguments,
 ]
 
 let package = Package(
@@ -94,6 +95,13 @@ let package = Package(
         module(
             "NodesConfiguration",
             ["PairingCore", .product(name: "Configuration", package: "swift-configuration")]),
+
+        module(
+            "NodesProcess",
+            [
+                "PairingCore", "Postgres", "PairingStore", "ChannelHost", "PairingKernel",
+                "NodesConfiguration", "PrometheusMetrics", log, metrics, lifecycle,
+            ]),
 
         .executableTarget(
             name: "nodes-kernel", dependencies: server + ["FastCGI", "AdminPages"],
