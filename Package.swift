@@ -40,7 +40,8 @@ func channel(_ name: String) -> Target {
 /// Everything a server process is made of.
 let server: [Target.Dependency] = [
     "PairingCore", "Cryptography", "Postgres", "PairingStore", "ChannelHost", "PairingKernel",
-    "NodesConfiguration", log, metrics, lifecycle, unixSignals, arguments,
+    "NodesConfiguration", "NodesProcess", "PrometheusMetrics", log, metrics, lifecycle, unixSignals,
+    arguments,
 ]
 
 let package = Package(
@@ -95,6 +96,13 @@ let package = Package(
             "NodesConfiguration",
             ["PairingCore", .product(name: "Configuration", package: "swift-configuration")]),
 
+        module(
+            "NodesProcess",
+            [
+                "PairingCore", "Postgres", "PairingStore", "ChannelHost", "PairingKernel",
+                "NodesConfiguration", "PrometheusMetrics", log, metrics, lifecycle,
+            ]),
+
         .executableTarget(
             name: "nodes-kernel", dependencies: server + ["FastCGI", "AdminPages"],
             swiftSettings: strict),
@@ -115,6 +123,8 @@ let package = Package(
         channel("IoTChannel"),
 
         // Tests.
+        tests("ArchitectureTests", []),
         tests("CryptographyTests", ["Cryptography"]),
+        tests("NodesConfigurationTests", ["NodesConfiguration"]),
     ]
 )

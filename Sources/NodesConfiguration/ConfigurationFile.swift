@@ -21,10 +21,11 @@ struct ConfigurationFile: FileConfigSnapshot {
     init(data: RawSpan, providerName: String, parsingOptions: Options) throws {
         self.providerName = providerName
         let bytes = data.byteOffsets.map { data.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
-        do {
-            root = try JSONText.parse(bytes)
+        do throws(JSONSyntaxError) {
+            root = try JSONValue(parsing: bytes)
         } catch {
-            throw Failure(reason: "line \(error.line) is not JSON: expected \(error.expected)")
+            let line = bytes.prefix(error.offset).count { $0 == UInt8(ascii: "\n") } + 1
+            throw Failure(reason: "line \(line) is not JSON: \(error.problem)")
         }
         guard case .object = root else {
             throw Failure(reason: "expected one JSON object, such as {\"gateway\": {…}}")

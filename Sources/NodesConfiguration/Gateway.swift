@@ -1,8 +1,10 @@
+import PairingCore
+
 extension NodesConfiguration {
     /// The devices' side: origins, pairing rules, and the sockets and limits of `nodes-gateway`.
     public struct Gateway: Sendable {
-        /// The origins people and devices dial, as browsers spell them: `https://nodes.example.org`.
-        public let publicOrigins: [String]
+        /// The origins people and devices dial; at least one for a server.
+        public let publicOrigins: [Origin]
         /// The unix socket `nodes-gateway` listens on.
         public let socket: String
         /// How long a pairing request lives.
@@ -54,8 +56,8 @@ extension NodesConfiguration {
                 expected: "http or https, a host and perhaps a port, such as https://nodes.example.org",
                 isRequired: program == .server,
                 "The origins that people and devices dial. They alone decide which `Origin` may upgrade or "
-                    + "post, which `Host` is served, and whether cookies are `Secure`.",
-                PublicOrigin.normalised)
+                    + "post, which `Host` is served, and whether cookies are `Secure`."
+            ) { Origin($0.hasSuffix("/") ? String($0.dropLast()) : $0) }
             socket = reader.path(
                 "gateway.socket", default: "/run/goclaw-nodes/gateway.sock", maximumBytes: 107,
                 "The unix socket that `nodes-gateway` listens on.")

@@ -121,10 +121,10 @@ struct SettingReader {
     }
 
     /// A list whose every element is transformed; an element that cannot be is a problem.
-    mutating func list(
+    mutating func list<Element>(
         _ key: String, form: String, expected: String, isRequired: Bool, _ summary: String,
-        _ transform: (String) -> String?
-    ) -> [String] {
+        _ transform: (String) -> Element?
+    ) -> [Element] {
         let setting = Setting(key: key, form: form, defaultText: nil, summary: summary)
         settings.append(setting)
         let texts = values.stringArray(forKey: ConfigKey(key), isSecret: true) ?? []

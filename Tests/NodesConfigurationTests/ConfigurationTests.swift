@@ -119,6 +119,17 @@ struct ConfigurationTests {
         #expect(await problems().isEmpty)
     }
 
+    @Test(
+        "Origins are a list in the file and separated by commas in the environment, in one spelling",
+        arguments: [
+            (#"{"gateway": {"public_origins": ["HTTPS://Nodes.Example.org:443/", "http://[::1]:80"]}}"#, [:]),
+            (nil, ["GATEWAY_PUBLIC_ORIGINS": "https://nodes.example.org, http://[::1]"]),
+        ])
+    func origins(json: String?, environment: [String: String]) async throws {
+        let origins = try await load(json, environment, for: .server).gateway.publicOrigins
+        #expect(origins.map(\.text) == ["https://nodes.example.org", "http://[::1]"])
+    }
+
     @Test("No message repeats the database's URL, which may hold a password")
     func secret() async {
         let said = await problems(
@@ -158,6 +169,7 @@ struct ConfigurationTests {
     @Test("A file that is missing or not JSON is refused with its path and line")
     func unreadable() async {
         #expect(await problems("{\n\"edition\": \"lite\"\n\"log\": {}}").contains("line 3 is not JSON"))
+        #expect(await problems("{\"log\": {},\n\"log\": {}}").contains("line 2"))
         #expect(await problems("[]").contains("expected one JSON object"))
         await #expect(throws: ConfigurationError.self) {
             try await NodesConfiguration.load(
