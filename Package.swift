@@ -107,5 +107,10 @@ let package = Package(
         channel("WebChannel"),
         channel("MobileChannel"),
         channel("IoTChannel"),
+
+        // Tests.
+        .target(
+            name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),
+        tests("PostgresTests", ["Postgres", "PostgresTestSupport", log, metrics, lifecycle]),
     ]
 )
