@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pathlib
+import resource
 import secrets
 import shutil
 import signal
@@ -98,6 +99,9 @@ class Stack:
         """
         self._prepare_folders()
         try:
+            # A device takes a descriptor of its gateway and two of nginx.
+            _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
             self._check_ports()
             if not self.given_database_url:
                 self.cluster = Cluster(self.state, self.run / "database", self.log / "postgresql.log")
