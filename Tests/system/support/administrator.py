@@ -122,6 +122,10 @@ class Administrator:
         assert page.status == 303, f"sign-in: {page.status}: {page.text[:500]}"
         return self
 
+    @property
+    def csrf_token(self) -> str:
+        return self.get("/nodes").form("/logout").fields["csrf_token"]
+
     def sign_out(self) -> Page:
         return self.submit(self.get("/nodes").form("/logout"))
 
