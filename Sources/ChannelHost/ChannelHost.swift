@@ -125,10 +125,12 @@ public final class ChannelHost: Sendable {
     /// Ends the channels' threads and instances, when every session is closed. Blocks for at most about the
     /// time given for each channel; what does not end in it is left behind.
     public func shutdown(within limit: DispatchTimeInterval = .seconds(5)) {
-        guard isStopped.withLock({ stopped in
-            defer { stopped = true }
-            return !stopped
-        }) else { return }
+        guard
+            isStopped.withLock({ stopped in
+                defer { stopped = true }
+                return !stopped
+            })
+        else { return }
         for channel in loaded.values { channel.stop(within: limit) }
         watch.signal()
         watchEnded.wait()

@@ -35,7 +35,8 @@ struct ChannelLoader {
                 guard !names.contains(library) else { continue }
                 refuse(
                     folder.path + "/" + library,
-                    "the manifest \(name) is there, the library \(library) is missing; install the channel again")
+                    "the manifest \(name) is there, the library \(library) is missing; install the channel again"
+                )
             }
         } catch {
             refuse(directory, error.message)

@@ -92,7 +92,8 @@ private func hostGauge(
 ) -> goclaw_status {
     guard let services = context(table)?.services else { return goclaw_status(GOCLAW_MISPLACED) }
     guard let name = name.copyName(), value.isFinite else {
-        services.misbehaved("set a gauge to no finite value, or under a name that is not [a-z][a-z0-9_]{0,63}")
+        services.misbehaved(
+            "set a gauge to no finite value, or under a name that is not [a-z][a-z0-9_]{0,63}")
         return goclaw_status(GOCLAW_INVALID)
     }
     return goclaw_status(services.gauge(name, value) ? GOCLAW_OK : GOCLAW_EXHAUSTED)

@@ -117,7 +117,9 @@ struct JSONCheck {
         guard let unit = hexadecimal(), unit != 0 else { return false }
         switch unit {
         case 0xD800..<0xDC00:
-            guard take(UInt8(ascii: "\\")), take(UInt8(ascii: "u")), let low = hexadecimal() else { return false }
+            guard take(UInt8(ascii: "\\")), take(UInt8(ascii: "u")), let low = hexadecimal() else {
+                return false
+            }
             return (0xDC00..<0xE000).contains(low)
         case 0xDC00..<0xE000: return false
         default: return true
@@ -132,8 +134,10 @@ struct JSONCheck {
             index += 1
             switch byte {
             case UInt8(ascii: "0")...UInt8(ascii: "9"): unit = unit << 4 | UInt16(byte - UInt8(ascii: "0"))
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): unit = unit << 4 | UInt16(byte - UInt8(ascii: "a") + 10)
-            case UInt8(ascii: "A")...UInt8(ascii: "F"): unit = unit << 4 | UInt16(byte - UInt8(ascii: "A") + 10)
+            case UInt8(ascii: "a")...UInt8(ascii: "f"):
+                unit = unit << 4 | UInt16(byte - UInt8(ascii: "a") + 10)
+            case UInt8(ascii: "A")...UInt8(ascii: "F"):
+                unit = unit << 4 | UInt16(byte - UInt8(ascii: "A") + 10)
             default: return nil
             }
         }

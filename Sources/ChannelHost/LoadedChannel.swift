@@ -37,7 +37,8 @@ final class LoadedChannel: Sendable {
         guard claim.hasKey || description.limits.allowsToken else {
             throw Refusal(
                 .invalidRequest, "key_required",
-                "Devices of the channel \(name) need a key: send publicKey and proof instead of a device token.")
+                "Devices of the channel \(name) need a key: send publicKey and proof instead of a device token."
+            )
         }
         guard claim.metadata.isEmpty || isJSONObject(claim.metadata) else {
             throw Refusal(.invalidRequest, "invalid_metadata", "The metadata must be a JSON object.")
@@ -164,7 +165,8 @@ final class LoadedChannel: Sendable {
         if let maximum = description.limits.maximumMessageBytes, message.body.utf8.count > maximum {
             throw Refusal(
                 .invalidRequest, "message_too_large",
-                "The message has \(message.body.utf8.count) bytes; the channel \(name) takes up to \(maximum).")
+                "The message has \(message.body.utf8.count) bytes; the channel \(name) takes up to \(maximum)."
+            )
         }
         if let wait = session.admitMessage() {
             throw Refusal(
@@ -182,7 +184,8 @@ final class LoadedChannel: Sendable {
         body: @escaping @Sendable (UnsafePointer<goclaw_sink>) -> goclaw_status
     ) async throws(Refusal) -> CallOutput {
         if let why = host.calls.outOfService {
-            throw .channelUnavailable("channel_out_of_service", "The channel \(name) is out of service: \(why).")
+            throw .channelUnavailable(
+                "channel_out_of_service", "The channel \(name) is out of service: \(why).")
         }
         let result = await withCheckedContinuation { continuation in
             let taken = host.calls.submit(kind, session: session, body: body) { result in

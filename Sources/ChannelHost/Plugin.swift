@@ -121,7 +121,8 @@ struct Plugin: @unchecked Sendable {
         guard identity.id == manifest.id.text, identity.version == manifest.version else {
             throw Untrusted(
                 "the library says that it is \(quoted(identity.id)) \(quoted(identity.version)), its manifest "
-                    + "says \(quoted(manifest.id.text)) \(quoted(manifest.version)): install the two together")
+                    + "says \(quoted(manifest.id.text)) \(quoted(manifest.version)): install the two together"
+            )
         }
         self.identity = identity
 
@@ -162,7 +163,8 @@ struct Plugin: @unchecked Sendable {
         ]
         let missing = required.filter { !$0.1 }.map(\.0)
         guard missing.isEmpty else {
-            throw Untrusted("the library's table lacks \(missing.joined(separator: ", ")), which are required")
+            throw Untrusted(
+                "the library's table lacks \(missing.joined(separator: ", ")), which are required")
         }
         return (table, abi)
     }

@@ -118,7 +118,8 @@ final class PluginCalls: Sendable {
                 state.withLock { $0.overdue += 1 }
                 services.misbehaved("did not return from \(call.kind.rawValue) within \(limits.call)")
             case .parked:
-                services.misbehaved("did not answer the ticket of \(call.kind.rawValue) within \(limits.ticket)")
+                services.misbehaved(
+                    "did not answer the ticket of \(call.kind.rawValue) within \(limits.ticket)")
                 close(call)
             }
         }
