@@ -22,6 +22,7 @@ from .process import Process
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ADMINISTRATOR = "admin"
+CHANNELS = ("Web", "Mobile", "IoT")
 
 # These are decided here, one value per process; from the environment they would reach all of them.
 OWN_VARIABLES = ("GATEWAY_SOCKET", "KERNEL_SOCKET", "INSTANCE_NAME", "CHANNELS_DIRECTORY")
@@ -166,12 +167,16 @@ class Stack:
                     ) from None
 
     def _install_channels(self) -> None:
-        subprocess.run(
-            [str(ROOT / "scripts/install-channels"), str(self.binaries), str(self.state / "channels")],
+        libraries = [str(self.binaries / f"lib{name}Channel.so") for name in CHANNELS]
+        done = subprocess.run(
+            [str(ROOT / "scripts/install-channels"), str(self.state / "channels"), *libraries],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            check=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
+        if done.returncode != 0:
+            raise Failure(f"the channels could not be installed:\n{done.stdout}")
 
     def socket_path(self, name: str) -> pathlib.Path:
         return self.run / "servers" / f"{name}.sock"
