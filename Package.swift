@@ -127,5 +127,8 @@ let package = Package(
         tests("ArchitectureTests", []),
         tests("CryptographyTests", ["Cryptography"]),
         tests("NodesConfigurationTests", ["NodesConfiguration"]),
+        .target(
+            name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),
+        tests("PostgresTests", ["Postgres", "PostgresTestSupport", log, metrics, lifecycle]),
     ]
 )

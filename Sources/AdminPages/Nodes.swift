@@ -32,10 +32,12 @@ extension AdminPages {
         do throws(Refusal) {
             switch verdict {
             case .approve:
-                let device = try await kernel.administration.approve(id, code: code, by: session.authority)
+                let device = try await kernel.administration.approve(
+                    id, code: code, from: visit.address, by: session.authority)
                 return seeOther(.nodes, saying: Notice(.approved, device.senderID), visit)
             case .deny:
-                let request = try await kernel.administration.deny(id, code: code, by: session.authority)
+                let request = try await kernel.administration.deny(
+                    id, code: code, from: visit.address, by: session.authority)
                 return seeOther(.nodes, saying: Notice(.denied, request.senderID), visit)
             }
         } catch {
@@ -55,7 +57,7 @@ extension AdminPages {
         guard let generation = visit.form?["generation"].flatMap(Generation.init) else { throw PageFault.staleForm }
         do throws(Refusal) {
             let device = try await kernel.administration.revoke(
-                senderID, channel: nil, generation: generation, by: session.authority)
+                senderID, channel: nil, generation: generation, from: visit.address, by: session.authority)
             return seeOther(.nodes, saying: Notice(.revoked, device.senderID), visit)
         } catch {
             guard error.code == .notFound || error.code == .failedPrecondition else { throw error }

@@ -39,7 +39,7 @@ struct NodesPage: MustacheParent {
     var query: NodesQuery
     var requests: PairingAdministration.Page<PairingAdministration.RequestRow>
     var devices: PairingAdministration.Page<PairingAdministration.DeviceRow>
-    /// How many there are in all, whatever the filter.
+    /// How many there are in all, whatever the filter; 1,001 stands for more than 1,000.
     var counts: (pending: Int, paired: Int)
     var settings: PairingSettings
     var now: Timestamp
@@ -49,8 +49,8 @@ struct NodesPage: MustacheParent {
         case "filter": query.filter
         case "isFiltered": !query.filter.isEmpty
         case "refreshPath": query.path
-        case "pendingCount": grouped(counts.pending)
-        case "pairedCount": grouped(counts.paired)
+        case "pendingCount": counted(counts.pending)
+        case "pairedCount": counted(counts.paired)
         case "requests":
             requests.rows.map { RequestItem($0, showsCode: !settings.requiresTypedCode, now: now) }
         case "hasRequests": !requests.rows.isEmpty
@@ -74,12 +74,4 @@ struct NodesPage: MustacheParent {
     }
 }
 
-/// The number with a narrow space between groups of three digits: `100 000`.
-func grouped(_ number: Int) -> String {
-    var text = ""
-    for (index, digit) in String(number).reversed().enumerated() {
-        if index > 0, index % 3 == 0 { text.append("\u{202F}") }
-        text.append(digit)
-    }
-    return String(text.reversed())
-}
+private func counted(_ number: Int) -> String { number > 1000 ? "1000+" : String(number) }

@@ -37,7 +37,7 @@ extension AdminPages {
             again.problem = "Enter your name and your password."
             return try signInForm(visit, again, status: 400)
         }
-        guard let address = ClientAddress(visit.request.remoteAddress) else { throw PageFault.malformed }
+        guard let address = visit.address else { throw PageFault.malformed }
         let signIn: SignIn
         do throws(Refusal) {
             signIn = try await kernel.accounts.signIn(
@@ -51,7 +51,7 @@ extension AdminPages {
             return answer
         }
         // Whoever signs in again in the same browser leaves no session behind that nobody can end.
-        if let old = try visit.cookie(.session) { try? await kernel.accounts.signOut(secret: old) }
+        if let old = try visit.cookie(.session) { try? await kernel.accounts.signOut(secret: old, from: address) }
         return Answer.seeOther(next?.text ?? Route.home.path)
             .settingCookie(visit.cookieHeader(.session, signIn.sessionSecret, for: signIn.lifetime))
             .settingCookie(visit.cookieHeader(.browser, browser, for: Self.browserLifetime))
@@ -67,7 +67,7 @@ extension AdminPages {
             return .seeOther(Route.login.path)
         }
         try check(visit.form?["csrf_token"], expected: session.csrfToken)
-        try await kernel.accounts.signOut(secret: secret)
+        try await kernel.accounts.signOut(secret: secret, from: visit.address)
         return seeOther(.login, saying: Notice(.signedOut), visit)
             .settingCookie(visit.cookieHeader(.session, "", for: .zero))
     }

@@ -26,6 +26,9 @@ struct Visit {
         route = Route(path: path)
     }
 
+    /// The browser's address, as the web server gives it.
+    var address: ClientAddress? { ClientAddress(request.remoteAddress) }
+
     var isPost: Bool { request.method == "POST" }
 
     func cookie(_ name: CookieName) throws(PageFault) -> String? {

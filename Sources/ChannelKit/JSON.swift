@@ -17,11 +17,15 @@ public struct JSON: Sendable, Equatable {
 
     /// Encodes a value.
     ///
-    /// - Throws: `EncodingError` where the value has no JSON form, such as a number that is not finite.
-    public init(encoding value: some Encodable) throws {
+    /// - Throws: a refusal `unavailable` where the value has no JSON form, such as a number that is not finite.
+    public init(encoding value: some Encodable) throws(Refusal) {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        self.init(text: String(decoding: try encoder.encode(value), as: UTF8.self))
+        do {
+            self.init(text: String(decoding: try encoder.encode(value), as: UTF8.self))
+        } catch {
+            throw .unavailable("no_json_form", "The channel made a value that has no JSON form.")
+        }
     }
 
     /// Whether there is no text.

@@ -138,12 +138,13 @@ public struct DeviceFrame: Sendable, Equatable {
         self.payload = payload
     }
 
-    /// The frame `message` that carries an agent's message whole.
-    public init(message: AgentMessage) {
+    /// A frame that carries an agent's message as it is, with its number and the agent's name.
+    public init(event: String = "message", message: AgentMessage) {
         let body = message.body.isEmpty ? "null" : message.body.text
-        var payload = #"{"messageSeq":\#(message.number),"agent":\#(quoted(message.agent)),"message":\#(body)"#
+        var payload =
+            #"{"messageSeq":\#(message.number),"agent":\#(quoted(message.agent)),"message":\#(body)"#
         if let part = message.part { payload += #","part":\#(part.index),"last":\#(part.isLast)"# }
-        self.init(event: "message", payload: JSON(text: payload + "}"))
+        self.init(event: event, payload: JSON(text: payload + "}"))
     }
 }
 

@@ -88,7 +88,7 @@ public struct NodesProcess: Sendable {
 extension PairingSettings {
     /// What the configuration says about pairing and sessions.
     public init(_ configuration: NodesConfiguration) {
-        self.init(origins: OriginPolicy(configuration.gateway.publicOrigins.compactMap { Origin($0) }))
+        self.init(origins: OriginPolicy(configuration.gateway.publicOrigins))
         edition = configuration.edition == .lite ? .lite : .standard
         pairingCodeTTL = configuration.gateway.pairingCodeTTL
         pairingCooldown = configuration.gateway.pairingCooldown

@@ -6,7 +6,7 @@ import PairingCore
 /// 2026-11-22T16:30:00Z: when the sample pages are shown.
 let sampleNow = Timestamp(milliseconds: 1_795_365_000_000)
 
-let sampleFingerprint = "3f9a 11c2 87d0 45be 90aa 6c1f 22e7 d4b3 08f5 7b6e c914 3ad2 5e80 f1c7 6b29 a04d"
+let sampleFingerprint = "SHA256:P5oRwofQRb6Qqmwf8ufUswj1e27JFDrSXoDxx2spoE0"
 
 func sampleRequest(
     _ senderID: String, channel: String = "web", code: String = "K7MP2QXD", name: String = "",

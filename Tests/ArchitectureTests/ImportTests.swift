@@ -15,7 +15,8 @@ private let nio: Set<String> = ["NIOCore", "NIOPosix", "NIOHTTP1", "NIOWebSocket
 private let everything = Row(
     package: [
         "ChannelHost", "Cryptography", "DeviceGateway", "FastCGI", "AdminPages", "NodesConfiguration",
-        "NodesProtocol", "PairingCore", "PairingKernel", "PairingStore", "Postgres", "PrometheusMetrics",
+        "NodesProcess", "NodesProtocol", "PairingCore", "PairingKernel", "PairingStore", "Postgres",
+        "PrometheusMetrics",
     ],
     outside: nio.union(lifecycle).union([log, metrics, "ArgumentParser", "FoundationEssentials", "Glibc"]))
 
@@ -40,6 +41,12 @@ private let table: [String: Row] = [
     "AdminPages": Row(package: ["PairingCore", "PairingKernel", "FastCGI"], outside: ["Mustache"]),
     "NodesConfiguration": Row(package: ["PairingCore"], outside: ["Configuration"]),
     "PrometheusMetrics": Row(outside: ["CoreMetrics", metrics]),
+    "NodesProcess": Row(
+        package: [
+            "PairingCore", "Postgres", "PairingStore", "ChannelHost", "PairingKernel", "NodesConfiguration",
+            "PrometheusMetrics",
+        ],
+        outside: lifecycle.union([log, metrics, "FoundationEssentials", "Glibc"])),
     "nodes-kernel": everything, "nodes-gateway": everything, "nodesctl": everything,
 ]
 

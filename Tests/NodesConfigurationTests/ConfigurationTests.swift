@@ -176,16 +176,4 @@ struct ConfigurationTests {
                 file: "/nonexistent/nodes.json", environment: [:], for: .command)
         }
     }
-
-    @Test("Every setting has a name of its own, a working default and a sentence")
-    func reference() throws {
-        let settings = NodesConfiguration.settings
-        #expect(Set(settings.map(\.key)).count == settings.count)
-        #expect(Set(settings.compactMap(\.environmentName)).count == settings.count - 1)
-        for setting in settings {
-            #expect(setting.summary.hasSuffix("."), "\(setting.key)")
-            #expect(
-                NodesConfiguration.reference.contains("| `\(setting.key)` |"), "\(setting.key)")
-        }
-    }
 }

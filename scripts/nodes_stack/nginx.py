@@ -18,6 +18,7 @@ GATEWAY_STATUS = """\
 KERNEL_STATUS = """\
         location ~ ^/kernel/{index}/(healthz|readyz|metrics)$ {{
             set $nodes_request_uri /$1;
+            fastcgi_param NODES_LISTENER status;
             include snippets/kernel.conf;
             fastcgi_pass kernel_{index};
         }}
