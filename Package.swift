@@ -114,7 +114,8 @@ let package = Package(
 
         // For conformance suites; not installed.
         .executableTarget(
-            name: "websocket-echo", dependencies: ["DeviceGateway"] + nio, path: "Tests/WebSocketEcho",
+            name: "websocket-echo", dependencies: ["DeviceGateway", "PairingCore"] + nio,
+            path: "Tests/WebSocketEcho",
             swiftSettings: strict),
 
         // Channels.
