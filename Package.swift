@@ -130,5 +130,6 @@ let package = Package(
         .target(
             name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),
         tests("PostgresTests", ["Postgres", "PostgresTestSupport", log, metrics, lifecycle]),
+        tests("FastCGITests", ["FastCGI", log, lifecycle]),
     ]
 )
