@@ -110,5 +110,6 @@ let package = Package(
 
         // Tests.
         tests("CryptographyTests", ["Cryptography"]),
+        tests("PairingCoreTests", ["PairingCore"]),
     ]
 )
