@@ -50,12 +50,15 @@ struct DevicePairing: Sendable {
             ChannelClaim(
                 channel: claim.channel, senderID: claim.senderID, displayName: displayName,
                 metadata: metadata, hasKey: credential.isKey))
+        let lifetime = channels.channel(claim.channel)?.limits.pairingLifetime
         var stored = PairingStore.Claim(
             senderID: claim.senderID, channel: claim.channel, credential: credential,
-            profile: DeviceProfile(displayName: displayName, metadata: metadata, details: review.details),
+            profile: DeviceProfile(
+                displayName: displayName, metadata: metadata,
+                details: review.details.map { Detail(label: $0.label, value: $0.value) }),
             address: peer.address, freshCodes: try freshCodes(),
             settings: PairingStore.ClaimLimits(
-                lifetime: min(settings.pairingCodeTTL, review.pairingLifetime ?? settings.pairingCodeTTL),
+                lifetime: min(settings.pairingCodeTTL, lifetime ?? settings.pairingCodeTTL),
                 cooldown: settings.pairingCooldown, requestsPerAddress: settings.requestsPerAddress,
                 requestsTotal: settings.requestsTotal))
         stored.ownCode = claim.code
