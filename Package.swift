@@ -126,6 +126,7 @@ let package = Package(
         // Tests.
         tests("ArchitectureTests", []),
         tests("CryptographyTests", ["Cryptography"]),
+        tests("PairingCoreTests", ["PairingCore"]),
         tests("NodesConfigurationTests", ["NodesConfiguration"]),
         .target(
             name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),
