@@ -126,9 +126,11 @@ let package = Package(
         // Tests.
         tests("ArchitectureTests", []),
         tests("CryptographyTests", ["Cryptography"]),
+        tests("PairingCoreTests", ["PairingCore"]),
         tests("NodesConfigurationTests", ["NodesConfiguration"]),
         .target(
             name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),
         tests("PostgresTests", ["Postgres", "PostgresTestSupport", log, metrics, lifecycle]),
+        tests("FastCGITests", ["FastCGI", log, lifecycle]),
     ]
 )
