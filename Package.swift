@@ -114,7 +114,8 @@ let package = Package(
 
         // For conformance suites; not installed.
         .executableTarget(
-            name: "websocket-echo", dependencies: ["DeviceGateway"] + nio, path: "Tests/WebSocketEcho",
+            name: "websocket-echo", dependencies: ["DeviceGateway", "PairingCore"] + nio,
+            path: "Tests/WebSocketEcho",
             swiftSettings: strict),
 
         // Channels.
@@ -125,9 +126,11 @@ let package = Package(
         // Tests.
         tests("ArchitectureTests", []),
         tests("CryptographyTests", ["Cryptography"]),
+        tests("PairingCoreTests", ["PairingCore"]),
         tests("NodesConfigurationTests", ["NodesConfiguration"]),
         .target(
             name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),
         tests("PostgresTests", ["Postgres", "PostgresTestSupport", log, metrics, lifecycle]),
+        tests("FastCGITests", ["FastCGI", log, lifecycle]),
     ]
 )

@@ -93,6 +93,15 @@ class Deployment(Stack):
         """Starts a process that was killed or stopped, and waits until everything is ready."""
         process.stop()
         process.start()
+        if process is self.cluster.process:
+            # A killed postmaster's backends hold its shared memory until they notice; a new one refuses to
+            # start meanwhile.
+            def is_up() -> bool:
+                if not process.is_running:
+                    process.start()
+                return self.cluster.is_ready
+
+            eventually(is_up, "PostgreSQL runs again", timeout=30)
         self.wait_until_ready()
 
     def stop_database(self) -> None:
