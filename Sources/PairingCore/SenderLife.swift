@@ -9,7 +9,7 @@ public struct SenderLife: Sendable, Equatable {
         public var credential: StoredCredential
         /// The address the denied request came from.
         public var address: ClientAddress?
-        /// Until when the credential and the address wait.
+        /// Until when the credential and the address (IPv6: its /64) wait.
         public var until: Timestamp
 
         /// Wraps the parts.
@@ -64,34 +64,32 @@ public struct SenderLife: Sendable, Equatable {
         case wait(Refusal)
     }
 
+    /// A stranger is not told whether the sender ID is paired or asked for (I6).
+    private static let taken = Refusal(
+        .alreadyExists, "sender_id_taken",
+        "Another device holds this sender ID. Choose another one, or ask an administrator to deny or revoke the "
+            + "other device.", retryable: true, retryAfter: .seconds(60))
+
     /// A device claims the sender ID. `credential` is proven: a key by its signature, a token by itself.
     public func claim(
         channel: ChannelID, credential: StoredCredential, address: ClientAddress?, now: Timestamp
     ) -> ClaimAction {
         if let active {
             guard active.credential == credential, active.channel == channel else {
-                return .rival(
-                    Refusal(
-                        .alreadyExists, "sender_id_paired",
-                        "This sender ID is paired to another credential or channel. Choose another sender ID, or ask "
-                            + "an administrator to revoke that pairing.", retryable: true,
-                        retryAfter: .seconds(60)))
+                return .rival(Self.taken)
             }
             return .alreadyPaired(active)
         }
         if let pending {
             guard pending.credential == credential, pending.channel == channel else {
-                return .rival(
-                    Refusal(
-                        .alreadyExists, "sender_id_pending",
-                        "Another device is asking to pair with this sender ID. Choose another sender ID, or try again "
-                            + "when that request has ended.", retryable: true,
-                        retryAfter: pending.expiresAt - now))
+                return .rival(Self.taken)
             }
             return .repeated(pending)
         }
         let blocking = denials.filter {
-            $0.until > now && ($0.credential == credential || ($0.address != nil && $0.address == address))
+            $0.until > now
+                && ($0.credential == credential
+                    || ($0.address != nil && $0.address?.limitKey == address?.limitKey))
         }
         if let until = blocking.map(\.until).max() {
             return .wait(

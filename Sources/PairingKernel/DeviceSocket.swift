@@ -21,6 +21,8 @@ public enum SocketClosure: Sendable, Hashable {
 public protocol DeviceSocket: AnyObject, Sendable {
     /// Unique for the life of the process, growing with every accepted socket.
     var id: SocketID { get }
+    /// The address of the client at the other end.
+    var address: ClientAddress { get }
     /// Sends `device.pair.resolved`; with a grant, the socket is that session from now on.
     func resolve(_ resolution: PairingResolution)
     /// Sends the event `message`.

@@ -1,46 +1,67 @@
+import Logging
 import PairingCore
-
-/// One row of the event feed.
-public struct FeedEvent: Sendable, Equatable {
-    /// Its place; positions appear in commit order.
-    public var position: Int64
-    /// When, by the database's clock.
-    public var at: Timestamp
-    /// What happened, such as `pairing.revoked`.
-    public var event: String
-    /// The device's channel, where it is about a device.
-    public var channel: String?
-    /// The device's identifier, where it is about a device.
-    public var senderID: String?
-    /// The kind of ``Actor``.
-    public var actorKind: String
-    /// The name of the ``Actor``.
-    public var actor: String
-    /// The request, where it is about one.
-    public var requestID: String?
-    /// The generation after the event, where it is about a pairing.
-    public var generation: Int64?
-    /// The address the action came from, where it is known.
-    public var address: String?
-    /// Further facts: compact JSON text of an object.
-    public var details: String
-}
+import PairingStore
 
 /// The append-only record of what happened.
 public struct EventFeed: Sendable {
+    let store: PairingStore
+    let logger: Logger
+
     /// The newest position; 0 where nothing has happened.
-    public func newestPosition() async throws(Refusal) -> Int64 { throw .internal }
+    public func newestPosition() async throws(Refusal) -> Int64 {
+        try await refusing(logger) { try await store.newestPosition() }
+    }
 
     /// The events after a position, oldest first.
     ///
     /// - Parameter limit: 1...1000.
-    public func events(after position: Int64, limit: Int) async throws(Refusal) -> [FeedEvent] {
-        throw .internal
+    public func events(
+        after position: Int64, limit: Int
+    ) async throws(Refusal) -> [PairingStore.Event] {
+        try await refusing(logger) {
+            try await store.events(after: position, limit: min(max(limit, 1), 1000))
+        }
     }
 
-    /// Follows the feed from a position on: LISTEN first, then read, and read again on every hint, every
-    /// few seconds and after every loss of the connection. Ends when its task is cancelled.
+    /// Follows the feed from a position on, each event once and in order, until its task is cancelled.
+    ///
+    /// It reads on every hint of `hints`, after every loss of its connection, and every few seconds; while
+    /// the database is away it waits.
+    ///
+    /// - Parameter hints: run by the caller, and read by nobody else.
+    /// - Throws: what `body` throws.
     public func follow(
-        after position: Int64, _ body: @Sendable ([FeedEvent]) async throws -> Void
-    ) async throws {}
+        after position: Int64, hints: StoreHints,
+        _ body: @Sendable ([PairingStore.Event]) async throws -> Void
+    ) async throws {
+        let wakes = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                for await _ in hints.hints { wakes.continuation.yield() }
+            }
+            group.addTask {
+                while !Task.isCancelled {
+                    wakes.continuation.yield()
+                    try? await Task.sleep(for: .seconds(3))
+                }
+                wakes.continuation.finish()
+            }
+            var position = position
+            for await _ in wakes.stream {
+                while true {
+                    let events: [PairingStore.Event]
+                    do {
+                        events = try await store.events(after: position, limit: 500)
+                    } catch {
+                        logger.warning("The event feed could not be read", metadata: ["error": "\(error)"])
+                        break
+                    }
+                    guard let last = events.last else { break }
+                    try await body(events)
+                    position = last.position
+                }
+            }
+            group.cancelAll()
+        }
+    }
 }

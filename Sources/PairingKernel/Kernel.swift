@@ -1,4 +1,8 @@
+import ChannelHost
+import Cryptography
+import Logging
 import PairingCore
+import PairingStore
 
 /// The pairing kernel: every use case, over the shared store and this process's channel plugins.
 ///
@@ -10,11 +14,42 @@ public struct Kernel: Sendable {
     public let accounts: Accounts
     /// What happened.
     public let feed: EventFeed
+    /// This process's channels.
+    public let channels: ChannelHost
     /// What the configuration decides.
     public let settings: PairingSettings
+    let store: PairingStore
+    let pairing: DevicePairing
+    private let logger: Logger
+
+    /// - Parameters:
+    ///   - clock: only the window of proofs reads it; everything else goes by the database's.
+    /// - Throws: a `CryptographyError` where there is no source of randomness.
+    public init(
+        store: PairingStore, channels: ChannelHost, settings: PairingSettings, clock: @escaping WallClock,
+        logger: Logger
+    ) throws {
+        self.store = store
+        self.channels = channels
+        self.settings = settings
+        self.logger = logger
+        administration = PairingAdministration(store: store, settings: settings, logger: logger)
+        accounts = Accounts(store: store, hasher: try PasswordHasher(), settings: settings, logger: logger)
+        feed = EventFeed(store: store, logger: logger)
+        pairing = DevicePairing(
+            store: store, channels: channels, settings: settings, clock: clock, logger: logger)
+    }
 
     /// Whether the database answers; for readiness.
     ///
     /// - Throws: ``PairingCore/Refusal/unavailable`` where it doesn't.
-    public func checkDatabase() async throws(Refusal) { throw .internal }
+    public func checkDatabase() async throws(Refusal) {
+        try await refusing(logger) { try await store.ping() }
+    }
+
+    /// Ends what is due and removes what is outdated, until graceful shutdown; one in each gateway, and as
+    /// many as there are do no harm.
+    public func sweeper() -> Sweeper {
+        Sweeper(store: store, settings: settings, logger: logger)
+    }
 }
