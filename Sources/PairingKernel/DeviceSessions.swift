@@ -284,10 +284,22 @@ public final class DeviceSessions: Service, Sendable {
     }
 
     private func catchUp(_ grant: SessionGrant, on socket: any DeviceSocket) async throws {
-        guard let open = try await store.openWork(of: grant.liveSession) else { return }
-        for message in open.unacknowledged { deliver(message, for: grant, on: socket) }
-        for message in open.unanswered {
-            try await answer(message.sequence, message.body, for: grant, on: socket)
+        try await forEachOpen(.outbound, of: grant) { deliver($0, for: grant, on: socket) }
+        try await forEachOpen(.inbound, of: grant) {
+            try await answer($0.sequence, $0.body, for: grant, on: socket)
+        }
+    }
+
+    private func forEachOpen(
+        _ direction: PairingStore.MessageDirection, of grant: SessionGrant,
+        _ body: (PairingStore.StoredMessage) async throws -> Void
+    ) async throws {
+        var last: Int64 = 0
+        while let page = try await store.openMessages(direction, of: grant.liveSession, after: last),
+            let end = page.last
+        {
+            for message in page { try await body(message) }
+            last = end.sequence
         }
     }
 

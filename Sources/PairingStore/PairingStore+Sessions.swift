@@ -212,9 +212,17 @@ extension PairingStore {
 struct Stream {
     var generation: Generation
     var active: Bool
+    /// The newest session's, where it was asked for.
+    var epoch: Epoch?
     var nextIn: Int64
     var nextOut: Int64
     var acknowledgedOut: Int64
+
+    /// Why the session may act no more; `nil` while it may.
+    func refusal(of session: PairingStore.LiveSession) -> Refusal? {
+        guard active, generation == session.generation else { return .pairingEnded }
+        return epoch == session.epoch ? nil : .sessionEnded
+    }
 }
 
 extension Transaction {
@@ -235,6 +243,17 @@ extension Transaction {
                         acknowledgedOut: try $0.int64("acknowledged_out"))
                 )
             }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Locks the devices' rows, with the epochs of their newest sessions: a newer one can't begin meanwhile.
+    func lockStreams(of sessions: [PairingStore.LiveSession]) throws -> [String: Stream] {
+        var streams = try lockStreams(sessions.map(\.senderID))
+        // A statement of its own: one that waited for the locks would still see the epochs of its start.
+        let rows = try query(
+            "SELECT sender_key, epoch FROM device_sessions WHERE sender_key = ANY($1)",
+            [.texts(Array(streams.keys))])
+        for row in rows { streams[try row.text("sender_key")]?.epoch = Epoch(try row.int64("epoch")) }
+        return streams
     }
 
     /// Tells gateways which of their sessions were replaced; a payload stays under PostgreSQL's 8,000 bytes.
