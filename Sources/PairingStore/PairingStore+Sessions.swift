@@ -112,7 +112,7 @@ extension PairingStore {
                     connected_at, last_seen_at)
                 SELECT sender_key, 1, generation, gen_random_uuid(), $4, address, clock_timestamp(),
                     clock_timestamp()
-                FROM arrival
+                FROM arrival ORDER BY sender_key
                 ON CONFLICT (sender_key) DO UPDATE SET epoch = s.epoch + 1, generation = excluded.generation,
                     session_id = excluded.session_id, instance_id = excluded.instance_id,
                     address = excluded.address, connected_at = excluded.connected_at,
@@ -144,8 +144,10 @@ extension PairingStore {
         try await pool.execute(
             """
             UPDATE device_sessions s SET instance_id = NULL, last_seen_at = clock_timestamp()
-            FROM unnest($1::text[], $2::bigint[]) AS ended (sender_key, epoch)
-            WHERE s.sender_key = ended.sender_key AND s.epoch = ended.epoch AND s.instance_id = $3
+            FROM (SELECT sender_key FROM device_sessions
+                JOIN unnest($1::text[], $2::bigint[]) AS ended (sender_key, epoch) USING (sender_key, epoch)
+                WHERE instance_id = $3 ORDER BY sender_key FOR UPDATE OF device_sessions) AS locked
+            WHERE s.sender_key = locked.sender_key
             """,
             [
                 .texts(ended.map(\.senderID.key)), .int64s(ended.map(\.epoch.number)), .uuid(instanceID.text),
@@ -189,9 +191,11 @@ extension PairingStore {
         try await pool.execute(
             """
             UPDATE device_sessions s SET last_seen_at = clock_timestamp()
-            FROM unnest($1::text[]) AS seen (sender_key)
-            WHERE s.sender_key = seen.sender_key AND s.instance_id = $2
-                AND s.last_seen_at < clock_timestamp() - interval '1 minute'
+            FROM (SELECT sender_key FROM device_sessions
+                WHERE sender_key = ANY($1) AND instance_id = $2
+                    AND last_seen_at < clock_timestamp() - interval '1 minute'
+                ORDER BY sender_key FOR UPDATE SKIP LOCKED) AS locked
+            WHERE s.sender_key = locked.sender_key
             """, [.texts(live.map(\.senderID.key)), .uuid(instanceID.text)])
     }
 
@@ -199,8 +203,12 @@ extension PairingStore {
     public func retire(_ instanceID: InstanceID) async throws {
         try await pool.transaction { transaction in
             try transaction.execute(
-                "UPDATE device_sessions SET instance_id = NULL WHERE instance_id = $1",
-                [.uuid(instanceID.text)])
+                """
+                UPDATE device_sessions s SET instance_id = NULL
+                FROM (SELECT sender_key FROM device_sessions WHERE instance_id = $1
+                    ORDER BY sender_key FOR UPDATE) AS locked
+                WHERE s.sender_key = locked.sender_key
+                """, [.uuid(instanceID.text)])
             try transaction.execute(
                 "UPDATE instances SET lease_until = clock_timestamp() WHERE instance_id = $1",
                 [.uuid(instanceID.text)])
