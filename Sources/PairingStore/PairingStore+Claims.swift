@@ -110,7 +110,7 @@ extension PairingStore {
                 try transaction.record(
                     .pairingRequested, channel: claim.channel, senderID: claim.senderID,
                     by: Origination(.device, address: claim.address), requestID: request.id)
-                return .done(.pending(request, expiresIn: request.expiresAt - now))
+                return .done(.pending(request, expiresIn: request.expiresAt - request.createdAt))
             }
         }
     }
