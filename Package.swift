@@ -34,7 +34,13 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 func channel(_ name: String) -> Target {
     .target(
         name: name, dependencies: ["ChannelKit"], path: "Plugins/\(name)",
-        exclude: ["README.md"], swiftSettings: strict)
+        exclude: ["README.md"], swiftSettings: strict,
+        linkerSettings: [
+            // Of a plugin's symbols only its entry is visible.
+            .unsafeFlags([
+                "-Xlinker", "--version-script=\(Context.packageDirectory)/Plugins/channel.exports",
+            ])
+        ])
 }
 
 /// Everything a server process is made of.
@@ -124,6 +130,7 @@ let package = Package(
 
         // Tests.
         tests("ArchitectureTests", []),
+        tests("ChannelHostTests", ["ChannelHost", "Cryptography", "PairingCore", log]),
         tests("CryptographyTests", ["Cryptography"]),
         tests("NodesConfigurationTests", ["NodesConfiguration"]),
     ]
