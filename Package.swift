@@ -120,7 +120,8 @@ let package = Package(
 
         // For conformance suites; not installed.
         .executableTarget(
-            name: "websocket-echo", dependencies: ["DeviceGateway"] + nio, path: "Tests/WebSocketEcho",
+            name: "websocket-echo", dependencies: ["DeviceGateway", "PairingCore"] + nio,
+            path: "Tests/WebSocketEcho",
             swiftSettings: strict),
 
         // Channels.
@@ -132,6 +133,11 @@ let package = Package(
         tests("ArchitectureTests", []),
         tests("ChannelHostTests", ["ChannelHost", "Cryptography", "PairingCore", log]),
         tests("CryptographyTests", ["Cryptography"]),
+        tests("PairingCoreTests", ["PairingCore"]),
         tests("NodesConfigurationTests", ["NodesConfiguration"]),
+        .target(
+            name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),
+        tests("PostgresTests", ["Postgres", "PostgresTestSupport", log, metrics, lifecycle]),
+        tests("FastCGITests", ["FastCGI", log, lifecycle]),
     ]
 )

@@ -55,7 +55,9 @@ public struct ListeningSocket: Sendable {
         guard bound == 0 else { throw failure("bind", path) }
         // Nobody can connect before `listen`, so the mode is never seen wider than this.
         var status = stat()
-        guard chmod(path, 0o660) == 0, lstat(path, &status) == 0 else { throw failure("set the mode of", path) }
+        guard chmod(path, 0o660) == 0, lstat(path, &status) == 0 else {
+            throw failure("set the mode of", path)
+        }
         return ListeningSocket(
             descriptor: descriptor, path: path, device: status.st_dev, inode: status.st_ino)
     }

@@ -41,9 +41,9 @@ public final class WebSocketServer: Sendable {
     public static func start(
         at place: ListeningPlace, on group: MultiThreadedEventLoopGroup, policy: UpgradePolicy,
         configuration: WebSocketConfiguration, pages: @escaping HTTPPages = { _ in nil },
-        makeApplication: @escaping @Sendable (UpgradeRequest) -> any WebSocketApplication
+        makeApplication: @escaping @Sendable (UpgradeRequest, any EventLoop) -> any WebSocketApplication
     ) async throws -> WebSocketServer {
-        let loops = try await startSweeps(on: group)
+        let loops = try await startSweeps(on: group, every: configuration.times.sweep)
         let sweeps = Dictionary(
             uniqueKeysWithValues: loops.map { (ObjectIdentifier($0.eventLoop), $0.sweep) })
         let bootstrap = ServerBootstrap(group: group)
@@ -58,7 +58,8 @@ public final class WebSocketServer: Sendable {
                     }
                     try addHandlers(to: channel, policy: policy, pages: pages, sweep: sweep) {
                         WebSocket(
-                            application: makeApplication($0), configuration: configuration, sweep: sweep,
+                            application: makeApplication($0, channel.eventLoop), configuration: configuration,
+                            sweep: sweep,
                             now: $1)
                     }
                 }
@@ -115,12 +116,14 @@ public final class WebSocketServer: Sendable {
         }
     }
 
-    private static func startSweeps(on group: MultiThreadedEventLoopGroup) async throws -> [LoopSweep] {
+    private static func startSweeps(
+        on group: MultiThreadedEventLoopGroup, every period: TimeAmount
+    ) async throws -> [LoopSweep] {
         var loops: [LoopSweep] = []
         for eventLoop in group.makeIterator() {
             let sweep = try await eventLoop.submit {
                 let sweep = Sweep(eventLoop: eventLoop)
-                sweep.start()
+                sweep.start(every: period)
                 return NIOLoopBound(sweep, eventLoop: eventLoop)
             }.get()
             loops.append(LoopSweep(eventLoop: eventLoop, sweep: sweep))

@@ -1,51 +1,28 @@
 import PairingCore
 
-/// What a device asks of its pairing request.
-public struct PairingClaim: Sendable, Equatable {
-    /// The kind of device.
-    public var channel: ChannelID
-    /// The device's identifier.
-    public var senderID: SenderID
-    /// What the request is bound to.
-    public var credential: ClaimedCredential
-    /// A code of the device's own choice.
-    public var code: PairingCode?
-    /// The name the device claims, as sent: at most ``maximumDisplayNameLength`` bytes.
-    public var displayName: String
-    /// The device's metadata: an object.
-    public var metadata: JSONValue
+/// Which rows `device.pair.list` answers; both lists are paged by key.
+public struct PairingListing: Sendable, Equatable {
+    /// The most rows of each list in one answer, and the number where none is asked for.
+    public static let maximumLimit = 100
 
-    /// The longest name a device may send, in bytes.
-    public static let maximumDisplayNameLength = 1024
+    /// A part of what is searched; empty for all.
+    public var filter: String
+    /// `pendingNext` of the answer before.
+    public var pendingAfter: String?
+    /// `pairedNext` of the answer before.
+    public var pairedAfter: String?
+    /// The most rows of each list.
+    public var limit: Int
 
     /// Wraps the parts.
     public init(
-        channel: ChannelID, senderID: SenderID, credential: ClaimedCredential, code: PairingCode? = nil,
-        displayName: String = "", metadata: JSONValue = .object([:])
+        filter: String = "", pendingAfter: String? = nil, pairedAfter: String? = nil,
+        limit: Int = maximumLimit
     ) {
-        self.channel = channel
-        self.senderID = senderID
-        self.credential = credential
-        self.code = code
-        self.displayName = displayName
-        self.metadata = metadata
-    }
-}
-
-/// A device that says which one it is and proves it.
-public struct DeviceClaim: Sendable, Equatable {
-    /// The kind of device.
-    public var channel: ChannelID
-    /// The device's identifier.
-    public var senderID: SenderID
-    /// The proof or the token.
-    public var evidence: Evidence
-
-    /// Wraps the parts.
-    public init(channel: ChannelID, senderID: SenderID, evidence: Evidence) {
-        self.channel = channel
-        self.senderID = senderID
-        self.evidence = evidence
+        self.filter = filter
+        self.pendingAfter = pendingAfter
+        self.pairedAfter = pairedAfter
+        self.limit = limit
     }
 }
 
@@ -54,11 +31,11 @@ public enum DeviceRequest: Sendable, Equatable {
     /// `device.pair.request`
     case pair(PairingClaim)
     /// `device.pair.status`
-    case status(DeviceClaim)
+    case status(DeviceIdentity)
     /// `device.challenge`
     case challenge
     /// `connect` of a device
-    case connect(DeviceClaim)
+    case connect(DeviceIdentity)
     /// `connect` with an administrator's API token
     case connectAdministrator(token: String)
     /// `message.send`
@@ -66,7 +43,7 @@ public enum DeviceRequest: Sendable, Equatable {
     /// `message.ack`
     case acknowledge(messageSeq: Int64)
     /// `device.pair.list`
-    case list
+    case list(PairingListing)
     /// `device.pair.approve`
     case approve(RequestID, PairingCode)
     /// `device.pair.deny`
@@ -76,6 +53,8 @@ public enum DeviceRequest: Sendable, Equatable {
     /// `health`
     case health
 
+    /// The longest `displayName` in bytes, as it is sent.
+    public static let maximumDisplayNameLength = 1024
     /// The longest `messageId` in bytes.
     public static let maximumMessageIDLength = 128
     /// The longest API token in bytes.
@@ -104,7 +83,7 @@ public enum DeviceRequest: Sendable, Equatable {
         case .messageSend: try send(parameters)
         case .messageAck:
             .acknowledge(messageSeq: try required(try parameters.integer("messageSeq", in: 1...Int64.max)))
-        case .pairList: .list
+        case .pairList: .list(try listing(parameters))
         case .pairApprove: .approve(try parameters.requestID(), try requiredCode(parameters))
         case .pairDeny: .deny(try parameters.requestID(), try requiredCode(parameters))
         case .pairRevoke:
@@ -116,7 +95,7 @@ public enum DeviceRequest: Sendable, Equatable {
     }
 
     private static func pairingClaim(_ parameters: Parameters) throws(Refusal) -> PairingClaim {
-        let limit = PairingClaim.maximumDisplayNameLength
+        let limit = maximumDisplayNameLength
         return PairingClaim(
             channel: try parameters.channel(), senderID: try parameters.senderID(),
             credential: try parameters.claimedCredential(), code: try parameters.code(),
@@ -126,8 +105,8 @@ public enum DeviceRequest: Sendable, Equatable {
             metadata: .object(try parameters.object("metadata") ?? [:]))
     }
 
-    private static func deviceClaim(_ parameters: Parameters) throws(Refusal) -> DeviceClaim {
-        DeviceClaim(
+    private static func deviceClaim(_ parameters: Parameters) throws(Refusal) -> DeviceIdentity {
+        DeviceIdentity(
             channel: try parameters.channel(), senderID: try parameters.senderID(),
             evidence: try parameters.evidence())
     }
@@ -140,27 +119,38 @@ public enum DeviceRequest: Sendable, Equatable {
             })
     }
 
+    private static func listing(_ parameters: Parameters) throws(Refusal) -> PairingListing {
+        let filter = try parameters.optional("filter", "a string of at most 128 bytes") {
+            $0.utf8.count <= 128 ? $0 : nil
+        }
+        let limits = 1...Int64(PairingListing.maximumLimit)
+        return PairingListing(
+            filter: filter ?? "", pendingAfter: try parameters.optional("pendingAfter", "a string") { $0 },
+            pairedAfter: try parameters.optional("pairedAfter", "a string") { $0 },
+            limit: Int(try parameters.integer("limit", in: limits) ?? limits.upperBound))
+    }
+
     private static func send(_ parameters: Parameters) throws(Refusal) -> DeviceRequest {
         let limit = maximumMessageIDLength
         let messageID = try parameters.require(
             "messageId", "the message's identifier, a string of 1 to \(limit) bytes"
         ) { (1...limit).contains($0.utf8.count) ? $0 : nil }
         guard let message = parameters.value("message") else {
-            throw Parameters.refusal("message", "is missing: expected any JSON value but null")
+            throw Parameters.refusal("message", "missing; expected any JSON value but null")
         }
         return .send(messageID: messageID, message: message)
     }
 
     private static func requiredCode(_ parameters: Parameters) throws(Refusal) -> PairingCode {
         guard let code = try parameters.code() else {
-            throw Parameters.refusal("code", "is missing: expected the code the device shows")
+            throw Parameters.refusal("code", "missing; expected the code the device shows")
         }
         return code
     }
 
     private static func required(_ messageSeq: Int64?) throws(Refusal) -> Int64 {
         guard let messageSeq else {
-            throw Parameters.refusal("messageSeq", "is missing: expected the number of a message")
+            throw Parameters.refusal("messageSeq", "missing; expected the number of a message")
         }
         return messageSeq
     }

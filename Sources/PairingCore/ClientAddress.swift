@@ -56,9 +56,12 @@ public struct ClientAddress: Sendable, Hashable, CustomStringConvertible {
     private static func ipv6(_ text: String) -> [UInt8]? {
         guard text.utf8.count <= 45 else { return nil }
         let halves = splitAtDoubleColon(text)
-        guard let head = groups(halves.head) else { return nil }
-        guard let tailText = halves.tail else { return head.count == 16 ? head : nil }
-        guard let tail = groups(tailText), head.count + tail.count <= 14 else { return nil }
+        guard let tailText = halves.tail else {
+            return groups(halves.head, endsAddress: true).flatMap { $0.count == 16 ? $0 : nil }
+        }
+        guard let head = groups(halves.head, endsAddress: false),
+            let tail = groups(tailText, endsAddress: true), head.count + tail.count <= 14
+        else { return nil }
         return head + Array(repeating: 0, count: 16 - head.count - tail.count) + tail
     }
 
@@ -75,12 +78,13 @@ public struct ClientAddress: Sendable, Hashable, CustomStringConvertible {
         return (text[...], nil)
     }
 
-    private static func groups(_ text: Substring) -> [UInt8]? {
+    /// - Parameter endsAddress: whether the last group may be an IPv4 address (RFC 4291 §2.2).
+    private static func groups(_ text: Substring, endsAddress: Bool) -> [UInt8]? {
         if text.isEmpty { return [] }
         var bytes: [UInt8] = []
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         for (index, part) in parts.enumerated() {
-            if index == parts.count - 1, part.utf8.contains(UInt8(ascii: ".")) {
+            if endsAddress, index == parts.count - 1, part.utf8.contains(UInt8(ascii: ".")) {
                 guard let address = ipv4(part) else { return nil }
                 bytes += address
             } else {

@@ -14,6 +14,8 @@ public struct Origin: Sendable, Hashable, CustomStringConvertible {
     /// - Returns: `nil` for `null`, another scheme, user information, a path, an empty or ill-formed host,
     ///   or a port outside 1...65535.
     public init?(_ text: String) {
+        // Checked before lower-casing, which makes a k of the Kelvin sign.
+        guard text.utf8.allSatisfy({ $0 < 128 }) else { return nil }
         let lower = text.lowercased()
         let rest: Substring
         if lower.hasPrefix("https://") {
@@ -37,7 +39,8 @@ public struct Origin: Sendable, Hashable, CustomStringConvertible {
 
     /// Whether a `Host` header names this origin.
     public func isServed(host: String) -> Bool {
-        Self.authority(host.lowercased(), defaultPort: isSecure ? 443 : 80) == authority
+        host.utf8.allSatisfy { $0 < 128 }
+            && Self.authority(host.lowercased(), defaultPort: isSecure ? 443 : 80) == authority
     }
 
     private static func authority(_ text: String, defaultPort: Int) -> String? {

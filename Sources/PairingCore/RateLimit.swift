@@ -36,7 +36,7 @@ public struct TokenBucket: Sendable, Equatable {
 
     private mutating func refill(now: Duration) {
         level = min(burst, level + max(0, Self.seconds(now - updated)) * perSecond)
-        updated = now
+        updated = max(updated, now)
     }
 
     private static func seconds(_ duration: Duration) -> Double {
@@ -51,6 +51,8 @@ public struct KeyedTokenBuckets: Sendable {
     private let capacity: Int
     private var buckets: [String: TokenBucket] = [:]
     private var overflow: TokenBucket
+    /// When the full buckets were last looked for.
+    private var forgotAt: Duration?
 
     /// - Parameters:
     ///   - capacity: how many keys are remembered; keys beyond it share one bucket until others are full
@@ -68,9 +70,16 @@ public struct KeyedTokenBuckets: Sendable {
     /// - Returns: `nil` when it was taken; else how long until there is one.
     public mutating func take(_ key: String, now: Duration) -> Duration? {
         if buckets[key] == nil, buckets.count >= capacity {
-            buckets = buckets.filter { !$0.value.isFull(now: now) }
+            forgetFullBuckets(now: now)
             if buckets.count >= capacity { return overflow.take(now: now) }
         }
         return buckets[key, default: TokenBucket(perSecond: perSecond, burst: burst, now: now)].take(now: now)
+    }
+
+    /// Once a second at most: otherwise each key of a flood would cost a look at all buckets.
+    private mutating func forgetFullBuckets(now: Duration) {
+        if let forgotAt, now - forgotAt < .seconds(1) { return }
+        forgotAt = now
+        buckets = buckets.filter { !$0.value.isFull(now: now) }
     }
 }

@@ -9,7 +9,7 @@ public struct SenderLife: Sendable, Equatable {
         public var credential: StoredCredential
         /// The address the denied request came from.
         public var address: ClientAddress?
-        /// Until when the credential and the address wait.
+        /// Until when the credential and the address (IPv6: its /64) wait.
         public var until: Timestamp
 
         /// Wraps the parts.
@@ -87,7 +87,9 @@ public struct SenderLife: Sendable, Equatable {
             return .repeated(pending)
         }
         let blocking = denials.filter {
-            $0.until > now && ($0.credential == credential || ($0.address != nil && $0.address == address))
+            $0.until > now
+                && ($0.credential == credential
+                    || ($0.address != nil && $0.address?.limitKey == address?.limitKey))
         }
         if let until = blocking.map(\.until).max() {
             return .wait(

@@ -54,16 +54,25 @@ public struct PostgresError: Error, Sendable {
     let summary: String?
     /// What the server or libpq said; may quote data.
     let detail: String?
+    /// The statement was sent and the connection ended before its answer.
+    var isOutcomeOpen: Bool
 
     init(
         _ code: Code, sqlState: SQLState? = nil, constraint: String? = nil, summary: String? = nil,
-        detail: String? = nil
+        detail: String? = nil, isOutcomeOpen: Bool = false
     ) {
         self.code = code
         self.sqlState = sqlState
         self.constraint = constraint
         self.summary = summary
         self.detail = detail
+        self.isOutcomeOpen = isOutcomeOpen
+    }
+
+    /// The same error for a statement that commits: without an answer nobody knows whether it did.
+    var ofCommit: PostgresError {
+        guard isOutcomeOpen else { return self }
+        return PostgresError(.commitOutcomeUnknown, sqlState: sqlState, summary: summary, detail: detail)
     }
 
     /// The database can't be reached or refuses everybody now; what was asked may be in order.

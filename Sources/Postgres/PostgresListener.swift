@@ -1,5 +1,6 @@
 import Logging
 import ServiceLifecycle
+import Synchronization
 
 /// A connection of its own that listens for notifications.
 ///
@@ -19,16 +20,53 @@ public final class PostgresListener: Service, Sendable {
 
     /// The events, for one reader. At most 1024 wait to be read; the stream ends with `run()`.
     public let events: AsyncStream<Event>
-    private let continuation: AsyncStream<Event>.Continuation
 
-    /// Makes a listener for channels; connects when it runs.
+    private let outbox: ListenerOutbox
+    private let configuration: PostgresConfiguration
+    private let channels: [String]
+    private let logger: Logger
+
+    /// Makes a listener for channels, whose names are taken as they are; connects when it runs.
     public init(configuration: PostgresConfiguration, channels: [String], logger: Logger) {
-        (events, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(1024))
+        let (events, continuation) = AsyncStream.makeStream(
+            of: Event.self, bufferingPolicy: .bufferingOldest(1024))
+        self.events = events
+        self.outbox = ListenerOutbox(continuation)
+        self.configuration = configuration
+        self.channels = channels
+        self.logger = logger
     }
 
-    /// Listens until cancelled or shut down gracefully. Never throws because the database is away.
+    /// Listens until cancelled or shut down gracefully; once only.
+    ///
+    /// Never returns or throws because the database is away. Where notifications don't get through, as behind a
+    /// pooler that gives connections out by transaction, it logs that as an error and keeps trying.
+    ///
+    /// - Throws: `PostgresError` if the process has no file descriptor or thread left.
     public func run() async throws {
-        try await gracefulShutdown()
+        defer { outbox.finish() }
+        try await ListenerThread.run { thread in
+            var failures = 0
+            while !thread.isStopping {
+                var isConnected = false
+                do {
+                    try self.listen(on: thread) {
+                        if failures > 0 { self.logger.notice("Listening for notifications again") }
+                        failures = 0
+                        isConnected = true
+                        self.outbox.send(.connected)
+                    }
+                } catch {
+                    if isConnected { self.outbox.send(.lost) }
+                    failures += 1
+                    self.logger.log(
+                        level: failures == 1 ? .error : .debug,
+                        "Listening for notifications failed; trying again",
+                        metadata: ["error": "\(String(reflecting: error))"])
+                    thread.sleep(for: Backoff.delay(failures: failures, jitter: .random(in: 0...1)))
+                }
+            }
+        }
     }
 
     /// Proves that notifications reach a listener: listens on one connection, notifies through another.
@@ -38,5 +76,100 @@ public final class PostgresListener: Service, Sendable {
     public static func verifyListenWorks(
         configuration: PostgresConfiguration, timeout: Duration = .seconds(5)
     ) async throws {
+        let outcome = Mutex<Result<Void, PostgresError>>(.failure(PostgresError(.cancelled)))
+        try await ListenerThread.run { thread in
+            let result = Result { () throws(PostgresError) in
+                let connection = try Connection(configuration, wakeup: thread.wakeup)
+                try connection.verifyListenWorks(configuration, thread: thread, timeout: timeout)
+            }
+            outcome.withLock { $0 = result }
+        }
+        try outcome.withLock { $0 }.get()
+    }
+
+    /// Listens on one connection until it breaks, which throws, or the thread is to stop.
+    private func listen(on thread: ListenerThread, connected: () -> Void) throws(PostgresError) {
+        let connection = try Connection(configuration, wakeup: thread.wakeup)
+        try connection.verifyListenWorks(configuration, thread: thread, timeout: .seconds(5))
+        for channel in channels { try connection.runScript("LISTEN \(SQLText.identifier(channel))") }
+        connected()
+        while !thread.isStopping {
+            while let (channel, payload) = connection.nextNotification() {
+                outbox.send(.notification(channel: channel, payload: payload))
+            }
+            outbox.retry()
+            try connection.awaitNotification(for: .seconds(3))
+        }
+    }
+}
+
+/// Where a listener's events go.
+private final class ListenerOutbox: Sendable {
+    private let continuation: AsyncStream<PostgresListener.Event>.Continuation
+    /// Events were dropped, and the reader hasn't been told by a `connected`.
+    private let owesConnected = Mutex(false)
+
+    init(_ continuation: AsyncStream<PostgresListener.Event>.Continuation) {
+        self.continuation = continuation
+    }
+
+    func send(_ event: PostgresListener.Event) {
+        retry()
+        yield(event)
+    }
+
+    /// Tells the reader of dropped events, if there is room again.
+    func retry() {
+        if owesConnected.withLock({ owes in exchange(&owes, with: false) }) { yield(.connected) }
+    }
+
+    func finish() { continuation.finish() }
+
+    private func yield(_ event: PostgresListener.Event) {
+        if case .dropped = continuation.yield(event) { owesConnected.withLock { $0 = true } }
+    }
+
+    private func exchange(_ value: inout Bool, with new: Bool) -> Bool {
+        defer { value = new }
+        return value
+    }
+}
+
+/// The thread that a listener's connection lives on.
+final class ListenerThread: Sendable {
+    let wakeup: Wakeup
+    private let stopping = Atomic<Bool>(false)
+
+    private init() throws(PostgresError) { wakeup = try Wakeup() }
+
+    /// Runs `body` on a thread of its own; cancelling the task or shutting down asks it to stop.
+    ///
+    /// - Throws: `PostgresError` with code `connectionFailed` if the process has no file descriptor or thread left.
+    static func run(_ body: @escaping @Sendable (ListenerThread) -> Void) async throws {
+        let thread = try ListenerThread()
+        try await withTaskCancellationOrGracefulShutdownHandler {
+            try await withCheckedThrowingContinuation {
+                (continuation: CheckedContinuation<Void, any Error>) in
+                let isStarted = OSThread.start {
+                    body(thread)
+                    continuation.resume()
+                }
+                if !isStarted {
+                    continuation.resume(
+                        throwing: PostgresError(.connectionFailed, summary: "the system has no thread left"))
+                }
+            }
+        } onCancelOrGracefulShutdown: {
+            thread.stopping.store(true, ordering: .releasing)
+            thread.wakeup.signal()
+        }
+    }
+
+    var isStopping: Bool { stopping.load(ordering: .acquiring) }
+
+    /// Waits, but not once the thread is to stop.
+    func sleep(for duration: Duration) {
+        let end = ContinuousClock.now + duration
+        while !isStopping, Readiness.wait(socket: -1, wakeup: wakeup, until: end) != nil {}
     }
 }

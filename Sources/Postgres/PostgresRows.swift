@@ -19,9 +19,12 @@ public struct PostgresRows: Sendable, RandomAccessCollection {
         self.endIndex = count
     }
 
+    /// Always 0.
     public let startIndex = 0
+    /// The number of rows.
     public let endIndex: Int
 
+    /// The row at a position, in the order of the answer.
     public subscript(position: Int) -> PostgresRow {
         precondition(indices.contains(position), "row index out of range")
         return PostgresRow(rows: self, index: position)

@@ -110,8 +110,11 @@ public struct PostgresValue: Sendable, Hashable {
 
 extension PostgresValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral
 {
+    /// A literal is a `text`.
     public init(stringLiteral value: String) { self = .text(value) }
+    /// A literal is a `bigint`.
     public init(integerLiteral value: Int64) { self = .int64(value) }
+    /// A literal is a `boolean`.
     public init(booleanLiteral value: Bool) { self = .bool(value) }
 }
 

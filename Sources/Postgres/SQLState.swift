@@ -11,6 +11,7 @@ public struct SQLState: Sendable, Hashable, CustomStringConvertible {
     /// The first two characters: the class of the error.
     public var errorClass: String { String(code.prefix(2)) }
 
+    /// The five characters.
     public var description: String { code }
 
     /// 08006: the connection failed.

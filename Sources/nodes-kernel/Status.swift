@@ -1,5 +1,6 @@
 import AdminPages
 import FastCGI
+import PairingCore
 import PairingKernel
 import PrometheusMetrics
 

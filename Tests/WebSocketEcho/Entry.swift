@@ -2,6 +2,7 @@ import DeviceGateway
 import Glibc
 import NIOCore
 import NIOPosix
+import PairingCore
 
 /// Echoes messages of up to 16 MiB on 127.0.0.1 through the gateway's own WebSocket layer, for conformance
 /// suites: `websocket-echo PORT`. Port 0 is any free one; the line `listening on …` says which.
@@ -16,11 +17,11 @@ struct Entry {
         }
         let server = try await WebSocketServer.start(
             at: .loopback(port: port), on: MultiThreadedEventLoopGroup.singleton,
-            policy: UpgradePolicy(path: "/", origins: nil),
+            policy: UpgradePolicy(path: "/", origins: nil, directAddress: ClientAddress("127.0.0.1")),
             configuration: WebSocketConfiguration(
                 limits: WebSocketLimits(messageSize: 16 << 20, fragments: 1 << 20, acceptsBinary: true),
                 queue: OutboundQueue.Limits(bytes: 64 << 20, frames: 1 << 16)),
-            makeApplication: { _ in Echo() })
+            makeApplication: { _, _ in Echo() })
         print("listening on ws://127.0.0.1:\(server.port ?? port)/")
         // Standard output may be a pipe, and a test waits for the line.
         fflush(nil)

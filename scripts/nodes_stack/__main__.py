@@ -46,6 +46,8 @@ def main() -> None:
         prog="scripts/run", description=__doc__, epilog=VARIABLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()  # fmt: skip
+    # Plugins in a folder that a group may write are refused.
+    os.umask(0o022)
     port = number("PORT", 8080, 65534)
     stack = Stack(
         pathlib.Path(os.environ.get("STATE") or ROOT / ".nodes"),

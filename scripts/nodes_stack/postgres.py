@@ -110,10 +110,14 @@ class Cluster:
         self.wait_until_ready()
         self._create_database()
 
+    @property
+    def is_ready(self) -> bool:
+        probe = [str(self.programs / "pg_isready"), "-q", "-h", str(self.sockets), "-U", ROLE]
+        return self.process.is_running and subprocess.run(probe, stdin=subprocess.DEVNULL).returncode == 0
+
     def wait_until_ready(self, timeout: float = 60) -> None:
         deadline = time.monotonic() + timeout
-        probe = [str(self.programs / "pg_isready"), "-q", "-h", str(self.sockets), "-U", ROLE]
-        while subprocess.run(probe, stdin=subprocess.DEVNULL).returncode != 0:
+        while not self.is_ready:
             if not self.process.is_running or time.monotonic() > deadline:
                 raise SystemExit(f"PostgreSQL did not start:\n{self.process.last_lines()}")
             time.sleep(0.05)

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pathlib
+import resource
 import secrets
 import shutil
 import signal
@@ -21,6 +22,7 @@ from .process import Process
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ADMINISTRATOR = "admin"
+CHANNELS = ("Web", "Mobile", "IoT")
 
 # These are decided here, one value per process; from the environment they would reach all of them.
 OWN_VARIABLES = ("GATEWAY_SOCKET", "KERNEL_SOCKET", "INSTANCE_NAME", "CHANNELS_DIRECTORY")
@@ -98,6 +100,9 @@ class Stack:
         """
         self._prepare_folders()
         try:
+            # A device takes a descriptor of its gateway and two of nginx.
+            _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
             self._check_ports()
             if not self.given_database_url:
                 self.cluster = Cluster(self.state, self.run / "database", self.log / "postgresql.log")
@@ -162,12 +167,16 @@ class Stack:
                     ) from None
 
     def _install_channels(self) -> None:
-        subprocess.run(
-            [str(ROOT / "scripts/install-channels"), str(self.binaries), str(self.state / "channels")],
+        libraries = [str(self.binaries / f"lib{name}Channel.so") for name in CHANNELS]
+        done = subprocess.run(
+            [str(ROOT / "scripts/install-channels"), str(self.state / "channels"), *libraries],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            check=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
+        if done.returncode != 0:
+            raise Failure(f"the channels could not be installed:\n{done.stdout}")
 
     def socket_path(self, name: str) -> pathlib.Path:
         return self.run / "servers" / f"{name}.sock"

@@ -27,8 +27,8 @@ public struct HTTPAnswer: Sendable, Equatable {
 
 /// What an accepted upgrade says of its client.
 public struct UpgradeRequest: Sendable, Equatable {
-    /// The client's address as nginx reports it in `X-Real-IP`; `nil` where it does not.
-    public var address: ClientAddress?
+    /// The client's address.
+    public var address: ClientAddress
     /// The origins the client can have dialled, by its `Host`; a proof names one of them.
     public var origins: [Origin]
     /// Whether the client asked for the server's subprotocol and was granted it.
@@ -43,12 +43,17 @@ public struct UpgradePolicy: Sendable {
     public var origins: OriginPolicy?
     /// The subprotocol granted to clients that offer it.
     public var subprotocol: String?
+    /// Whose address a client has that came without nginx, for test servers; `nil` refuses such a client.
+    public var directAddress: ClientAddress?
 
     /// Wraps the parts.
-    public init(path: String, origins: OriginPolicy?, subprotocol: String? = nil) {
+    public init(
+        path: String, origins: OriginPolicy?, subprotocol: String? = nil, directAddress: ClientAddress? = nil
+    ) {
         self.path = path
         self.origins = origins
         self.subprotocol = subprotocol
+        self.directAddress = directAddress
     }
 
     enum Decision: Equatable {
@@ -70,9 +75,13 @@ public struct UpgradePolicy: Sendable {
         if let refusal = hostRefusal(head) ?? handshakeRefusal(head) ?? originRefusal(head) {
             return .refuse(refusal)
         }
+        guard let address = address(head) else {
+            return .refuse(
+                HTTPAnswer(.badRequest, "X-Real-IP: expected the client's address, once, from nginx.\n"))
+        }
         return .upgrade(
             UpgradeRequest(
-                address: head.headers.first(name: "x-real-ip").flatMap(ClientAddress.init),
+                address: address,
                 origins: origins?.dialled(host: head.headers.first(name: "host") ?? "") ?? [],
                 usesSubprotocol: offersSubprotocol(head)))
     }
@@ -112,6 +121,13 @@ public struct UpgradePolicy: Sendable {
             return HTTPAnswer(.forbidden, "Pages of this origin may not connect here.\n")
         }
         return nil
+    }
+
+    /// Only nginx can reach the socket, and it overwrites what a client says here.
+    private func address(_ head: HTTPRequestHead) -> ClientAddress? {
+        let fields = head.headers["x-real-ip"]
+        if fields.isEmpty { return directAddress }
+        return fields.count == 1 ? ClientAddress(fields[0]) : nil
     }
 
     private func offersSubprotocol(_ head: HTTPRequestHead) -> Bool {

@@ -12,7 +12,10 @@ public struct WebSocketTimes: Sendable, Equatable {
     /// For the client to end the connection after the server has ended its side.
     public var drain: TimeAmount
 
-    /// Wraps the times; a sweep acts on them once a second.
+    /// How often sockets look at the clock: once a second, or more often for short times in tests.
+    var sweep: TimeAmount { min(.seconds(1), TimeAmount.nanoseconds(ping.nanoseconds / 2)) }
+
+    /// Wraps the times.
     public init(
         ping: TimeAmount = .seconds(30), silence: TimeAmount = .seconds(75), close: TimeAmount = .seconds(5),
         drain: TimeAmount = .seconds(2)

@@ -1,11 +1,11 @@
 import NIOCore
 
-/// Something that looks at the clock about once a second.
+/// Something that looks at the clock now and then.
 protocol Swept: AnyObject {
     /// Where the sweep keeps it; the sweep's own.
     var sweepIndex: Int { get set }
 
-    /// A second has passed. Called on the event loop.
+    /// It is time to look at the clock. Called on the event loop.
     func swept(now: NIODeadline)
 
     /// Closes the connection at once. Called on the event loop.
@@ -22,9 +22,9 @@ final class Sweep {
 
     init(eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 
-    func start() {
+    func start(every period: TimeAmount) {
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        task = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in
+        task = eventLoop.scheduleRepeatedTask(initialDelay: period, delay: period) { _ in
             bound.value.run()
         }
     }

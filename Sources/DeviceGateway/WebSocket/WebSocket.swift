@@ -53,9 +53,10 @@ public final class WebSocket: ChannelDuplexHandler {
         static let application = Pauses(rawValue: 1)
         static let rate = Pauses(rawValue: 2)
         static let outbound = Pauses(rawValue: 4)
+        static let suspension = Pauses(rawValue: 8)
     }
 
-    private let application: any WebSocketApplication
+    let application: any WebSocketApplication
     private let sweep: Sweep
     private var reader: MessageReader
     private var life: SocketLife
@@ -119,12 +120,25 @@ public final class WebSocket: ChannelDuplexHandler {
     public func close(_ code: WebSocketErrorCode, reason: String, discarding: Bool = false) {
         guard let context, life.isOpen else { return }
         if discarding { queue.removeAll() }
+        // What is left is written, and the client's close frame is read.
+        pauses = []
         run(life.close(code, reason: reason, now: context.eventLoop.now))
     }
 
     /// Stops or resumes reading, so that a client cannot send faster than the application works.
     public func setReading(_ reads: Bool) {
         if reads { resume(.application) } else { pauses.insert(.application) }
+    }
+
+    /// Stops or resumes both directions: nothing is read, and what is sent waits.
+    public func setSuspended(_ isSuspended: Bool) {
+        guard !isSuspended else {
+            pauses.insert(.suspension)
+            return
+        }
+        guard pauses.contains(.suspension) else { return }
+        resume(.suspension)
+        if let context { drain(context) }
     }
 
     // MARK: Channel
@@ -161,7 +175,7 @@ public final class WebSocket: ChannelDuplexHandler {
     }
 
     public func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { drain(context) }
+        drain(context)
         context.fireChannelWritabilityChanged()
     }
 
@@ -237,7 +251,9 @@ public final class WebSocket: ChannelDuplexHandler {
         switch action {
         case .none: return
         case .ping: if queue.isEmpty { send(.ping, ByteBuffer()) }
-        case .sendClose(let code, let reason): sendClose(code, reason)
+        case .sendClose(let code, let reason):
+            sendClose(code, reason)
+            context?.read()
         case .sendCloseAndEnd(let code, let reason):
             sendClose(code, reason)
             end()
@@ -265,7 +281,7 @@ public final class WebSocket: ChannelDuplexHandler {
     private func send(_ opcode: WebSocketOpcode, _ payload: ByteBuffer) {
         guard let context else { return }
         let frame = frame(opcode, payload)
-        switch queue.push(frame, isWritable: context.channel.isWritable) {
+        switch queue.push(frame, isWritable: isWritable(context)) {
         case .write: write(frame, context)
         case .queued: pauses.insert(.outbound)
         case .overflow:
@@ -285,7 +301,7 @@ public final class WebSocket: ChannelDuplexHandler {
     }
 
     private func drain(_ context: ChannelHandlerContext) {
-        while context.channel.isWritable, let frame = queue.pop() { write(frame, context) }
+        while isWritable(context), let frame = queue.pop() { write(frame, context) }
         flush()
         guard queue.isEmpty else { return }
         if endsWhenWritten {
@@ -293,6 +309,10 @@ public final class WebSocket: ChannelDuplexHandler {
             context.close(mode: .output, promise: nil)
         }
         resume(.outbound)
+    }
+
+    private func isWritable(_ context: ChannelHandlerContext) -> Bool {
+        context.channel.isWritable && !pauses.contains(.suspension)
     }
 
     private func write(_ frame: ByteBuffer, _ context: ChannelHandlerContext) {
@@ -310,7 +330,7 @@ public final class WebSocket: ChannelDuplexHandler {
 extension WebSocket: Swept {
     func swept(now: NIODeadline) {
         // A socket that is not read for this server's own reasons is not silent.
-        if pauses.contains(.application) { life.heard(now: now) }
+        if !pauses.isDisjoint(with: [.application, .rate, .suspension]) { life.heard(now: now) }
         run(life.tick(now: now))
         if life.isOpen { application.ticked(now: now, on: self) }
     }

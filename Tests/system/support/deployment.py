@@ -1,6 +1,7 @@
 """A whole deployment of the test's own, started by the code that `make run` runs."""
 
 import contextlib
+import os
 import pathlib
 import shutil
 import socket
@@ -44,7 +45,7 @@ def free_ports(count: int) -> list[int]:
 
 def binaries() -> pathlib.Path:
     shown = subprocess.run(
-        ["swift", "build", "--show-bin-path"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["swift", "build", "-c", os.environ.get("NODES_BUILD_CONFIGURATION", "debug"), "--show-bin-path"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     folder = pathlib.Path(shown.stdout.strip())
     for program in ("nodes-kernel", "nodes-gateway", "nodesctl"):
@@ -92,6 +93,15 @@ class Deployment(Stack):
         """Starts a process that was killed or stopped, and waits until everything is ready."""
         process.stop()
         process.start()
+        if process is self.cluster.process:
+            # A killed postmaster's backends hold its shared memory until they notice; a new one refuses to
+            # start meanwhile.
+            def is_up() -> bool:
+                if not process.is_running:
+                    process.start()
+                return self.cluster.is_ready
+
+            eventually(is_up, "PostgreSQL runs again", timeout=30)
         self.wait_until_ready()
 
     def stop_database(self) -> None:

@@ -1,0 +1,54 @@
+import CLibPQ
+import Synchronization
+
+/// Asks a running job to stop, once, for one reason. Safe from any thread.
+final class Interruption: Sendable {
+    private let reason = Mutex<PostgresError.Code?>(nil)
+
+    /// Why the job is to stop; `nil` while it isn't.
+    var code: PostgresError.Code? { reason.withLock { $0 } }
+
+    /// The first reason stays.
+    func request(_ code: PostgresError.Code) {
+        reason.withLock { $0 = $0 ?? code }
+    }
+}
+
+/// One request to the server to cancel what a connection is running.
+///
+/// `PQcancel` opens a connection of its own, blocks and isn't encrypted even where the connection is (PostgreSQL 15
+/// manual, 34.7 "Canceling Queries in Progress"), so it runs on a thread of its own.
+struct CancelRequest: @unchecked Sendable {
+    // Sendable: the request belongs to exactly one thread at a time, first to the one that makes it and then to the
+    // one it starts; and `PQcancel` only reads it.
+    private let request: OpaquePointer
+
+    /// How many requests are under way in this process. A server that swallows them must not collect threads; its
+    /// `statement_timeout` does the work then.
+    private static let underway = Atomic<Int>(0)
+    private static let mostUnderway = 16
+
+    /// To be called on the connection's thread.
+    static func send(for connection: OpaquePointer) {
+        guard underway.add(1, ordering: .relaxed).newValue <= mostUnderway,
+            let request = PQgetCancel(connection)
+        else {
+            underway.subtract(1, ordering: .relaxed)
+            return
+        }
+        let cancel = CancelRequest(request: request)
+        if !OSThread.start({ cancel.run() }) { cancel.finish() }
+    }
+
+    private func run() {
+        var message = [CChar](repeating: 0, count: 256)
+        // It may come too late to have an effect, so its own failure means nothing more.
+        _ = PQcancel(request, &message, Int32(message.count))
+        finish()
+    }
+
+    private func finish() {
+        PQfreeCancel(request)
+        Self.underway.subtract(1, ordering: .relaxed)
+    }
+}

@@ -1,0 +1,76 @@
+import Foundation
+import Synchronization
+
+/// Starting programs with `posix_spawn`. Foundation's `Process` gives each program a descriptor by which it notices
+/// the end, and a server that goes on in the background keeps that open for ever.
+enum Spawn {
+    /// A descriptor is made and marked close-on-exec in two steps; no program may start in between.
+    private static let lock = Mutex(())
+
+    /// Runs a program to its end, blocking, and answers with what it printed.
+    ///
+    /// - Throws: `Failure` with its output if it fails.
+    static func run(_ line: [String]) throws -> String {
+        let output = FileManager.default.temporaryDirectory.appendingPathComponent(
+            "gcpg-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: output) }
+        let pid = try lock.withLock { _ in
+            try start(line) { actions in
+                posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+                posix_spawn_file_actions_addopen(&actions, 1, output.path, O_WRONLY | O_CREAT | O_EXCL, 0o600)
+                posix_spawn_file_actions_adddup2(&actions, 1, 2)
+            }
+        }
+        var status: Int32 = 0
+        while waitpid(pid, &status, 0) < 0 {
+            guard errno == EINTR else { throw Failure("waitpid: errno \(errno)") }
+        }
+        let text = try String(contentsOf: output, encoding: .utf8)
+        guard status == 0 else { throw Failure("\(line.joined(separator: " ")): \(text)") }
+        return text
+    }
+
+    /// Cleans up after this process, however it ends: starts a shell that waits for the end of a pipe whose other
+    /// end only this process has.
+    ///
+    /// - Parameter script: what to do then.
+    static func atEnd(_ script: String) throws {
+        try lock.withLock { _ in
+            var ends: [Int32] = [-1, -1]
+            guard pipe(&ends) == 0 else { throw Failure("pipe: errno \(errno)") }
+            // The writing end stays open until the process ends, and no program inherits it.
+            _ = fcntl(ends[1], F_SETFD, FD_CLOEXEC)
+            // In a session of its own, so that Ctrl-C doesn't reach it.
+            let shell = "trap '' HUP INT TERM; cd /; cat >/dev/null; \(script)"
+            _ = try start(["/usr/bin/setsid", "/bin/sh", "-c", shell]) { actions in
+                posix_spawn_file_actions_adddup2(&actions, ends[0], 0)
+                posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+                posix_spawn_file_actions_adddup2(&actions, 1, 2)
+            }
+            close(ends[0])
+        }
+    }
+
+    private static func start(
+        _ line: [String], _ redirect: (inout posix_spawn_file_actions_t) -> Void
+    ) throws -> pid_t {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        redirect(&actions)
+        let arguments = line.map { strdup($0) }
+        let environment = ProcessInfo.processInfo.environment.map { strdup("\($0.key)=\($0.value)") }
+        defer { (arguments + environment).forEach { free($0) } }
+        var pid: pid_t = 0
+        let result = posix_spawn(&pid, line[0], &actions, nil, arguments + [nil], environment + [nil])
+        guard result == 0 else { throw Failure("can't start \(line[0]): errno \(result)") }
+        return pid
+    }
+
+    /// Why a program or a cluster didn't start.
+    struct Failure: Error, CustomStringConvertible {
+        let description: String
+
+        init(_ description: String) { self.description = description }
+    }
+}
