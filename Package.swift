@@ -131,6 +131,7 @@ let package = Package(
 
         // Tests.
         tests("ArchitectureTests", []),
+        tests("ChannelKitTests", ["ChannelKit", "CGoClawChannel"]),
         tests("ChannelHostTests", ["ChannelHost", "Cryptography", "PairingCore", log]),
         tests("CryptographyTests", ["Cryptography"]),
         tests("PairingCoreTests", ["PairingCore"]),
