@@ -169,7 +169,7 @@ class Stack:
     def _install_channels(self) -> None:
         libraries = [str(self.binaries / f"lib{name}Channel.so") for name in CHANNELS]
         done = subprocess.run(
-            [str(ROOT / "scripts/install-channels"), str(self.state / "channels"), *libraries],
+            [str(ROOT / "scripts/install-channels"), *libraries, str(self.state / "channels")],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
