@@ -32,14 +32,14 @@ public final class ChannelHost: Sendable {
     /// ``refused``, and in the log, with the reason.
     ///
     /// - Parameters:
-    ///   - directory: the folder's path.
+    ///   - directory: the folder's path; empty for no channels at all.
     ///   - configurations: what each channel is configured with: a JSON object, by the channel's ID.
     public static func load(
         directory: String, configurations: [String: String] = [:],
         limits: ChannelCallLimits = ChannelCallLimits(), logger: Logger
     ) -> ChannelHost {
         var loader = ChannelLoader(configurations: configurations, limits: limits, logger: logger)
-        loader.load(directory: directory)
+        if !directory.isEmpty { loader.load(directory: directory) }
         let host = ChannelHost(loaded: loader.loaded, refused: loader.refused)
         do throws(Untrusted) {
             try host.startWatching()

@@ -68,7 +68,7 @@ struct Stage {
     }
 }
 
-extension JSONValue: @retroactive ExpressibleByStringLiteral {
+extension JSONValue: ExpressibleByStringLiteral {
     public init(stringLiteral text: String) { self = .string(text) }
 }
 

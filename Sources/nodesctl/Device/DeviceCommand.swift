@@ -1,6 +1,7 @@
 import ArgumentParser
 import Cryptography
 import Dispatch
+import NodesProcess
 import PairingCore
 import UnixSignals
 
@@ -86,7 +87,7 @@ struct DeviceCommand: AsyncParsableCommand {
             plan: DeviceRun.Plan(repairs: repair, answers: once ? send.count : nil)
         ) { [json] report throws(CommandFailure) in
             try Terminal.print(
-                json ? report.json(at: .now()).text : terminalText(report.text, keepingLines: true))
+                json ? report.json(at: .now).text : terminalText(report.text, keepingLines: true))
         }
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         Task { for await _ in signals { await run.quit() } }
