@@ -69,6 +69,7 @@ struct Stage {
 }
 
 extension JSONValue: ExpressibleByStringLiteral {
+    /// A string of JSON.
     public init(stringLiteral text: String) { self = .string(text) }
 }
 

@@ -8,14 +8,22 @@ import PairingKernel
 import PairingStore
 import Postgres
 
+/// How every command prints.
+struct OutputOptions: ParsableArguments {
+    @Flag(help: "Print JSON; times are milliseconds since the epoch.")
+    var json = false
+}
+
 /// What every operator's command takes.
 struct OperatorOptions: ParsableArguments {
+    @OptionGroup var output: OutputOptions
+
     @Option(
         help: "The configuration file; without it, NODES_CONFIG names it, or the environment alone decides.")
     var config: String?
 
-    @Flag(help: "Print JSON; times are milliseconds since the epoch.")
-    var json = false
+    /// Whether to print JSON.
+    var json: Bool { output.json }
 
     /// The configuration file, if there is one.
     var file: String? { config ?? environment("NODES_CONFIG") }
