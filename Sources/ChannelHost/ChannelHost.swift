@@ -32,14 +32,14 @@ public final class ChannelHost: Sendable {
     /// ``refused``, and in the log, with the reason.
     ///
     /// - Parameters:
-    ///   - directory: the folder's path; empty for no channels at all.
+    ///   - directory: the folder's path; empty where there are to be no channels.
     ///   - configurations: what each channel is configured with: a JSON object, by the channel's ID.
     public static func load(
         directory: String, configurations: [String: String] = [:],
         limits: ChannelCallLimits = ChannelCallLimits(), logger: Logger
     ) -> ChannelHost {
         var loader = ChannelLoader(configurations: configurations, limits: limits, logger: logger)
-        if !directory.isEmpty { loader.load(directory: directory) }
+        loader.load(directory: directory)
         let host = ChannelHost(loaded: loader.loaded, refused: loader.refused)
         do throws(Untrusted) {
             try host.startWatching()
