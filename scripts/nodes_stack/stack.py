@@ -216,11 +216,11 @@ class Stack:
     def nodesctl(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess:
         """Runs `nodesctl` against this deployment."""
         done = subprocess.run(
-            [str(self.binaries / "nodesctl"), "--config", str(self.config / "nodesctl.json"), *arguments],
+            [str(self.binaries / "nodesctl"), *arguments],
             input=stdin,
             text=True,
             capture_output=True,
-            env=self.environment,
+            env={**self.environment, "NODES_CONFIG": str(self.config / "nodesctl.json")},
             timeout=120,
         )
         if check and done.returncode != 0:
