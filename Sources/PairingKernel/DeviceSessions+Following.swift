@@ -96,9 +96,7 @@ extension DeviceSessions {
             // Taken out at once: whoever comes second finds none to tell.
             let waiting = state.withLock { state in
                 let waiting = state.table.waiting(for: id, of: senderID)
-                for (socketID, socket) in waiting {
-                    state.table.authorise(socketID, socket, as: senderID)
-                }
+                for waiter in waiting { state.table.authorise(waiter.id, as: senderID) }
                 return waiting
             }
             for (index, waiter) in waiting.enumerated() {
@@ -157,7 +155,7 @@ extension DeviceSessions {
             guard let end = ends[grant.liveSession],
                 state.withLock({ state in
                     guard state.table.isLive(id, grant) else { return false }
-                    state.table.remove(id)
+                    state.table.leave(id)
                     return true
                 })
             else { continue }
@@ -168,7 +166,7 @@ extension DeviceSessions {
             await resolve(request, of: senderID)
         }
         for (id, socket, authority) in administrators where try await !accounts.isLive(authority) {
-            state.withLock { _ = $0.table.remove(id) }
+            state.withLock { _ = $0.table.leave(id) }
             socket.close(.authorityEnded)
         }
         if state.withLock({ $0.lease.confirm(asked: asked) }) {
@@ -192,7 +190,7 @@ extension DeviceSessions {
             case .close:
                 logger.error("The database is still away: this instance's sessions are closed")
                 for (id, socket, _) in state.withLock({ $0.table.live }) {
-                    state.withLock { _ = $0.table.remove(id) }
+                    state.withLock { _ = $0.table.leave(id) }
                     socket.close(.authorityLost)
                 }
             }
