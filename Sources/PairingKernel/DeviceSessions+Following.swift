@@ -93,17 +93,18 @@ extension DeviceSessions {
     func resolve(_ id: RequestID, of senderID: SenderID) async {
         do {
             guard let request = try await store.request(id), request.state != .pending else { return }
+            let newest =
+                request.state == .approved ? try await store.waitingSocket(of: id, on: instanceID) : nil
             // Taken out at once: whoever comes second finds none to tell.
             let waiting = state.withLock { state in
                 let waiting = state.table.waiting(for: id, of: senderID)
                 for waiter in waiting { state.table.authorise(waiter.id, as: senderID) }
                 return waiting
             }
-            for (index, waiter) in waiting.enumerated() {
+            for waiter in waiting {
                 switch request.state {
                 case .approved:
-                    let isFirst = index == 0
-                    let grant = isFirst ? await grant(of: request, to: waiter.socket) : nil
+                    let grant = waiter.id == newest ? await grant(of: request, to: waiter.socket) : nil
                     waiter.socket.resolve(.approved(id, grant))
                     if let grant {
                         begin(grant, on: waiter.socket)
@@ -130,7 +131,6 @@ extension DeviceSessions {
     private func grant(of request: PairingRequest, to socket: any DeviceSocket) async -> SessionGrant? {
         do {
             guard
-                try await store.isNewestWaiting(socket.id, of: instanceID, for: request.id),
                 let device = try await store.activeDevices(of: [request.senderID])[request.senderID.key],
                 device.requestID == request.id
             else { return nil }

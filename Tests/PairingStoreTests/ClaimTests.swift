@@ -31,8 +31,8 @@ struct ClaimTests {
             #expect(expiresIn > .seconds(3590) && expiresIn <= .seconds(3600))
             #expect(try await fixture.store.request(request.id) == request)
             #expect(
-                try await fixture.store.isNewestWaiting(
-                    SocketID(7), of: StoreFixture.instances[0], for: request.id))
+                try await fixture.store.waitingSocket(of: request.id, on: StoreFixture.instances[0])
+                    == SocketID(7))
         }
     }
 

@@ -257,8 +257,8 @@ struct DecisionTests {
             let (one, two) = (StoreFixture.instances[0], StoreFixture.instances[1])
             #expect(try await store.wait(SocketID(1), of: one, for: request.id))
             #expect(try await store.wait(SocketID(1), of: two, for: request.id))
-            #expect(try await !store.isNewestWaiting(SocketID(1), of: one, for: request.id))
-            #expect(try await store.isNewestWaiting(SocketID(1), of: two, for: request.id))
+            #expect(try await store.waitingSocket(of: request.id, on: one) == nil)
+            #expect(try await store.waitingSocket(of: request.id, on: two) == SocketID(1))
             let other = try await fixture.pending("tablet-02", credential: StoreFixture.key(2))
             let gone = try #require(RequestID("0193f0c2-7a5b-4def-8a90-abcdef012345"))
             _ = try await store.deny(other.id, code: other.code, by: StoreFixture.admin).done()
@@ -284,8 +284,8 @@ struct DecisionTests {
             claim.socketID = SocketID(9)
             #expect(try fixture.request(try await fixture.store.claim(claim)) == request)
             #expect(
-                try await fixture.store.isNewestWaiting(
-                    SocketID(9), of: StoreFixture.instances[1], for: request.id))
+                try await fixture.store.waitingSocket(of: request.id, on: StoreFixture.instances[1])
+                    == SocketID(9))
             _ = try await fixture.store.approve(request.id, code: request.code, by: StoreFixture.admin).done()
         }
     }
