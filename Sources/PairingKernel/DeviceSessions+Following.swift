@@ -16,6 +16,7 @@ extension DeviceSessions {
             group.addTask { await self.followHints() }
             group.addTask { await self.followFeed() }
             group.addTask { await self.tick() }
+            group.addTask { await self.watchLease() }
             group.addTask { await self.touch() }
             try? await gracefulShutdown()
             group.cancelAll()
@@ -175,11 +176,19 @@ extension DeviceSessions {
         }
     }
 
-    /// Once a second: wakes the follower, passes on ended sessions, and watches the lease.
+    /// Once a second: wakes the follower, and passes on ended sessions.
     private func tick() async {
         while !Task.isCancelled {
             wakes.continuation.yield()
             await flushEnded()
+            try? await Task.sleep(for: min(.seconds(1), reconcileInterval))
+        }
+    }
+
+    /// Suspends and closes the sessions when the lease ends. Asks the database nothing: one that hangs must
+    /// not delay this (I3).
+    private func watchLease() async {
+        while !Task.isCancelled {
             let action = state.withLock { $0.lease.check(now: .now) }
             switch action {
             case .none: break
