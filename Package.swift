@@ -137,6 +137,12 @@ let package = Package(
         tests("PairingCoreTests", ["PairingCore"]),
         tests(
             "PairingStoreTests", ["PairingCore", "PairingStore", "Postgres", "PostgresTestSupport", log]),
+        tests(
+            "PairingKernelTests",
+            [
+                "PairingCore", "PairingStore", "PairingKernel", "ChannelHost", "Cryptography", "Postgres",
+                "PostgresTestSupport", log, lifecycle,
+            ]),
         tests("NodesConfigurationTests", ["NodesConfiguration"]),
         .target(
             name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),
