@@ -34,8 +34,7 @@ final class Connection {
         guard PQstatus(handle) == CONNECTION_OK, PQsetnonblocking(handle, 1) == 0 else {
             throw PostgresError(.connectionFailed, detail: String(cString: PQerrorMessage(handle)))
         }
-        // Notices may quote data and nobody waits for them; libpq would print them.
-        PQsetNoticeReceiver(handle, { _, _ in }, nil)
+        ignoreNotices()
         do {
             try runScript(configuration.sessionSettings)
         } catch {
@@ -69,7 +68,20 @@ final class Connection {
     /// Reads what the server sent unasked; false if it ended the connection.
     func absorbInput() -> Bool {
         if PQconsumeInput(handle) == 0 { isSpent = true }
+        // Not to know, but to make libpq look at what it read.
+        _ = PQisBusy(handle)
         return !isSpent
+    }
+
+    /// Notices may quote data and nobody waits for them; libpq would print them. But as one comes also the server's
+    /// last word on an idle connection.
+    private func ignoreNotices() {
+        let receiver: PQnoticeReceiver = { connection, notice in
+            guard let connection, let notice, Answer.isFatal(notice) else { return }
+            Unmanaged<Connection>.fromOpaque(connection).takeUnretainedValue().isSpent = true
+        }
+        // The pointer lasts as long as the connection, and libpq calls back only within calls made here.
+        PQsetNoticeReceiver(handle, receiver, Unmanaged.passUnretained(self).toOpaque())
     }
 
     /// The next notification that has arrived.

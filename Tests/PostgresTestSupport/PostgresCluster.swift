@@ -84,8 +84,8 @@ public actor PostgresCluster {
     }
 
     /// The connection string of a database.
-    public nonisolated func url(_ database: String = "postgres") -> String {
-        "postgresql:///\(database)?host=\(folder)&user=postgres"
+    public nonisolated func url(_ database: String = "postgres", user: String = "postgres") -> String {
+        "postgresql:///\(database)?host=\(folder)&user=\(user)"
     }
 
     /// Creates an empty database, or a copy of another one, and answers with its name.
