@@ -40,7 +40,8 @@ func channel(_ name: String) -> Target {
 /// Everything a server process is made of.
 let server: [Target.Dependency] = [
     "PairingCore", "Cryptography", "Postgres", "PairingStore", "ChannelHost", "PairingKernel",
-    "NodesConfiguration", log, metrics, lifecycle, unixSignals, arguments,
+    "NodesConfiguration", "NodesProcess", "PrometheusMetrics", log, metrics, lifecycle, unixSignals,
+    arguments,
 ]
 
 let package = Package(
@@ -79,12 +80,13 @@ let package = Package(
         module("Postgres", ["CLibPQ", log, metrics, lifecycle]),
         module(
             "PairingStore", ["PairingCore", "Postgres"],
-            resources: [.embedInCode("Migrations/0001_pairing.sql")]),
+            resources: [.embedInCode("Migrations/v001_pairing.sql")]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", log, metrics]),
         module(
             "PairingKernel",
             ["PairingCore", "PairingStore", "ChannelHost", "Cryptography", log, metrics, lifecycle]),
         module("NodesProtocol", ["PairingCore"]),
+        module("PrometheusMetrics", [.product(name: "CoreMetrics", package: "swift-metrics")]),
         module("DeviceGateway", ["PairingKernel", "NodesProtocol", log, metrics, lifecycle] + nio),
         module("FastCGI", ["CFastCGI", log, lifecycle]),
         module(
@@ -93,6 +95,13 @@ let package = Package(
         module(
             "NodesConfiguration",
             ["PairingCore", .product(name: "Configuration", package: "swift-configuration")]),
+
+        module(
+            "NodesProcess",
+            [
+                "PairingCore", "Postgres", "PairingStore", "ChannelHost", "PairingKernel",
+                "NodesConfiguration", "PrometheusMetrics", log, metrics, lifecycle,
+            ]),
 
         .executableTarget(
             name: "nodes-kernel", dependencies: server + ["FastCGI", "AdminPages"],
@@ -103,14 +112,25 @@ let package = Package(
         .executableTarget(
             name: "nodesctl", dependencies: server + ["NodesProtocol"] + nio, swiftSettings: strict),
 
+        // For conformance suites; not installed.
+        .executableTarget(
+            name: "websocket-echo", dependencies: ["DeviceGateway", "PairingCore"] + nio,
+            path: "Tests/WebSocketEcho",
+            swiftSettings: strict),
+
         // Channels.
         channel("WebChannel"),
         channel("MobileChannel"),
         channel("IoTChannel"),
 
         // Tests.
+        tests("ArchitectureTests", []),
+        tests("CryptographyTests", ["Cryptography"]),
+        tests("PairingCoreTests", ["PairingCore"]),
+        tests("NodesConfigurationTests", ["NodesConfiguration"]),
         .target(
             name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),
         tests("PostgresTests", ["Postgres", "PostgresTestSupport", log, metrics, lifecycle]),
+        tests("FastCGITests", ["FastCGI", log, lifecycle]),
     ]
 )

@@ -19,10 +19,10 @@ public func cleanDeviceText(_ text: String, maximumScalars: Int) -> String {
 private func keptScalar(_ scalar: Unicode.Scalar) -> Unicode.Scalar? {
     switch scalar {
     case "\t", "\n", "\r", "\u{2028}", "\u{2029}": return " "
-    // Fillers that render as nothing but are letters by category.
-    case "\u{115F}", "\u{1160}", "\u{17B4}", "\u{17B5}", "\u{180B}"..."\u{180F}", "\u{3164}", "\u{FFA0}",
-        "\u{2800}", "\u{FE00}"..."\u{FE0F}", "\u{E0000}"..."\u{E0FFF}":
-        return nil
+    // A Braille pattern without dots: it renders as nothing, but no property says so.
+    case "\u{2800}": return nil
+    // Joiners, fillers, variation selectors and tags, whatever their category (UAX #44).
+    case _ where scalar.properties.isDefaultIgnorableCodePoint: return nil
     default: break
     }
     switch scalar.properties.generalCategory {

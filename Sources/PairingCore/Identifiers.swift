@@ -20,10 +20,13 @@ public struct SenderID: Sendable, Hashable, CustomStringConvertible {
         self.text = text
     }
 
+    /// The text itself.
     public var description: String { text }
 
+    /// Whether both are one identifier, whatever their letters' case.
     public static func == (left: Self, right: Self) -> Bool { left.key == right.key }
 
+    /// Agrees with ``==(_:_:)``.
     public func hash(into hasher: inout Hasher) { hasher.combine(key) }
 }
 
@@ -48,6 +51,7 @@ public struct ChannelID: Sendable, Hashable, CustomStringConvertible {
         self.text = text
     }
 
+    /// The text itself.
     public var description: String { text }
 }
 
@@ -64,6 +68,7 @@ public struct RequestID: Sendable, Hashable, CustomStringConvertible {
         self.text = text.lowercased()
     }
 
+    /// The text itself.
     public var description: String { text }
 }
 
@@ -78,6 +83,7 @@ public struct InstanceID: Sendable, Hashable, CustomStringConvertible {
         self.text = text.lowercased()
     }
 
+    /// The text itself.
     public var description: String { text }
 }
 
@@ -89,6 +95,7 @@ public struct SocketID: Sendable, Hashable, Comparable {
     /// Wraps a number.
     public init(_ number: UInt64) { self.number = number }
 
+    /// The smaller is the earlier one.
     public static func < (left: Self, right: Self) -> Bool { left.number < right.number }
 }
 
@@ -106,8 +113,10 @@ public struct Generation: Sendable, Hashable, Comparable, CustomStringConvertibl
         self.number = number
     }
 
+    /// The number in decimal.
     public var description: String { String(number) }
 
+    /// The smaller is the earlier one.
     public static func < (left: Self, right: Self) -> Bool { left.number < right.number }
 }
 
@@ -119,8 +128,10 @@ public struct Epoch: Sendable, Hashable, Comparable, CustomStringConvertible {
     /// Wraps a count.
     public init(_ number: Int64) { self.number = number }
 
+    /// The number in decimal.
     public var description: String { String(number) }
 
+    /// The smaller is the earlier one.
     public static func < (left: Self, right: Self) -> Bool { left.number < right.number }
 }
 

@@ -15,7 +15,8 @@ public struct PairingCode: Sendable, Hashable, CustomStringConvertible {
     ///
     /// - Returns: `nil` where anything but eight characters of the alphabet is left.
     public init?(_ text: String) {
-        guard text.utf8.count <= 64 else { return nil }
+        // Checked before upper-casing, which makes ASCII letters of some others, such as SS of a sharp s.
+        guard text.utf8.count <= 64, text.utf8.allSatisfy({ $0 < 128 }) else { return nil }
         let characters = text.uppercased().utf8.filter { $0 != UInt8(ascii: "-") && $0 != UInt8(ascii: " ") }
         guard characters.count == Self.length, characters.allSatisfy(Self.alphabet.contains) else {
             return nil

@@ -6,6 +6,7 @@ public struct Timestamp: Sendable, Hashable, Comparable {
     /// Wraps milliseconds since the epoch.
     public init(milliseconds: Int64) { self.milliseconds = milliseconds }
 
+    /// The smaller is the earlier one.
     public static func < (left: Self, right: Self) -> Bool { left.milliseconds < right.milliseconds }
 
     /// The moment `duration` later.

@@ -1,0 +1,241 @@
+"""What `make bench` measures. Every figure is printed with a peer's of the same run, as a ratio where it has one."""
+
+import argparse
+import asyncio
+import hashlib
+import os
+import pathlib
+import platform
+import re
+import resource
+import secrets
+import select
+import statistics
+import subprocess
+import sys
+import time
+
+import psycopg2
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "Tests" / "system"))
+
+from support.deployment import Deployment, deployed, eventually  # noqa: E402
+from support.device import base64url  # noqa: E402
+
+from wire import close_all, open_all  # noqa: E402
+
+ROOMY = {
+    "gateway": {
+        "sockets": 20_000,
+        "unauthenticated_sockets": 20_000,
+        "unauthenticated_sockets_per_address": 20_000,
+        "signatures_per_second": 100_000,
+        "shutdown_spread": "0s",
+    },
+    "log": {"level": "warning"},
+}
+
+
+def describe_machine() -> None:
+    model = next(
+        (line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "unknown"
+    )
+    memory = re.search(r"MemTotal:\s+(\d+)", open("/proc/meminfo").read())
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    print(f"machine: {os.cpu_count()} cores ({model}), {int(memory[1]) // 1024} MiB, Linux {platform.release()}")
+    print(f"         open files of a process: {files}; load and servers share these cores\n")
+
+
+def seed(nodes: Deployment, count: int, prefix: str) -> list[tuple[str, str]]:
+    """Paired devices, straight into the database: each with a token, as an approval would have left it."""
+    devices = [(f"{prefix}-{index:06d}", secrets.token_bytes(32)) for index in range(count)]
+    with psycopg2.connect(nodes.database_url) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH device AS (SELECT * FROM unnest(%s::text[], %s::bytea[]) AS d (sender_id, token_hash)),
+            stream AS (INSERT INTO device_streams (sender_key, generation, active)
+                SELECT sender_id, 1, true FROM device)
+            INSERT INTO paired_devices (request_id, sender_key, sender_id, channel, generation, token_hash,
+                display_name, metadata, detail_labels, detail_values, paired_at, paired_by)
+            SELECT gen_random_uuid(), sender_id, sender_id, 'web', 1, token_hash, 'Bench ' || sender_id, '{}',
+                '{}', '{}', clock_timestamp() - random() * interval '90 days', 'admin' FROM device
+            """,
+            ([name for name, _ in devices], [hashlib.sha256(token).digest() for _, token in devices]),
+        )
+    nodes.rows("ANALYZE")
+    return [(name, base64url(token)) for name, token in devices]
+
+
+def connects(devices: list[tuple[str, str]]) -> list[dict]:
+    return [
+        {
+            "type": "req", "id": "1", "method": "connect",
+            "params": {"channel": "web", "senderId": name, "deviceToken": token},
+        }
+        for name, token in devices
+    ]
+
+
+def resident(pid: int) -> int:
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
+
+
+def settled(pid: int) -> int:
+    """The resident size, once it has stopped changing."""
+    last = resident(pid)
+    while True:
+        time.sleep(2)
+        now = resident(pid)
+        if abs(now - last) < 256 * 1024:
+            return now
+        last = now
+
+
+async def memory_and_connects(nodes: Deployment, devices: list[tuple[str, str]]) -> None:
+    host = nodes.origin.split("://", 1)[1]
+    port = nodes.direct_ports[0]
+    gateway = nodes.gateways[0].pid
+    # A few first, so that what any traffic allocates once is not counted as the devices'.
+    warm, _ = await open_all(port, host, connects(devices[:50]), 10)
+    await close_all(warm)
+    none = settled(gateway)
+    clients, seconds = await open_all(port, host, connects(devices), 64)
+    many = settled(gateway)
+    print(f"resident bytes per idle authenticated device: {(many - none) / len(clients):,.0f}")
+    print(f"  one gateway: {none / 2**20:.1f} MiB with none, {many / 2**20:.1f} MiB with {len(clients):,}")
+    await close_all(clients)
+    await asyncio.sleep(2)
+
+    rates = {}
+    for name, requests in (
+        ("connect", connects(devices[:4000])),
+        ("health", [{"type": "req", "id": "1", "method": "health", "params": {}}] * 4000),
+    ):
+        runs = []
+        for _ in range(3):
+            clients, seconds = await open_all(nodes.port, host, requests, 64)
+            runs.append(len(clients) / seconds)
+            await close_all(clients)
+            await asyncio.sleep(1)
+        rates[name] = statistics.median(runs)
+        print(f"{name}: {rates[name]:,.0f} sockets a second through nginx ({', '.join(f'{r:,.0f}' for r in runs)})")
+    print(f"  an authenticated connect runs at {rates['connect'] / rates['health']:.2f} of a bare upgrade with health")
+
+
+def notification_floor(nodes: Deployment) -> float:
+    """The peer of a revocation: a commit that notifies, and the LISTEN that hears it, in milliseconds (median)."""
+    listener, sender = nodes.db(), nodes.db()
+    listener.cursor().execute("LISTEN floor")
+    samples = []
+    with sender.cursor() as cursor:
+        cursor.execute("CREATE TABLE floor (n int)")
+        for index in range(200):
+            started = time.perf_counter()
+            cursor.execute("WITH x AS (INSERT INTO floor VALUES (1)) SELECT pg_notify('floor', '')")
+            while not listener.notifies:
+                select.select([listener], [], [], 1)
+                listener.poll()
+            samples.append((time.perf_counter() - started) * 1000)
+            listener.notifies.clear()
+        cursor.execute("DROP TABLE floor")
+    return statistics.median(samples)
+
+
+async def revocations(nodes: Deployment, devices: list[tuple[str, str]]) -> None:
+    floor = notification_floor(nodes)
+    host = nodes.origin.split("://", 1)[1]
+    clients, _ = await open_all(nodes.direct_ports[1], host, connects(devices), 64)
+    session = nodes.administrator(0)
+    token = session.csrf_token
+    body = f"csrf_token={token}&generation=1".encode()
+    cookie = "; ".join(f"{name}={value}" for name, value in session.cookies.items())
+    reader, writer = await asyncio.open_connection("127.0.0.1", nodes.direct_ports[0])
+    samples, answers = [], []
+    for (name, _), client in list(zip(devices, clients))[:500]:
+        head = (
+            f"POST /nodes/devices/{name}/revoke HTTP/1.1\r\nHost: {host}\r\nOrigin: {nodes.origin}\r\n"
+            f"Sec-Fetch-Site: same-origin\r\nCookie: {cookie}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        started = time.perf_counter()
+        writer.write(head.encode() + body)
+        answer = await reader.readuntil(b"\r\n\r\n")
+        answered = time.perf_counter()
+        assert b" 303 " in answer.split(b"\r\n", 1)[0], answer
+        length = re.search(rb"(?i)content-length: (\d+)", answer)
+        if length:
+            await reader.readexactly(int(length[1]))
+        else:
+            while int((await reader.readline()).strip() or b"0", 16):
+                pass
+            await reader.readline()
+        at, code = await asyncio.wait_for(client.closed, 10)
+        assert code == 4001, code
+        samples.append((at - started) * 1000)
+        answers.append((answered - started) * 1000)
+    writer.close()
+    samples.sort()
+    print(
+        f"revocation, POST to close frame on the other gateway, {len(clients):,} devices connected: "
+        f"median {statistics.median(samples):.2f} ms, 99th percentile {samples[int(len(samples) * 0.99)]:.2f} ms, "
+        f"worst {samples[-1]:.2f} ms of {len(samples)}"
+    )
+    print(f"  the POST itself is answered after {statistics.median(answers):.2f} ms (median)")
+    print(
+        f"  a bare commit with NOTIFY is heard after {floor:.2f} ms; the revocation takes "
+        f"{statistics.median(samples) / floor:.1f} times that"
+    )
+    await close_all(clients)
+
+
+def wrk(nodes: Deployment, path: str, cookie: str, connections: int, seconds: int) -> tuple[float, str]:
+    shown = subprocess.run(
+        [
+            "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-H", f"Cookie: {cookie}",
+            f"{nodes.origin}{path}",
+        ],
+        capture_output=True, text=True, check=True,
+    ).stdout
+    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", shown)
+    errors = re.search(r"Socket errors: (.*)", shown)
+    latency = re.search(r"99%\s+(\S+)", shown)[1]
+    return (
+        float(re.search(r"Requests/sec:\s+([\d.]+)", shown)[1]),
+        f"99% within {latency}, {failed[1] if failed else 0} answers other than 2xx or 3xx"
+        + (f", socket errors: {errors[1]}" if errors else ""),
+    )
+
+
+def pages(nodes: Deployment) -> None:
+    session = nodes.administrator()
+    cookie = "; ".join(f"{name}={value}" for name, value in session.cookies.items())
+    total = nodes.rows("SELECT count(*) FROM paired_devices WHERE state = 'active'")[0][0]
+    rate, facts = wrk(nodes, "/nodes", cookie, 8, 10)
+    print(f"/nodes, signed in, {total:,} paired devices: {rate:,.0f} pages a second with 8 readers; {facts}")
+    peer, _ = wrk(nodes, "/login", "", 8, 5)
+    print(f"  /login, which asks the database nothing: {peer:,.0f} a second; /nodes runs at {rate / peer:.2f} of that")
+    rate, facts = wrk(nodes, "/nodes", cookie, 64, 10)
+    print(f"/nodes, burst of 64 concurrent readers: {rate:,.0f} pages a second; {facts}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measures a release build on this machine.")
+    parser.add_argument("--devices", type=int, default=8000, help="idle devices on one gateway (8000)")
+    parser.add_argument("--rows", type=int, default=100_000, help="paired devices in the database (100000)")
+    options = parser.parse_args()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    describe_machine()
+    with deployed(settings=ROOMY) as nodes:
+        devices = seed(nodes, options.devices, "bench")
+        asyncio.run(memory_and_connects(nodes, devices))
+        revoked = seed(nodes, 2000, "revoked")
+        asyncio.run(revocations(nodes, revoked))
+        seed(nodes, options.rows - options.devices - 1500, "row")
+        pages(nodes)
+
+
+if __name__ == "__main__":
+    main()

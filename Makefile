@@ -1,0 +1,23 @@
+.PHONY: help run test lint bench fuzz
+
+help:
+	@echo "make run    build and run everything on this machine; scripts/run --help lists the variables"
+	@echo "make test   every test, against real PostgreSQL, nginx and Chromium"
+	@echo "make lint   style and syntax of every file"
+	@echo "make bench  the measurements, with the machine's description"
+	@echo "make fuzz   random input against everything that reads untrusted bytes; TIME=seconds"
+
+run:
+	@scripts/run
+
+test:
+	@scripts/test
+
+lint:
+	@scripts/lint
+
+bench:
+	@scripts/bench
+
+fuzz:
+	@scripts/fuzz

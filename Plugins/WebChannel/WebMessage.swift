@@ -1,0 +1,27 @@
+/// What a browser and an agent say to each other.
+enum WebMessage: Decodable {
+    /// A string, or `{"text"}`, with or without `"type": "text"`.
+    case text(String)
+    /// `{"type": "typing"}`: somebody is writing.
+    case typing
+    /// Any other object that has no type: the page's own affair.
+    case data
+
+    private enum CodingKeys: String, CodingKey { case type, text }
+
+    init(from decoder: any Decoder) throws {
+        if let text = try? decoder.singleValueContainer().decode(String.self) {
+            self = .text(text)
+            return
+        }
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        switch try container.decodeIfPresent(String.self, forKey: .type) {
+        case "text": self = .text(try container.decode(String.self, forKey: .text))
+        case "typing": self = .typing
+        case nil: self = try container.decodeIfPresent(String.self, forKey: .text).map { .text($0) } ?? .data
+        case .some:
+            throw DecodingError.dataCorruptedError(
+                forKey: .type, in: container, debugDescription: "expected \"text\" or \"typing\"")
+        }
+    }
+}

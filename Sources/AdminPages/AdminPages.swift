@@ -1,0 +1,126 @@
+import FastCGI
+import Mustache
+import PairingCore
+import PairingKernel
+
+/// The administrators' pages: what nginx asks for by FastCGI and is not a file.
+///
+/// A GET never changes anything; a POST that was carried out answers 303 to a page that says what happened.
+public struct AdminPages: Sendable {
+    let kernel: Kernel
+    let now: WallClock
+    private let templates: PageTemplates
+    private let assetVersion: String
+
+    /// Makes the pages.
+    ///
+    /// - Parameters:
+    ///   - assetVersion: changes whenever a file in `templates/static` does; part of those files' addresses.
+    ///   - now: for ages and remaining times; what is decided, the database's clock decides.
+    public init(kernel: Kernel, templates: PageTemplates, assetVersion: String, now: @escaping WallClock) {
+        self.kernel = kernel
+        self.templates = templates
+        self.assetVersion = assetVersion
+        self.now = now
+    }
+
+    /// Answers a request; every answer is a page or leads to one.
+    public func respond(to request: FastCGIRequest) async -> FastCGIResponse {
+        let origins = kernel.settings.origins
+        let host = request.header("Host") ?? ""
+        var visit = Visit(request, isSecure: origins.usesSecureCookies(host: host))
+        let answer: Answer
+        do {
+            guard !origins.dialled(host: host).isEmpty else { throw PageFault.wrongHost }
+            answer = try await self.answer(&visit)
+        } catch let fault as PageFault {
+            answer = page(fault, visit)
+        } catch let refusal as Refusal {
+            answer = page(PageFault(refusal, changes: visit.isPost), visit)
+        } catch {
+            answer = page(PageFault(.internal, changes: visit.isPost), visit)
+        }
+        return answer.response
+    }
+
+    private func answer(_ visit: inout Visit) async throws -> Answer {
+        if let secret = try visit.cookie(.session) {
+            visit.session = try await kernel.accounts.session(secret: secret)
+        }
+        guard let route = visit.route else { throw PageFault.unknownPage }
+        guard route.methods.contains(visit.request.method) else {
+            throw PageFault.wrongMethod(visit.request.method, allowed: route.methods)
+        }
+        if visit.isPost { try visit.readForm(origins: kernel.settings.origins) }
+        switch route {
+        case .login: return try await visit.isPost ? signIn(visit) : signInForm(visit)
+        case .logout: return try await visit.isPost ? signOut(visit) : signOutForm(visit)
+        default: break
+        }
+        guard let session = visit.session else { return signInFirst(visit) }
+        if route.needsChannels, kernel.settings.edition == .lite { throw PageFault.noChannels }
+        if visit.isPost { try check(visit.form?["csrf_token"], expected: session.csrfToken) }
+        switch route {
+        case .home: return home(visit)
+        case .nodes: return try await nodes(visit, session)
+        case .approve(let id): return try await decide(.approve, id, visit, session)
+        case .deny(let id): return try await decide(.deny, id, visit, session)
+        case .device(let senderID): return try await device(senderID, visit, session)
+        case .revoke(let senderID): return try await revoke(senderID, visit, session)
+        case .login, .logout: return home(visit)
+        }
+    }
+
+    /// Whether the form carries the token it was given.
+    func check(_ token: String?, expected: String) throws(PageFault) {
+        guard let token, kernel.accounts.isValid(csrfToken: token, expected: expected) else {
+            throw .staleForm
+        }
+    }
+
+    private func home(_ visit: Visit) -> Answer {
+        guard kernel.settings.edition == .lite else { return .seeOther(Route.nodes.path) }
+        return render(
+            .message, title: "GoClaw",
+            MessagePage(
+                status: 200, heading: "This is the lite edition",
+                advice: "It has no channels, so there are no devices to pair.", wayOut: .home),
+            visit)
+    }
+
+    private func page(_ fault: PageFault, _ visit: Visit) -> Answer {
+        let wayOut: Route =
+            visit.session == nil ? .login : kernel.settings.edition == .lite ? .home : .nodes
+        var answer = render(
+            .message, title: fault.title,
+            MessagePage(status: fault.status, heading: fault.title, advice: fault.advice, wayOut: wayOut),
+            visit, status: fault.status)
+        answer.headers += fault.headers
+        return answer
+    }
+
+    /// Renders a page in its frame. A page that is shown for a GET also shows the notice of the form
+    /// before it, and makes the browser forget that.
+    func render(
+        _ page: PageTemplates.Page, title: String, _ content: some MustacheParent, _ visit: Visit,
+        status: Int = 200
+    ) -> Answer {
+        var frame = PageFrame(title: title, assetVersion: assetVersion)
+        if let session = visit.session {
+            frame.username = session.username
+            frame.csrfToken = session.csrfToken
+            frame.sidebar = SidebarGroup.all(
+                hasChannels: kernel.settings.edition == .standard, at: visit.route)
+        }
+        let notice = status == 200 && !visit.isPost ? (try? visit.cookie(.notice)) ?? nil : nil
+        frame.notice = notice.flatMap(Notice.init(cookie:))
+        let answer = Answer.page(
+            templates.render(page, PageView(frame: frame, content: content)), status: status)
+        return notice == nil ? answer : answer.settingCookie(visit.cookieHeader(.notice, "", for: .zero))
+    }
+
+    /// Leads to a page that says what happened.
+    func seeOther(_ route: Route, saying notice: Notice, _ visit: Visit) -> Answer {
+        .seeOther(route.path).settingCookie(visit.cookieHeader(.notice, notice.cookie, for: .seconds(60)))
+    }
+}

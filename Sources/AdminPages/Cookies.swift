@@ -1,0 +1,48 @@
+/// The cookies of a request (RFC 6265 §5.4).
+struct Cookies: Equatable {
+    private let values: [String: [String]]
+
+    /// Reads a `Cookie` header; pairs without `=` are not cookies of ours and are ignored.
+    init(header: String?) {
+        var values: [String: [String]] = [:]
+        for pair in (header ?? "").utf8.split(separator: UInt8(ascii: ";")) {
+            let trimmed = pair.drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
+            guard let end = trimmed.firstIndex(of: UInt8(ascii: "=")) else { continue }
+            let value = String(trimmed[trimmed.index(after: end)...]) ?? ""
+            values[String(trimmed[..<end]) ?? "", default: []].append(value)
+        }
+        self.values = values
+    }
+
+    /// The cookie's value; `nil` where there is none or an empty one.
+    ///
+    /// - Throws: 400 where there are several of that name: another site of the same domain may have set
+    ///   one of them, and which comes first says nothing.
+    func value(_ name: String) throws(PageFault) -> String? {
+        let found = values[name] ?? []
+        guard found.count <= 1 else { throw .repeatedCookie }
+        return found.first.flatMap { $0.isEmpty ? nil : $0 }
+    }
+}
+
+/// The cookies this software sets.
+enum CookieName: String {
+    /// The session's secret.
+    case session = "nodes_session"
+    /// Tells a browser that signed in before from a stranger, and binds the sign-in form to it.
+    case browser = "nodes_browser"
+    /// What the page after a redirect has to say, once.
+    case notice = "nodes_notice"
+
+    /// The name on the wire. The `__Host-` prefix makes the browser refuse one from another host or
+    /// without TLS (RFC 6265bis §4.1.3.2).
+    func wireName(isSecure: Bool) -> String { isSecure ? "__Host-" + rawValue : rawValue }
+
+    /// A `Set-Cookie` value.
+    ///
+    /// - Parameter maximumAge: how long the browser keeps it; zero makes it forget the cookie.
+    func header(value: String, maximumAge: Duration, isSecure: Bool) -> String {
+        "\(wireName(isSecure: isSecure))=\(value); Path=/; Max-Age=\(maximumAge.components.seconds); HttpOnly; "
+            + "SameSite=Lax" + (isSecure ? "; Secure" : "")
+    }
+}

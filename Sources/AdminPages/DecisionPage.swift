@@ -1,0 +1,40 @@
+import Mustache
+import PairingCore
+import PairingKernel
+
+/// What an administrator is about to decide.
+enum Verdict: String {
+    case approve, deny
+}
+
+/// The dialog of Approve or Deny: the request, and the form that decides it while it is pending.
+struct DecisionPage: MustacheParent {
+    var verdict: Verdict
+    var row: PairingAdministration.RequestRow
+    /// Whether the approver types what the device shows; then the page doesn't show it.
+    var requiresTypedCode: Bool
+    /// Why the form was not carried out, where it came back.
+    var problem: String?
+    var now: Timestamp
+
+    private var typesCode: Bool { verdict == .approve && requiresTypedCode }
+
+    func child(named name: String) -> Any? {
+        let request = row.request
+        return switch name {
+        case "request": RequestItem(row, showsCode: !typesCode, now: now)
+        case "isPending": request.state == .pending
+        case "isApproval": verdict == .approve
+        case "typesCode": typesCode
+        case "sentCode": request.code.description
+        case "action": verdict == .approve ? Route.approve(request.id).path : Route.deny(request.id).path
+        case "problem": problem
+        case "state": request.state.rawValue
+        case "ending": request.state == .expired ? "has expired" : "was \(request.state)"
+        case "decidedAt": request.decidedAt.map { TimeItem($0, .moment, now: now) }
+        case "decidedBy": request.state == .expired ? nil : request.decidedBy
+        case "pairedDevicePath": request.state == .approved ? Route.device(request.senderID).path : nil
+        default: nil
+        }
+    }
+}

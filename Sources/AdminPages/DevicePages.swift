@@ -1,0 +1,35 @@
+import Mustache
+import PairingCore
+import PairingKernel
+
+/// `/nodes/devices/{senderId}`: what is known of a device, and every pairing it had.
+struct DevicePage: MustacheParent {
+    /// Its pairings, newest first; at least one.
+    var rows: [PairingAdministration.DeviceRow]
+    var now: Timestamp
+
+    func child(named name: String) -> Any? {
+        switch name {
+        case "current": rows.first.map { DeviceItem($0, now: now) }
+        case "pairings": rows.map { DeviceItem($0, now: now) }
+        default: nil
+        }
+    }
+}
+
+/// The dialog of Revoke.
+struct RevocationPage: MustacheParent {
+    /// The newest pairing.
+    var row: PairingAdministration.DeviceRow
+    /// Why the form was not carried out, where it came back.
+    var problem: String?
+    var now: Timestamp
+
+    func child(named name: String) -> Any? {
+        switch name {
+        case "device": DeviceItem(row, now: now)
+        case "problem": problem
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,159 @@
+import Mustache
+import PairingCore
+import PairingKernel
+
+// What templates are given of requests and devices. An item that may be absent has a name that nothing
+// around it has, since Mustache looks for absent names in the surroundings. They are classes because Mustache
+// copies what it is given several times for every tag.
+
+/// A moment with the words that show it.
+final class TimeItem: MustacheParent {
+    /// How the page's script rewrites the words.
+    enum Style: String {
+        /// Date and time in the reader's zone.
+        case moment
+        /// How long ago.
+        case ago
+        /// How long it takes until then.
+        case left
+    }
+
+    private let time: PageTime
+    private let style: Style
+    private let words: String
+
+    init(_ moment: Timestamp, _ style: Style, now: Timestamp) {
+        time = PageTime(moment)
+        self.style = style
+        words =
+            switch style {
+            case .moment: time.text
+            case .ago: briefDuration(now - moment) + " ago"
+            case .left: moment > now ? "in " + briefDuration(moment - now) : "expired"
+            }
+    }
+
+    func child(named name: String) -> Any? {
+        switch name {
+        case "machine": time.machine
+        case "style": style.rawValue
+        case "words": words
+        default: nil
+        }
+    }
+}
+
+/// A labelled fact.
+final class DetailItem: MustacheParent {
+    private let detail: Detail
+
+    init(_ detail: Detail) { self.detail = detail }
+
+    func child(named name: String) -> Any? {
+        switch name {
+        case "label": detail.label
+        case "value": detail.value
+        default: nil
+        }
+    }
+}
+
+/// A refused claim of another device.
+final class RivalItem: MustacheParent {
+    private let rival: PairingAdministration.Rival
+    private let lastAt: TimeItem
+
+    init(_ rival: PairingAdministration.Rival, now: Timestamp) {
+        self.rival = rival
+        lastAt = TimeItem(rival.lastAt, .ago, now: now)
+    }
+
+    func child(named name: String) -> Any? {
+        switch name {
+        case "rivalAddress": rival.address?.description ?? "an unknown address"
+        case "rivalChannel": rival.channel.text
+        case "rivalAttempts": rival.attempts == 1 ? "once" : "\(rival.attempts) times"
+        case "rivalLastAt": lastAt
+        default: nil
+        }
+    }
+}
+
+/// A pairing request.
+final class RequestItem: MustacheParent {
+    private let row: PairingAdministration.RequestRow
+    private let showsCode: Bool
+    private let now: Timestamp
+
+    /// - Parameter showsCode: false where the administrator has to type what the device shows.
+    init(_ row: PairingAdministration.RequestRow, showsCode: Bool, now: Timestamp) {
+        self.row = row
+        self.showsCode = showsCode
+        self.now = now
+    }
+
+    func child(named name: String) -> Any? {
+        let request = row.request
+        return switch name {
+        case "senderID": request.senderID.text
+        case "channel": request.channel.text
+        case "shownCode": showsCode ? request.code.description : nil
+        case "claimedName": request.profile.displayName.isEmpty ? nil : request.profile.displayName
+        case "details": request.profile.details.map(DetailItem.init)
+        case "address": request.address?.description ?? "unknown"
+        case "fingerprint": row.fingerprint
+        case "askedAt": TimeItem(request.createdAt, .ago, now: now)
+        case "expiresAt": TimeItem(request.expiresAt, .left, now: now)
+        case "expiresSoon": request.expiresAt - now < .seconds(300)
+        case "hasRivals": !row.rivals.isEmpty
+        case "rivals": row.rivals.map { RivalItem($0, now: now) }
+        case "approvePath": Route.approve(request.id).path
+        case "denyPath": Route.deny(request.id).path
+        default: nil
+        }
+    }
+}
+
+/// A pairing.
+final class DeviceItem: MustacheParent {
+    private let row: PairingAdministration.DeviceRow
+    private let pairedAt: PageTime
+    private let now: Timestamp
+
+    init(_ row: PairingAdministration.DeviceRow, now: Timestamp) {
+        self.row = row
+        self.now = now
+        pairedAt = PageTime(row.device.pairedAt)
+    }
+
+    func child(named name: String) -> Any? {
+        let device = row.device
+        return switch name {
+        case "senderID": device.senderID.text
+        case "channel": device.channel.text
+        case "hasName": !device.profile.displayName.isEmpty
+        case "claimedName": device.profile.displayName.isEmpty ? nil : device.profile.displayName
+        case "details": device.profile.details.map(DetailItem.init)
+        case "fingerprint": row.fingerprint
+        case "pairedAtMachine": pairedAt.machine
+        case "pairedAtText": pairedAt.text
+        case "pairedAt": TimeItem(device.pairedAt, .moment, now: now)
+        case "pairedBy": device.pairedBy
+        case "isActive": device.state == .active
+        case "revokedAt": device.revokedAt.map { TimeItem($0, .moment, now: now) }
+        case "revokedBy": device.revokedBy
+        case "generation": device.generation.description
+        case "isConnected": row.isConnected
+        case "wasConnected": row.lastSeenAt != nil
+        case "lastSeenAtMachine": row.lastSeenAt.map { PageTime($0).machine }
+        case "lastSeenAtText": row.lastSeenAt.map { briefDuration(now - $0) + " ago" }
+        case "lastSeenAt": row.lastSeenAt.map { TimeItem($0, .ago, now: now) }
+        case "lastAddress": row.lastAddress?.description
+        case "hasRivals": !row.rivals.isEmpty
+        case "rivals": row.rivals.map { RivalItem($0, now: now) }
+        case "devicePath": Route.device(device.senderID).path
+        case "revokePath": Route.revoke(device.senderID).path
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,113 @@
+import PairingCore
+
+/// Why a page was not shown or a form not carried out: an answer of its own, in the page's frame.
+struct PageFault: Error, Equatable {
+    /// The HTTP status.
+    var status: Int
+    /// What happened, as a heading.
+    var title: String
+    /// What was expected and what to do next.
+    var advice: String
+    /// Headers beyond those of every page.
+    var headers: [Header] = []
+
+    /// A header of an answer.
+    struct Header: Equatable {
+        var name: String
+        var value: String
+    }
+
+    static let malformed = PageFault(
+        status: 400, title: "The request can't be read",
+        advice:
+            "It is not encoded as a browser encodes it. Nothing was changed. Go back, reload and try again.")
+    static let repeatedCookie = PageFault(
+        status: 400, title: "A cookie arrived twice",
+        advice: "Nothing was changed. Delete this site's cookies in your browser and sign in again.")
+    static let unknownPage = PageFault(
+        status: 404, title: "There is no such page",
+        advice: "Check the address, or choose a page from the menu.")
+    static let crossSite = PageFault(
+        status: 403, title: "This form was sent from another site",
+        advice: "Nothing was changed. Forms are accepted only from the addresses in gateway.public_origins.")
+    static let staleForm = PageFault(
+        status: 403, title: "This form is out of date",
+        advice:
+            "Nothing was changed. It belongs to another session or was changed on its way. Go back, reload the "
+            + "page and try again.")
+    static let formTooLong = PageFault(
+        status: 413, title: "This form is too long",
+        advice:
+            "Nothing was changed. Send at most \(FormFields.maximumBytes) bytes and \(FormFields.maximumCount) "
+            + "fields.")
+    static let notAForm = PageFault(
+        status: 415, title: "This is not a form",
+        advice: "Nothing was changed. Send application/x-www-form-urlencoded in UTF-8.")
+    static let wrongHost = PageFault(
+        status: 421, title: "This host is not served here",
+        advice: "Open the pages under one of the addresses in gateway.public_origins, or add this one to it.")
+    static let noChannels = PageFault(
+        status: 404, title: "This edition has no devices",
+        advice:
+            "Nodes belongs to the standard edition with its channels. The lite edition has no channels, so no "
+            + "device can be paired. Set edition to \"standard\" to use it.")
+
+    static func wrongMethod(_ method: String, allowed: [String]) -> PageFault {
+        PageFault(
+            status: 405, title: "This page can't be used like that",
+            advice: "Nothing was changed. Open it, or send its form, from the menu.",
+            headers: [Header(name: "Allow", value: allowed.joined(separator: ", "))])
+    }
+
+    init(status: Int, title: String, advice: String, headers: [Header] = []) {
+        self.status = status
+        self.title = title
+        self.advice = advice
+        self.headers = headers
+    }
+
+    /// What to say of a form's text that was not accepted.
+    init(_ fault: FormFault) {
+        switch fault {
+        case .tooLong, .tooMany: self = .formTooLong
+        case .malformed: self = .malformed
+        case .repeated:
+            self = PageFault(
+                status: 400, title: "A field arrived twice",
+                advice: "Nothing was changed. Go back, reload the page and try again.")
+        }
+    }
+
+    /// What to say of a use case that was refused.
+    ///
+    /// - Parameter changes: whether it would have changed something; then a lost answer leaves its outcome
+    ///   open (I5).
+    init(_ refusal: Refusal, changes: Bool) {
+        switch refusal.code {
+        case .unavailable:
+            self.init(
+                status: 503, title: "The database can't be reached",
+                advice: changes
+                    ? "Whether your decision was carried out is not known. Look at the list when the database is "
+                        + "back: repeating a decision never carries it out twice."
+                    : "Nothing was changed, and no device was let in or locked out meanwhile. Try again in a moment."
+            )
+        case .invalidRequest:
+            self.init(status: 400, title: "The request was not accepted", advice: refusal.message)
+        case .unauthorized, .forbidden:
+            self.init(status: 403, title: "This is not allowed", advice: refusal.message)
+        case .notFound, .notPaired: self.init(status: 404, title: "Not found", advice: refusal.message)
+        case .alreadyExists, .failedPrecondition:
+            self.init(status: 409, title: "Something has changed since", advice: refusal.message)
+        case .resourceExhausted: self.init(status: 429, title: "Too many attempts", advice: refusal.message)
+        case .internal:
+            self.init(
+                status: 500, title: "The server failed",
+                advice:
+                    "Its log has the cause. Look at the list to see whether your decision was carried out.")
+        }
+        if let wait = refusal.retryAfter {
+            headers = [Header(name: "Retry-After", value: String(max(1, (wait.milliseconds + 999) / 1000)))]
+        }
+    }
+}

@@ -1,0 +1,95 @@
+import Mustache
+
+/// What surrounds every page: title, sidebar, who is signed in, and the notice after a redirect.
+struct PageFrame: MustacheParent {
+    /// The title; the browser shows it before the product's name.
+    var title: String
+    /// Changes with the style sheet and the script, so that browsers may keep them for ever.
+    var assetVersion: String
+    /// The account that is signed in.
+    var username: String?
+    /// What the sign-out form sends back.
+    var csrfToken = ""
+    /// The menu; empty for a visitor who is not signed in.
+    var sidebar: [SidebarGroup] = []
+    /// What the form before the redirect did.
+    var notice: Notice?
+
+    func child(named name: String) -> Any? {
+        switch name {
+        case "title": title
+        case "assetVersion": assetVersion
+        case "isSignedIn": username != nil
+        case "username": username
+        case "csrfToken": csrfToken
+        case "sidebar": sidebar
+        case "notice": notice
+        default: nil
+        }
+    }
+}
+
+/// A page: what it shows, in its frame.
+final class PageView<Content: MustacheParent>: MustacheParent {
+    private let frame: PageFrame
+    private let content: Content
+
+    init(frame: PageFrame, content: Content) {
+        self.frame = frame
+        self.content = content
+    }
+
+    func child(named name: String) -> Any? { content.child(named: name) ?? frame.child(named: name) }
+}
+
+/// A group of the sidebar.
+struct SidebarGroup: MustacheParent {
+    /// The heading.
+    var group: String
+    /// The group's pages.
+    var entries: [SidebarEntry]
+
+    /// The menu as it is with channels (`hasChannels`) or without, seen from the page of `route`.
+    static func all(hasChannels: Bool, at route: Route?) -> [SidebarGroup] {
+        guard hasChannels else { return [] }
+        return [
+            SidebarGroup(
+                group: "Connections",
+                entries: [
+                    SidebarEntry(
+                        label: "Nodes", path: Route.nodes.path, icon: "nodes",
+                        isCurrent: route?.needsChannels ?? false)
+                ])
+        ]
+    }
+
+    func child(named name: String) -> Any? {
+        switch name {
+        case "group": group
+        case "entries": entries
+        default: nil
+        }
+    }
+}
+
+/// A page's line in the sidebar.
+struct SidebarEntry: MustacheParent {
+    /// What it is called.
+    var label: String
+    /// Where it leads.
+    var path: String
+    /// The symbol's name in `static/icons.svg`.
+    var icon: String
+    /// Whether the reader is there.
+    var isCurrent: Bool
+
+    func child(named name: String) -> Any? {
+        switch name {
+        case "label": label
+        case "path": path
+        case "icon": icon
+        case "isCurrent": isCurrent
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,90 @@
+import PairingCore
+
+/// A page's address.
+enum Route: Equatable {
+    case home
+    case login
+    case logout
+    case nodes
+    case approve(RequestID)
+    case deny(RequestID)
+    case device(SenderID)
+    case revoke(SenderID)
+
+    /// The methods the route has, for `Allow` (RFC 9110 §10.2.1).
+    var methods: [String] {
+        switch self {
+        case .home, .nodes, .device: ["GET", "HEAD"]
+        case .login, .logout, .approve, .deny, .revoke: ["GET", "HEAD", "POST"]
+        }
+    }
+
+    /// Whether the page exists only where there are channels.
+    var needsChannels: Bool {
+        switch self {
+        case .home, .login, .logout: false
+        case .nodes, .approve, .deny, .device, .revoke: true
+        }
+    }
+
+    /// Finds the route of a path as it was sent, still percent-encoded.
+    ///
+    /// - Returns: `nil` where there is none; a trailing slash makes another path.
+    init?(path: String) {
+        let segments = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+            .map { percentDecoded($0, plusIsSpace: false) }
+        guard segments.first == "" else { return nil }
+        switch segments.dropFirst() {
+        case [""]: self = .home
+        case ["login"]: self = .login
+        case ["logout"]: self = .logout
+        case ["nodes"]: self = .nodes
+        case let rest where rest.count == 4 && rest.starts(with: ["nodes", "requests"]):
+            guard let id = segments[3].flatMap(RequestID.init) else { return nil }
+            switch segments[4] {
+            case "approve": self = .approve(id)
+            case "deny": self = .deny(id)
+            default: return nil
+            }
+        case let rest where (3...4).contains(rest.count) && rest.starts(with: ["nodes", "devices"]):
+            guard let senderID = segments[3].flatMap(SenderID.init) else { return nil }
+            guard rest.count == 4 else {
+                self = .device(senderID)
+                return
+            }
+            guard segments[4] == "revoke" else { return nil }
+            self = .revoke(senderID)
+        default: return nil
+        }
+    }
+
+    /// The path that leads here.
+    var path: String {
+        switch self {
+        case .home: "/"
+        case .login: "/login"
+        case .logout: "/logout"
+        case .nodes: "/nodes"
+        case .approve(let id): "/nodes/requests/\(id)/approve"
+        case .deny(let id): "/nodes/requests/\(id)/deny"
+        case .device(let senderID): "/nodes/devices/\(percentEncoded(senderID.text))"
+        case .revoke(let senderID): "/nodes/devices/\(percentEncoded(senderID.text))/revoke"
+        }
+    }
+}
+
+/// Where a sign-in leads: a page of this site, whatever the address bar claims.
+struct ReturnPath: Equatable {
+    /// The path and its query.
+    let text: String
+
+    /// Accepts the path of a page, with or without a query; anything else would make the sign-in page
+    /// send people to other sites.
+    init?(_ text: String?) {
+        guard let text, text.utf8.count <= 512, text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x5C })
+        else { return nil }
+        let path = text.prefix { $0 != "?" }
+        guard let route = Route(path: String(path)), route != .login, route != .logout else { return nil }
+        self.text = text
+    }
+}

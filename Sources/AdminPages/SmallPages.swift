@@ -1,0 +1,50 @@
+import Mustache
+
+/// `/login`.
+struct LoginPage: MustacheParent {
+    /// What the form sends back; bound to the browser's cookie.
+    var formToken: String
+    /// The name that was typed, where the form came back.
+    var typedName = ""
+    /// Where to go afterwards.
+    var next: ReturnPath?
+    /// Why the form came back.
+    var problem: String?
+
+    func child(named name: String) -> Any? {
+        switch name {
+        case "formToken": formToken
+        case "typedName": typedName
+        case "nextPath": next?.text
+        case "problem": problem
+        default: nil
+        }
+    }
+}
+
+/// `/logout` for a browser without our script: the frame has the same form as a button.
+struct LogoutPage: MustacheParent {
+    func child(named name: String) -> Any? { nil }
+}
+
+/// An error, or anything else that is said in one paragraph.
+struct MessagePage: MustacheParent {
+    /// The HTTP status, shown for those who report it.
+    var status: Int
+    var heading: String
+    var advice: String
+    /// Where to go from here.
+    var wayOut: Route
+
+    func child(named name: String) -> Any? {
+        switch name {
+        case "status": status == 200 ? nil : status
+        case "heading": heading
+        case "advice": advice
+        case "wayOutPath": wayOut.path
+        case "wayOutLabel":
+            wayOut == .nodes ? "Go to Nodes" : wayOut == .login ? "Sign in" : "Go to the start page"
+        default: nil
+        }
+    }
+}

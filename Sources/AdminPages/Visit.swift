@@ -1,0 +1,63 @@
+import FastCGI
+import PairingCore
+import PairingKernel
+
+/// One request to the pages, with who sent it.
+struct Visit {
+    let request: FastCGIRequest
+    /// The path as it was sent, still percent-encoded.
+    let path: String
+    let cookies: Cookies
+    /// Whether the browser came by `https`.
+    let isSecure: Bool
+    /// Where it came to; `nil` for an address without a page.
+    let route: Route?
+    /// The administrator who is signed in.
+    var session: AdminSession?
+    /// The fields of the form; `nil` unless this is a POST.
+    var form: FormFields?
+
+    init(_ request: FastCGIRequest, isSecure: Bool) {
+        self.request = request
+        self.isSecure = isSecure
+        cookies = Cookies(header: request.header("Cookie"))
+        // The web server's own idea of the path is decoded already, and an encoded slash is a slash there.
+        path = String(request.requestURI.prefix { $0 != "?" })
+        route = Route(path: path)
+    }
+
+    /// The browser's address, as the web server gives it.
+    var address: ClientAddress? { ClientAddress(request.remoteAddress) }
+
+    var isPost: Bool { request.method == "POST" }
+
+    func cookie(_ name: CookieName) throws(PageFault) -> String? {
+        try cookies.value(name.wireName(isSecure: isSecure))
+    }
+
+    func query() throws(PageFault) -> FormFields {
+        do { return try FormFields(request.query.utf8) } catch { throw PageFault(error) }
+    }
+
+    /// Reads the form after checking that a page of this site sent it.
+    ///
+    /// The token that it carries is not checked here: which one is expected depends on the page.
+    mutating func readForm(origins: OriginPolicy) throws(PageFault) {
+        guard
+            isSentFromThisSite(
+                origin: request.header("Origin"), fetchSite: request.header("Sec-Fetch-Site"),
+                origins: origins)
+        else { throw .crossSite }
+        let type = (request.header("Content-Type") ?? "").lowercased().filter { $0 != " " }
+        guard
+            type == "application/x-www-form-urlencoded"
+                || type == "application/x-www-form-urlencoded;charset=utf-8"
+        else { throw .notAForm }
+        do { form = try FormFields(request.body) } catch { throw PageFault(error) }
+    }
+
+    /// Makes the browser keep a cookie; zero makes it forget it.
+    func cookieHeader(_ name: CookieName, _ value: String, for lifetime: Duration) -> String {
+        name.header(value: value, maximumAge: lifetime, isSecure: isSecure)
+    }
+}

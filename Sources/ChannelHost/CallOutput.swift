@@ -1,0 +1,55 @@
+/// The calls a plugin has, by the names of its table.
+enum CallKind: String, Sendable {
+    case describe
+    case create
+    case review
+    case sessionOpened = "session_opened"
+    case sessionClosed = "session_closed"
+    case receive
+    case deliver
+    case tick
+}
+
+/// What a plugin put into its sink, copied and bounded.
+struct CallOutput: Sendable {
+    /// What the plugin says about itself.
+    struct Identity: Sendable {
+        var id: String
+        var displayName: String
+        var version: String
+    }
+
+    static let maximumDetails = 32
+    static let maximumLabelScalars = 64
+    static let maximumValueScalars = 256
+    /// Of messages and frames, each.
+    static let maximumItems = 64
+    static let maximumItemBytes = 1024 * 1024
+    static let maximumReasonScalars = 512
+
+    var identity: Identity?
+    var limits: ChannelLimits?
+    var details: [ChannelDetail] = []
+    var output = ChannelOutput()
+    var reasonCode: String?
+    var reasonMessage: String?
+    /// A ticket was taken, so that the call may return GOCLAW_LATER.
+    var ticket: UInt64?
+    /// A message or frame was not taken, so that the call must not count as a success.
+    var isIncomplete = false
+    /// The bytes of messages and frames together.
+    var itemBytes = 0
+
+    /// Adds what the answer to a ticket brought.
+    mutating func append(_ later: CallOutput) {
+        details = Array((details + later.details).prefix(Self.maximumDetails))
+        output.messages += later.output.messages
+        output.frames += later.output.frames
+        itemBytes += later.itemBytes
+        isIncomplete =
+            isIncomplete || later.isIncomplete || output.messages.count > Self.maximumItems
+            || output.frames.count > Self.maximumItems || itemBytes > Self.maximumItemBytes
+        if later.reasonCode != nil { (reasonCode, reasonMessage) = (later.reasonCode, later.reasonMessage) }
+        ticket = nil
+    }
+}

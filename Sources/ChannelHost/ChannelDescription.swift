@@ -1,0 +1,91 @@
+public import PairingCore
+
+/// What a channel asks the process to enforce. `nil` leaves a limit to the process, whose own also bound these.
+public struct ChannelLimits: Sendable, Equatable {
+    /// Whether a device must have a key; ``ChannelHost/review(_:)`` refuses one with a bare token.
+    public var requiresKey = false
+    /// Whether a bare token is good enough.
+    public var allowsToken: Bool { !requiresKey }
+    /// The greatest size of a device's message, in bytes; enforced by the host.
+    public var maximumMessageBytes: Int?
+    /// How many messages a second one session may send in the long run; enforced by the host.
+    public var messagesPerSecond: Double?
+    /// How many messages one session may send at once after a pause; enforced by the host.
+    public var burst: Int?
+    /// The time between pings.
+    public var heartbeat: Duration?
+    /// The time without a byte from the device after which its session is closed.
+    public var silence: Duration?
+    /// The life of a pairing request that nobody decides.
+    public var pairingLifetime: Duration?
+    /// The time between the channel's ticks; `nil`: it has none.
+    public var tick: Duration?
+
+    /// Leaves everything to the process.
+    public init() {}
+}
+
+/// A channel that is loaded.
+public struct ChannelDescription: Sendable, Equatable {
+    /// The channel's ID.
+    public var id: ChannelID
+    /// The channel's name for people.
+    public var displayName: String
+    /// The plugin's own version.
+    public var version: String
+    /// The version of the ABI the plugin was built for, such as `1.0`.
+    public var abi: String
+    /// The library's path.
+    public var path: String
+    /// The library's SHA-256 when it was loaded, 64 hexadecimal digits.
+    public var sha256: String
+    /// The Swift version the plugin was built with, where it is a Swift plugin.
+    public var swiftVersion: String?
+    /// What the channel asks the process to enforce.
+    public var limits: ChannelLimits
+}
+
+/// A plugin that was found and is not used.
+public struct RefusedPlugin: Sendable, Equatable {
+    /// The path of the library, or of the folder where that is what was refused.
+    public var path: String
+    /// A sentence: what was found, what was expected, and what to do.
+    public var reason: String
+}
+
+/// How a loaded channel is doing.
+public struct ChannelStatus: Sendable, Equatable {
+    /// The channel.
+    public var id: ChannelID
+    /// Why no call reaches the channel at the moment; `nil` where calls do.
+    public var outOfService: String?
+    /// Calls that have not come back within their time and still occupy a thread.
+    public var overdueCalls: Int
+    /// Calls that wait for a thread.
+    public var waitingCalls: Int
+    /// Sessions that are open.
+    public var sessions: Int
+    /// How often the plugin broke a rule since the start.
+    public var misbehaviours: Int
+    /// The plugin's own counters and gauges, by name.
+    public var values: [String: Double]
+}
+
+/// The bounds of every call into a plugin.
+public struct ChannelCallLimits: Sendable {
+    /// Threads that each channel has to itself.
+    public var threads = 2
+    /// Calls of one channel that may wait for a thread; more are refused.
+    public var waiting = 1024
+    /// The time from asking for a call to its return, after which it is answered without the plugin.
+    public var call: Duration = .seconds(5)
+    /// The time from asking for a call to the answer of its ticket.
+    public var ticket: Duration = .seconds(30)
+    /// The time a plugin has to start.
+    public var start: Duration = .seconds(10)
+    /// How often a minute a plugin may break a rule before no call reaches it for the rest of the minute.
+    public var misbehaviours = 100
+
+    /// The defaults.
+    public init() {}
+}

@@ -1,0 +1,149 @@
+import Dispatch
+import FoundationEssentials
+public import Logging
+public import PairingCore
+import Synchronization
+
+/// The channels of this process: found in one folder at the start, checked, loaded, and called from then on.
+///
+/// A plugin runs inside the process. What it can do wrong without ending the process harms only its own
+/// devices: each channel has its own few threads, its calls have a time limit, what it returns is copied,
+/// bounded and cleaned. A library is never unloaded or replaced while the process runs.
+public final class ChannelHost: Sendable {
+    /// The channels that are loaded, sorted by ID.
+    public let channels: [ChannelDescription]
+    /// The plugins that were found and are not used, in the order of their paths.
+    public let refused: [RefusedPlugin]
+
+    private let loaded: [ChannelID: LoadedChannel]
+    private let watch = DispatchSemaphore(value: 0)
+    private let watchEnded = DispatchSemaphore(value: 0)
+    private let isStopped = Mutex(false)
+
+    /// How often the host looks for calls that are out of time.
+    private static let watchInterval = DispatchTimeInterval.milliseconds(25)
+
+    /// Loads the channels of a folder. Blocks while plugins start: call it at the process's start, from a
+    /// plain thread.
+    ///
+    /// A plugin is `NAME.so` with its manifest `NAME.json` beside it. Both, and every folder above them, must
+    /// belong to root or this process's account and be writable by no one else (a folder such as `/tmp`,
+    /// with the sticky bit and root's, is good enough on the way). A plugin that fails a check is in
+    /// ``refused``, and in the log, with the reason.
+    ///
+    /// - Parameters:
+    ///   - directory: the folder's path.
+    ///   - configurations: what each channel is configured with: a JSON object, by the channel's ID.
+    public static func load(
+        directory: String, configurations: [String: String] = [:],
+        limits: ChannelCallLimits = ChannelCallLimits(), logger: Logger
+    ) -> ChannelHost {
+        var loader = ChannelLoader(configurations: configurations, limits: limits, logger: logger)
+        loader.load(directory: directory)
+        let host = ChannelHost(loaded: loader.loaded, refused: loader.refused)
+        do throws(Untrusted) {
+            try host.startWatching()
+            return host
+        } catch {
+            // Without the watch no call would have a time limit.
+            let refusal = RefusedPlugin(path: directory, reason: error.message)
+            return ChannelHost(loaded: [:], refused: loader.refused + [refusal])
+        }
+    }
+
+    private init(loaded: [ChannelID: LoadedChannel], refused: [RefusedPlugin]) {
+        self.loaded = loaded
+        self.refused = refused.sorted { $0.path < $1.path }
+        channels = loaded.values.map(\.description).sorted { $0.id.text < $1.id.text }
+    }
+
+    private func startWatching() throws(Untrusted) {
+        try startThread(named: "channel-watch") { [loaded, watch, watchEnded] in
+            while watch.wait(timeout: .now() + Self.watchInterval) == .timedOut {
+                let now = monotonicNanoseconds()
+                for channel in loaded.values { channel.sweep(at: now) }
+            }
+            watchEnded.signal()
+        }
+    }
+
+    /// How each loaded channel is doing, sorted by ID.
+    public var status: [ChannelStatus] {
+        loaded.values.map(\.status).sorted { $0.id.text < $1.id.text }
+    }
+
+    /// Whether the process should go on taking devices: no channel has lost all its threads to calls that do
+    /// not return. Only a restart brings such a channel back.
+    public var isReady: Bool { loaded.values.allSatisfy { !$0.hasNoThreadLeft } }
+
+    /// The loaded channel of that ID.
+    public func channel(_ id: ChannelID) -> ChannelDescription? { loaded[id]?.description }
+
+    /// Has a request to pair reviewed by its channel.
+    ///
+    /// - Throws: `unknown_channel`, `key_required`, the channel's own refusal, or, retryable,
+    ///   `channel_timeout`, `channel_busy`, `channel_failed` or `channel_out_of_service`.
+    public func review(_ claim: ChannelClaim) async throws(Refusal) -> ChannelReview {
+        try await find(claim.channel).review(claim)
+    }
+
+    /// Opens a session: the channel may refuse it.
+    ///
+    /// - Parameter onCloseRequest: called, at any time and on any thread, where the channel asks for the
+    ///   session's end, with a reason of at most 120 bytes; it must not block.
+    /// - Returns: the session, to be closed with ``close(_:reason:)``, and frames for the device.
+    /// - Throws: as ``review(_:)``.
+    public func open(
+        _ opening: ChannelSessionOpening, onCloseRequest: @escaping @Sendable (String) -> Void
+    ) async throws(Refusal) -> (session: ChannelSession, frames: [ChannelFrame]) {
+        try await find(opening.channel).open(opening, onCloseRequest: onCloseRequest)
+    }
+
+    /// Tells the channel that a session has ended; does not wait for it. A second call does nothing.
+    public func close(_ session: ChannelSession, reason: String) {
+        loaded[session.opening.channel]?.close(session, reason: reason)
+    }
+
+    /// Turns a device's message into agent messages and frames. Calls for one session are answered in order.
+    ///
+    /// - Throws: as ``review(_:)``, and `message_too_large` and `too_many_messages`.
+    public func receive(
+        _ message: ChannelDeviceMessage, in session: ChannelSession
+    ) async throws(Refusal) -> ChannelOutput {
+        try await find(session.opening.channel).receive(message, in: session)
+    }
+
+    /// Turns an agent's message into frames for the device. Calls for one session are answered in order.
+    ///
+    /// - Throws: as ``review(_:)``.
+    public func deliver(
+        _ message: ChannelAgentMessage, in session: ChannelSession
+    ) async throws(Refusal) -> [ChannelFrame] {
+        try await find(session.opening.channel).deliver(message, in: session)
+    }
+
+    /// Ends the channels' threads and instances, when every session is closed. Blocks for at most about the
+    /// time given for each channel; what does not end in it is left behind.
+    public func shutdown(within limit: DispatchTimeInterval = .seconds(5)) {
+        guard
+            isStopped.withLock({ stopped in
+                defer { stopped = true }
+                return !stopped
+            })
+        else { return }
+        for channel in loaded.values { channel.stop(within: limit) }
+        watch.signal()
+        watchEnded.wait()
+    }
+
+    private func find(_ id: ChannelID) throws(Refusal) -> LoadedChannel {
+        guard let channel = loaded[id] else {
+            let names = channels.map(\.id.text).joined(separator: ", ")
+            throw Refusal(
+                .notFound, "unknown_channel",
+                "There is no channel \"\(id)\" here. "
+                    + (names.isEmpty ? "No channel is loaded." : "The channels are: \(names)."))
+        }
+        return channel
+    }
+}

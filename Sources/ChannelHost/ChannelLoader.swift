@@ -1,0 +1,125 @@
+import Dispatch
+import Logging
+import PairingCore
+import Synchronization
+
+/// Loads the plugins of a folder, one after the other.
+struct ChannelLoader {
+    private(set) var loaded: [ChannelID: LoadedChannel] = [:]
+    private(set) var refused: [RefusedPlugin] = []
+
+    private let configurations: [String: String]
+    private let limits: ChannelCallLimits
+    private let logger: Logger
+    private var files: [PluginFile.Identity: String] = [:]
+
+    init(configurations: [String: String], limits: ChannelCallLimits, logger: Logger) {
+        self.configurations = configurations
+        self.limits = limits
+        self.logger = logger
+    }
+
+    mutating func load(directory: String) {
+        do throws(Untrusted) {
+            let folder = try TrustedFolder(path: directory)
+            let names = try folder.names()
+            for name in names where name.hasSuffix(".so") && !name.hasPrefix(".") {
+                do throws(Untrusted) {
+                    try load(name, in: folder)
+                } catch {
+                    refuse(folder.path + "/" + name, error.message)
+                }
+            }
+            for name in names where name.hasSuffix(".json") && !name.hasPrefix(".") {
+                let library = String(name.dropLast(".json".count)) + ".so"
+                guard !names.contains(library) else { continue }
+                refuse(
+                    folder.path + "/" + library,
+                    "the manifest \(name) is there, the library \(library) is missing; install the channel again"
+                )
+            }
+        } catch {
+            refuse(directory, error.message)
+        }
+        for id in configurations.keys.sorted() where !loaded.keys.contains(where: { $0.text == id }) {
+            logger.warning("a channel is configured that is not loaded", metadata: ["channel": "\(id)"])
+        }
+    }
+
+    private mutating func refuse(_ path: String, _ reason: String) {
+        refused.append(RefusedPlugin(path: path, reason: reason))
+        logger.error("channel refused", metadata: ["path": "\(path)", "reason": "\(reason)"])
+    }
+
+    private mutating func load(_ name: String, in folder: borrowing TrustedFolder) throws(Untrusted) {
+        let file = try PluginFile(name, in: folder)
+        if let other = files[file.identity] {
+            throw Untrusted("\(name) is the same file as \(other), which was loaded; keep one of the two")
+        }
+        let manifest = file.manifest
+        if let other = loaded[manifest.id] {
+            throw Untrusted(
+                "the channel \"\(manifest.id)\" was loaded from \(other.description.path) already; keep one of "
+                    + "the two")
+        }
+        files[file.identity] = name
+        let (path, sha256) = (file.path, file.sha256)
+        let services = ChannelServices(
+            name: manifest.id.text, misbehaviours: limits.misbehaviours, logger: logger)
+        let host = HostContext(services: services, calls: PluginCalls(services: services, limits: limits))
+        let plugin = try start(file, host: host)
+        let description = ChannelDescription(
+            id: manifest.id, displayName: plugin.identity.displayName, version: plugin.identity.version,
+            abi: plugin.abi.description, path: path, sha256: sha256, swiftVersion: manifest.swift,
+            limits: plugin.limits)
+        loaded[manifest.id] = try LoadedChannel(description: description, plugin: plugin, host: host)
+        logger.info(
+            "channel loaded",
+            metadata: [
+                "channel": "\(manifest.id)", "version": "\(description.version)", "path": "\(path)",
+                "sha256": "\(sha256)",
+            ])
+    }
+
+    /// Runs the plugin's code for the first time, on a thread that may be lost to it.
+    private func start(_ file: consuming PluginFile, host: HostContext) throws(Untrusted) -> Plugin {
+        let manifest = file.manifest
+        let configuration = configurations[manifest.id.text] ?? "{}"
+        let start = PluginStart(file)
+        let done = DispatchSemaphore(value: 0)
+        try startThread(named: "channel-start") {
+            start.run(manifest: manifest, configuration: configuration, host: host)
+            done.signal()
+        }
+        let milliseconds = Int(limits.start.milliseconds)
+        guard done.wait(timeout: .now() + .milliseconds(milliseconds)) == .success,
+            let result = start.result
+        else {
+            throw Untrusted("its start did not come back within \(milliseconds) ms")
+        }
+        return try result.get()
+    }
+}
+
+/// The start of a plugin, on a thread of its own.
+private final class PluginStart: Sendable {
+    private let file: Mutex<PluginFile?>
+    private let outcome = Mutex<Result<Plugin, Untrusted>?>(nil)
+
+    init(_ file: consuming PluginFile) { self.file = Mutex(file) }
+
+    var result: Result<Plugin, Untrusted>? { outcome.withLock { $0 } }
+
+    func run(manifest: PluginManifest, configuration: String, host: HostContext) {
+        guard let file = file.withLock({ $0.take() }) else { return }
+        let result: Result<Plugin, Untrusted>
+        do throws(Untrusted) {
+            let entry = try file.load()
+            result = .success(
+                try Plugin(entry: entry, manifest: manifest, configuration: configuration, host: host))
+        } catch {
+            result = .failure(error)
+        }
+        outcome.withLock { $0 = result }
+    }
+}

@@ -1,0 +1,81 @@
+import CGoClawChannel
+import PairingCore
+import Synchronization
+
+/// One live connection of a paired device, as its channel knows it.
+///
+/// Made by ``ChannelHost/open(_:onCloseRequest:)``; whoever opened it closes it.
+public final class ChannelSession: Sendable {
+    /// Unique for the life of the process, from 1.
+    public let id: UInt64
+    /// The device and its channel.
+    public let opening: ChannelSessionOpening
+
+    private struct State {
+        /// What the plugin keeps for the session, as the address's bits; 0 for nothing.
+        var slot: UInt = 0
+        var bucket: TokenBucket?
+        var wasOpened = false
+        var isClosed = false
+    }
+
+    private static let lastID = Atomic<UInt64>(0)
+
+    private let state: Mutex<State>
+    private let onCloseRequest: @Sendable (String) -> Void
+
+    init(
+        _ opening: ChannelSessionOpening, bucket: TokenBucket?,
+        onCloseRequest: @escaping @Sendable (String) -> Void
+    ) {
+        id = Self.lastID.add(1, ordering: .relaxed).newValue
+        self.opening = opening
+        self.onCloseRequest = onCloseRequest
+        state = Mutex(State(bucket: bucket))
+    }
+
+    /// Whether the plugin has accepted the session, so that it has to hear of its end.
+    var wasOpened: Bool { state.withLock { $0.wasOpened } }
+
+    /// The plugin has accepted the session.
+    func markOpened() { state.withLock { $0.wasOpened = true } }
+
+    /// Marks the session closed.
+    ///
+    /// - Returns: whether it was open.
+    func markClosed() -> Bool {
+        state.withLock { state in
+            defer { state.isClosed = true }
+            return !state.isClosed
+        }
+    }
+
+    /// Takes a message's place in the rate the channel allows.
+    ///
+    /// - Returns: `nil`, or how long to wait.
+    func admitMessage() -> Duration? {
+        state.withLock { $0.bucket?.take(now: monotonicNanoseconds()) }
+    }
+
+    /// The channel asks for the session's end.
+    func requestClose(reason: String) { onCloseRequest(reason) }
+
+    /// Lends the session to the plugin for one call. Calls for one session come one after the other.
+    func lend<Result>(_ body: (UnsafePointer<goclaw_session>) -> Result) -> Result {
+        var slot = UnsafeMutableRawPointer(bitPattern: state.withLock { $0.slot })
+        defer { state.withLock { [slot] in $0.slot = UInt(bitPattern: slot) } }
+        return withTexts(opening.senderID.text, opening.metadata) { senderID, metadata in
+            withUnsafeMutablePointer(to: &slot) { slot in
+                var record = goclaw_session(
+                    size: recordSize(of: goclaw_session.self),
+                    credential: credential(hasKey: opening.hasKey), id: id, slot: slot,
+                    sender_id: senderID, metadata: metadata, opened_ms: opening.openedAt.milliseconds)
+                return body(&record)
+            }
+        }
+    }
+}
+
+func credential(hasKey: Bool) -> UInt32 {
+    UInt32(hasKey ? GOCLAW_CREDENTIAL_KEY : GOCLAW_CREDENTIAL_TOKEN)
+}

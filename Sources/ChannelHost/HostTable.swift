@@ -1,0 +1,125 @@
+import CGoClawChannel
+import Logging
+import PairingCore
+import Synchronization
+
+/// What a plugin reaches through the host table it was given.
+final class HostContext: Sendable {
+    static let maximumCloseReasonBytes = 120
+
+    let services: ChannelServices
+    let calls: PluginCalls
+    private let sessions = Mutex<[UInt64: ChannelSession]>([:])
+
+    init(services: ChannelServices, calls: PluginCalls) {
+        self.services = services
+        self.calls = calls
+    }
+
+    var sessionCount: Int { sessions.withLock { $0.count } }
+
+    /// Makes the plugin able to name the session.
+    func add(_ session: ChannelSession) { sessions.withLock { $0[session.id] = session } }
+
+    /// Makes the session unknown to the plugin.
+    func remove(_ session: ChannelSession) { sessions.withLock { $0[session.id] = nil } }
+
+    fileprivate func session(_ id: UInt64) -> ChannelSession? { sessions.withLock { $0[id] } }
+
+    /// Makes the plugin's host table, which is never freed: it has to live as long as the process.
+    func makeTable() -> UnsafePointer<goclaw_host> {
+        let table = UnsafeMutablePointer<goclaw_host>.allocate(capacity: 1)
+        table.initialize(
+            to: goclaw_host(
+                size: recordSize(of: goclaw_host.self), abi_major: UInt16(GOCLAW_ABI_MAJOR),
+                abi_minor: UInt16(GOCLAW_ABI_MINOR), context: Unmanaged.passRetained(self).toOpaque(),
+                get_extension: hostExtension, log: hostLog, clock_ms: hostClock,
+                monotonic_ns: hostMonotonic, count: hostCount, gauge: hostGauge,
+                close_session: hostCloseSession, answer: hostAnswer))
+        return UnsafePointer(table)
+    }
+}
+
+// The functions of the table.
+
+private func context(_ table: UnsafePointer<goclaw_host>?) -> HostContext? {
+    guard let context = table?.pointee.context else { return nil }
+    return Unmanaged<HostContext>.fromOpaque(context).takeUnretainedValue()
+}
+
+private func hostExtension(table: UnsafePointer<goclaw_host>?, id: goclaw_text) -> UnsafeRawPointer? {
+    // This host has no extension yet.
+    nil
+}
+
+private func hostLog(table: UnsafePointer<goclaw_host>?, severity: Int32, line: goclaw_text) {
+    guard let services = context(table)?.services else { return }
+    guard let bytes = line.bytes else { return services.misbehaved("logged a line of no bytes") }
+    let text = cleanDeviceText(
+        String(decoding: bytes.prefix(4 * ChannelServices.maximumLineScalars), as: UTF8.self),
+        maximumScalars: ChannelServices.maximumLineScalars)
+    switch Int(severity) {
+    case GOCLAW_LOG_DEBUG: services.log(.debug, text)
+    case GOCLAW_LOG_INFO: services.log(.info, text)
+    case GOCLAW_LOG_NOTICE: services.log(.notice, text)
+    case GOCLAW_LOG_WARNING: services.log(.warning, text)
+    case GOCLAW_LOG_ERROR: services.log(.error, text)
+    case GOCLAW_LOG_HOST_MISBEHAVING: services.log(.error, "host misbehaving: " + text)
+    case GOCLAW_LOG_PLUGIN_MISBEHAVING:
+        services.log(.error, "plugin misbehaving: " + text)
+        services.misbehaved("says so itself")
+    default: services.misbehaved("logged with the unknown severity \(severity)")
+    }
+}
+
+private func hostClock(table: UnsafePointer<goclaw_host>?) -> Int64 { wallClockMilliseconds() }
+
+private func hostMonotonic(table: UnsafePointer<goclaw_host>?) -> UInt64 { monotonicNanoseconds() }
+
+private func hostCount(
+    table: UnsafePointer<goclaw_host>?, name: goclaw_text, amount: UInt64
+) -> goclaw_status {
+    guard let services = context(table)?.services else { return goclaw_status(GOCLAW_MISPLACED) }
+    guard let name = name.copyName() else {
+        services.misbehaved("counted under a name that is not [a-z][a-z0-9_]{0,63}")
+        return goclaw_status(GOCLAW_INVALID)
+    }
+    return goclaw_status(services.count(name, by: amount) ? GOCLAW_OK : GOCLAW_EXHAUSTED)
+}
+
+private func hostGauge(
+    table: UnsafePointer<goclaw_host>?, name: goclaw_text, value: Double
+) -> goclaw_status {
+    guard let services = context(table)?.services else { return goclaw_status(GOCLAW_MISPLACED) }
+    guard let name = name.copyName(), value.isFinite else {
+        services.misbehaved(
+            "set a gauge to no finite value, or under a name that is not [a-z][a-z0-9_]{0,63}")
+        return goclaw_status(GOCLAW_INVALID)
+    }
+    return goclaw_status(services.gauge(name, value) ? GOCLAW_OK : GOCLAW_EXHAUSTED)
+}
+
+private func hostCloseSession(
+    table: UnsafePointer<goclaw_host>?, session: UInt64, reason: goclaw_text
+) -> goclaw_status {
+    guard let context = context(table) else { return goclaw_status(GOCLAW_MISPLACED) }
+    guard let reason = reason.copy(atMost: HostContext.maximumCloseReasonBytes) else {
+        context.services.misbehaved("closed a session for a reason that is not UTF-8 of at most 120 bytes")
+        return goclaw_status(GOCLAW_INVALID)
+    }
+    guard let session = context.session(session) else { return goclaw_status(GOCLAW_GONE) }
+    session.requestClose(reason: cleanDeviceText(reason, maximumScalars: HostContext.maximumCloseReasonBytes))
+    return goclaw_status(GOCLAW_OK)
+}
+
+private func hostAnswer(
+    table: UnsafePointer<goclaw_host>?, ticket: goclaw_ticket, write: goclaw_writer?,
+    user: UnsafeMutableRawPointer?
+) -> goclaw_status {
+    guard let context = context(table) else { return goclaw_status(GOCLAW_MISPLACED) }
+    guard let write else {
+        context.services.misbehaved("answered a ticket without a function")
+        return goclaw_status(GOCLAW_INVALID)
+    }
+    return context.calls.answer(ticket, write: write, user: user)
+}

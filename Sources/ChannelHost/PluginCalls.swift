@@ -1,0 +1,144 @@
+import CGoClawChannel
+import Dispatch
+import Logging
+import Synchronization
+
+/// Runs the calls into one plugin on the channel's threads, and answers the callers in time, whatever the
+/// plugin does.
+final class PluginCalls: Sendable {
+    private struct State {
+        /// Calls that have not ended, by their numbers.
+        var open: [UInt64: PluginCall] = [:]
+        var lastNumber: UInt64 = 0
+        /// Calls that still occupy a thread though their callers have given up.
+        var overdue = 0
+    }
+
+    let services: ChannelServices
+    private let limits: ChannelCallLimits
+    private let threads: ChannelThreads
+    private let sinks = SinkPool()
+    private let state = Mutex(State())
+
+    init(services: ChannelServices, limits: ChannelCallLimits) {
+        self.services = services
+        self.limits = limits
+        threads = ChannelThreads(count: limits.threads, capacity: limits.waiting)
+    }
+
+    /// Starts the threads.
+    func start() throws(Untrusted) {
+        try threads.start(name: "channel-\(services.name)") { [self] call in run(call) }
+    }
+
+    /// Lets the threads end once nothing waits.
+    ///
+    /// - Returns: whether all ended in that time.
+    func stop(within limit: DispatchTimeInterval) -> Bool { threads.stop(within: limit) }
+
+    var overdue: Int { state.withLock { $0.overdue } }
+    var waiting: Int { threads.waiting }
+
+    /// Whether every thread is occupied by a call whose caller has given up.
+    var hasNoThreadLeft: Bool { overdue >= limits.threads }
+
+    /// Why calls are refused at the moment without asking the plugin.
+    var outOfService: String? {
+        if hasNoThreadLeft {
+            return "all of its \(limits.threads) threads are occupied by calls that do not return"
+        }
+        if services.isOutOfFavour {
+            return "it broke the interface's rules \(limits.misbehaviours) times in this minute"
+        }
+        return nil
+    }
+
+    /// Hands a call to the channel's threads.
+    ///
+    /// - Parameters:
+    ///   - always: whether it is taken however many wait.
+    ///   - completion: called once, on any thread, and only where this returns `true`; it must not block.
+    /// - Returns: `false` where too many calls wait.
+    func submit(
+        _ kind: CallKind, session: ChannelSession? = nil, always: Bool = false,
+        body: @escaping @Sendable (UnsafePointer<goclaw_sink>) -> goclaw_status,
+        completion: @escaping @Sendable (PluginCall.CallResult) -> Void
+    ) -> Bool {
+        let now = monotonicNanoseconds()
+        let call = state.withLock { state in
+            state.lastNumber += 1
+            let call = PluginCall(
+                number: state.lastNumber, kind, session: session, deadline: now + nanoseconds(limits.call),
+                ticketDeadline: now + nanoseconds(limits.ticket), body: body, completion: completion)
+            state.open[call.number] = call
+            return call
+        }
+        guard threads.add(call, always: always) else {
+            state.withLock { $0.open[call.number] = nil }
+            return false
+        }
+        return true
+    }
+
+    /// Runs a call on one of the channel's threads.
+    private func run(_ call: PluginCall) {
+        guard call.begin() else { return close(call) }
+        let sink = sinks.take()
+        sink.begin(call.kind, services: services, call: call)
+        let status = call.body(sink.table)
+        let (ending, wasOverdue) = call.returned(CallEnding(status: status, output: sink.end()))
+        sinks.put(sink)
+        if wasOverdue { state.withLock { $0.overdue -= 1 } }
+        if let ending { end(call, ending) }
+    }
+
+    /// Answers the call of a ticket, on the plugin's thread.
+    func answer(_ ticket: UInt64, write: goclaw_writer, user: UnsafeMutableRawPointer?) -> goclaw_status {
+        guard let call = state.withLock({ $0.open[ticket] }), call.useTicket() else {
+            services.misbehaved("answered a ticket that is not open: answered before, or too late")
+            return goclaw_status(GOCLAW_GONE)
+        }
+        let sink = sinks.take()
+        sink.begin(call.kind, services: services, call: nil)
+        let status = write(user, sink.table)
+        let ending = CallEnding(status: status, output: sink.end())
+        sinks.put(sink)
+        if let whole = call.answered(ending) { end(call, whole) }
+        return goclaw_status(GOCLAW_OK)
+    }
+
+    /// Answers the callers whose time is up; called every few hundredths of a second.
+    func sweep(at now: UInt64) {
+        let open = state.withLock { Array($0.open.values) }
+        for call in open {
+            switch call.lapse(at: now) {
+            case .none: continue
+            case .waiting: services.log(.warning, "no thread for \(call.kind.rawValue) in time")
+            case .running:
+                state.withLock { $0.overdue += 1 }
+                services.misbehaved("did not return from \(call.kind.rawValue) within \(limits.call)")
+            case .parked:
+                services.misbehaved(
+                    "did not answer the ticket of \(call.kind.rawValue) within \(limits.ticket)")
+                close(call)
+            }
+        }
+    }
+
+    /// The plugin's side of a call has ended.
+    private func end(_ call: PluginCall, _ ending: CallEnding) {
+        call.complete(.ended(ending))
+        close(call)
+    }
+
+    /// Forgets a call and lets the session's next one run.
+    private func close(_ call: PluginCall) {
+        state.withLock { $0.open[call.number] = nil }
+        if let lane = call.lane { threads.leave(lane: lane) }
+    }
+}
+
+private func nanoseconds(_ duration: Duration) -> UInt64 {
+    UInt64(max(0, duration.components.seconds)) * 1_000_000_000
+        + UInt64(max(0, duration.components.attoseconds) / 1_000_000_000)
+}

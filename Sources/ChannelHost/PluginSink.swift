@@ -1,0 +1,252 @@
+import CGoClawChannel
+import Glibc
+import PairingCore
+import Synchronization
+
+/// A sink: where one call at a time puts its results.
+///
+/// A sink is never freed, so that a plugin that keeps one past its call reaches memory that is still a sink,
+/// which refuses it; between calls it waits in ``SinkPool``.
+///
+/// `@unchecked Sendable`: `table` is written once, in `init`, and never freed; the rest is behind a lock.
+final class PluginSink: @unchecked Sendable {
+    /// The call the sink stands for at the moment.
+    private struct Open {
+        let kind: CallKind
+        let thread: pthread_t
+        let services: ChannelServices
+        /// Where a ticket is to be had.
+        let call: PluginCall?
+        var output = CallOutput()
+
+        var isOnItsThread: Bool { pthread_equal(thread, pthread_self()) != 0 }
+
+        mutating func put(_ item: SinkItem, _ take: (inout CallOutput) -> Taken) -> goclaw_status {
+            guard isOnItsThread, item.kinds.contains(kind) else {
+                services.misbehaved(
+                    "put a \(item.name) into the sink of \(kind.rawValue), where none belongs, or from "
+                        + "another thread")
+                return goclaw_status(GOCLAW_MISPLACED)
+            }
+            switch take(&output) {
+            case .taken: return goclaw_status(GOCLAW_OK)
+            case .broken(let rule):
+                services.misbehaved("put a \(item.name) into the sink of \(kind.rawValue) that \(rule)")
+                output.isIncomplete = output.isIncomplete || item.isData
+                return goclaw_status(GOCLAW_INVALID)
+            case .full:
+                services.misbehaved("put too much into the sink of \(kind.rawValue)")
+                output.isIncomplete = output.isIncomplete || item.isData
+                return goclaw_status(GOCLAW_EXHAUSTED)
+            }
+        }
+    }
+
+    let table: UnsafePointer<goclaw_sink>
+    private let open = Mutex<Open?>(nil)
+
+    init() {
+        let table = UnsafeMutablePointer<goclaw_sink>.allocate(capacity: 1)
+        self.table = UnsafePointer(table)
+        table.initialize(
+            to: goclaw_sink(
+                size: recordSize(of: goclaw_sink.self), abi_major: UInt16(GOCLAW_ABI_MAJOR),
+                abi_minor: UInt16(GOCLAW_ABI_MINOR), context: Unmanaged.passRetained(self).toOpaque(),
+                description: sinkDescription, limits: sinkLimits, detail: sinkDetail,
+                message: sinkMessage, frame: sinkFrame, reason: sinkReason, later: sinkLater))
+    }
+
+    /// Opens the sink for a call on this thread.
+    func begin(_ kind: CallKind, services: ChannelServices, call: PluginCall?) {
+        open.withLock { $0 = Open(kind: kind, thread: pthread_self(), services: services, call: call) }
+    }
+
+    /// Closes the sink.
+    ///
+    /// - Returns: what the call put into it.
+    func end() -> CallOutput {
+        open.withLock { open in
+            defer { open = nil }
+            return open?.output ?? CallOutput()
+        }
+    }
+
+    /// Puts something in, where this call and this thread may.
+    fileprivate func put(_ item: SinkItem, _ take: (inout CallOutput) -> Taken) -> goclaw_status {
+        open.withLock { $0?.put(item, take) } ?? goclaw_status(GOCLAW_MISPLACED)
+    }
+
+    /// Takes a ticket, or the one the call has taken before.
+    ///
+    /// - Returns: 0 where there is none to be had.
+    fileprivate func later() -> goclaw_ticket {
+        open.withLock { open in
+            guard let call = open?.call, open?.isOnItsThread == true,
+                [.review, .receive, .deliver].contains(call.kind)
+            else { return 0 }
+            if open?.output.ticket == nil { open?.output.ticket = call.openTicket() }
+            return call.number
+        }
+    }
+}
+
+/// Something that a plugin puts into a sink.
+private struct SinkItem {
+    let name: String
+    /// The calls it belongs into.
+    let kinds: [CallKind]
+    /// Whether a call that could not put it in must not count as a success.
+    var isData = false
+
+    static let description = SinkItem(name: "description", kinds: [.describe])
+    static let limits = SinkItem(name: "limits record", kinds: [.create])
+    static let detail = SinkItem(name: "detail", kinds: [.review])
+    static let message = SinkItem(name: "message", kinds: [.receive], isData: true)
+    static let frame = SinkItem(
+        name: "frame", kinds: [.sessionOpened, .receive, .deliver], isData: true)
+    static let reason = SinkItem(
+        name: "reason", kinds: [.create, .review, .sessionOpened, .receive, .deliver, .tick])
+}
+
+/// What became of something that a plugin put into a sink.
+private enum Taken {
+    case taken
+    case broken(rule: String)
+    case full
+}
+
+/// The sinks of one channel that no call uses at the moment.
+final class SinkPool: Sendable {
+    private let free = Mutex<[PluginSink]>([])
+
+    /// Takes a sink out, or makes one.
+    func take() -> PluginSink { free.withLock { $0.popLast() } ?? PluginSink() }
+
+    /// Puts a sink back.
+    func put(_ sink: PluginSink) { free.withLock { $0.append(sink) } }
+}
+
+// The functions of the table.
+
+private func sink(_ table: UnsafePointer<goclaw_sink>?) -> PluginSink? {
+    guard let context = table?.pointee.context else { return nil }
+    return Unmanaged<PluginSink>.fromOpaque(context).takeUnretainedValue()
+}
+
+private let misplaced = goclaw_status(GOCLAW_MISPLACED)
+
+private func sinkDescription(
+    table: UnsafePointer<goclaw_sink>?, record: UnsafePointer<goclaw_description>?
+) -> goclaw_status {
+    sink(table)?.put(.description) { output in
+        guard let record = read(record), let id = record.id.copy(atMost: 1024),
+            let displayName = record.display_name.copy(atMost: 1024),
+            let version = record.version.copy(atMost: 1024)
+        else { return .broken(rule: "is no record of UTF-8 texts of at most 1,024 bytes") }
+        output.identity = .init(
+            id: id, displayName: cleanDeviceText(displayName, maximumScalars: 64), version: version)
+        return .taken
+    } ?? misplaced
+}
+
+private func sinkLimits(
+    table: UnsafePointer<goclaw_sink>?, record: UnsafePointer<goclaw_limits>?
+) -> goclaw_status {
+    sink(table)?.put(.limits) { output in
+        guard let record = read(record) else { return .broken(rule: "is not aligned, or null") }
+        guard let limits = ChannelLimits(record) else {
+            return .broken(rule: "has a rate that is not a number, or times beyond a year")
+        }
+        output.limits = limits
+        return .taken
+    } ?? misplaced
+}
+
+private func sinkDetail(
+    table: UnsafePointer<goclaw_sink>?, label: goclaw_text, value: goclaw_text
+) -> goclaw_status {
+    sink(table)?.put(.detail) { output in
+        guard output.details.count < CallOutput.maximumDetails else { return .full }
+        guard let label = label.copy(atMost: 64 * 1024), let value = value.copy(atMost: 64 * 1024) else {
+            return .broken(rule: "is not UTF-8 of at most 64 KiB")
+        }
+        output.details.append(
+            ChannelDetail(
+                label: cleanDeviceText(label, maximumScalars: CallOutput.maximumLabelScalars),
+                value: cleanDeviceText(value, maximumScalars: CallOutput.maximumValueScalars)))
+        return .taken
+    } ?? misplaced
+}
+
+private func sinkMessage(
+    table: UnsafePointer<goclaw_sink>?, record: UnsafePointer<goclaw_agent_message>?
+) -> goclaw_status {
+    sink(table)?.put(.message) { output in
+        guard output.output.messages.count < CallOutput.maximumItems else { return .full }
+        guard let record = read(record), let id = record.id.copy(atMost: 256),
+            let agent = record.agent.copy(atMost: 256), let bytes = record.body.bytes
+        else { return .broken(rule: "is no record of UTF-8 texts, ID and agent of at most 256 bytes") }
+        guard output.itemBytes + bytes.count <= CallOutput.maximumItemBytes else { return .full }
+        guard JSONCheck.isValue(bytes) else { return .broken(rule: "is not JSON") }
+        output.itemBytes += bytes.count
+        let flags = Int(record.flags)
+        output.output.messages.append(
+            ChannelAgentMessage(
+                id: id, agent: agent, body: String(decoding: bytes, as: UTF8.self),
+                part: flags & GOCLAW_MESSAGE_PART == 0
+                    ? nil : .init(index: record.part, isLast: flags & GOCLAW_MESSAGE_LAST != 0)))
+        return .taken
+    } ?? misplaced
+}
+
+private func sinkFrame(
+    table: UnsafePointer<goclaw_sink>?, record: UnsafePointer<goclaw_frame>?
+) -> goclaw_status {
+    sink(table)?.put(.frame) { output in
+        guard output.output.frames.count < CallOutput.maximumItems else { return .full }
+        guard let record = read(record), let event = record.event.copyName(dots: true),
+            let bytes = record.payload.bytes
+        else { return .broken(rule: "is no record, or has an event that is not [a-z][a-z0-9._]{0,63}") }
+        guard output.itemBytes + bytes.count <= CallOutput.maximumItemBytes else { return .full }
+        guard JSONCheck.isObject(bytes) else { return .broken(rule: "is not a JSON object") }
+        output.itemBytes += bytes.count
+        output.output.frames.append(
+            ChannelFrame(event: event, payload: String(decoding: bytes, as: UTF8.self)))
+        return .taken
+    } ?? misplaced
+}
+
+private func sinkReason(
+    table: UnsafePointer<goclaw_sink>?, code: goclaw_text, message: goclaw_text
+) -> goclaw_status {
+    sink(table)?.put(.reason) { output in
+        guard let code = code.copyName(), let message = message.copy(atMost: 64 * 1024) else {
+            return .broken(rule: "is not UTF-8, or has a code that is not [a-z][a-z0-9_]{0,63}")
+        }
+        output.reasonCode = code
+        output.reasonMessage = cleanDeviceText(message, maximumScalars: CallOutput.maximumReasonScalars)
+        return .taken
+    } ?? misplaced
+}
+
+private func sinkLater(table: UnsafePointer<goclaw_sink>?) -> goclaw_ticket { sink(table)?.later() ?? 0 }
+
+extension ChannelLimits {
+    /// - Returns: `nil` where a value makes no sense.
+    fileprivate init?(_ record: goclaw_limits) {
+        let year: UInt64 = 366 * 86_400_000
+        let rate = record.messages_per_second
+        guard rate.isFinite, rate >= 0, record.heartbeat_ms <= year, record.silence_ms <= year,
+            record.pairing_lifetime_ms <= year, record.tick_ms <= year
+        else { return nil }
+        func milliseconds(_ count: UInt64) -> Duration? { count == 0 ? nil : .milliseconds(Int64(count)) }
+        requiresKey = Int(record.flags) & GOCLAW_LIMITS_KEY_REQUIRED != 0
+        maximumMessageBytes = record.max_message_bytes == 0 ? nil : Int(record.max_message_bytes)
+        messagesPerSecond = rate == 0 ? nil : rate
+        burst = record.burst == 0 ? nil : Int(record.burst)
+        heartbeat = milliseconds(record.heartbeat_ms)
+        silence = milliseconds(record.silence_ms)
+        pairingLifetime = milliseconds(record.pairing_lifetime_ms)
+        tick = milliseconds(record.tick_ms)
+    }
+}

@@ -1,0 +1,115 @@
+import NodesProtocol
+import PairingCore
+import PairingKernel
+
+/// What a socket asks the kernel for.
+enum DeviceCall: Sendable {
+    case pair(PairingClaim, spentNonce: String?)
+    case status(DeviceIdentity, spentNonce: String?)
+    case connect(DeviceIdentity, spentNonce: String?)
+    case authenticate(token: String)
+    case send(id: String, message: JSONValue, SessionGrant)
+    case acknowledge(Int64, SessionGrant)
+    case list(PairingListing, Authority)
+    case approve(RequestID, PairingCode, Authority)
+    case deny(RequestID, PairingCode, Authority)
+    case revoke(ChannelID, SenderID, Generation?, Authority)
+    case health
+
+    /// Whether carrying it out checks a signature, which has to be paid for first.
+    var checksSignature: Bool {
+        switch self {
+        case .pair(let claim, _):
+            if case .key = claim.credential { true } else { false }
+        case .status(let identity, _), .connect(let identity, _):
+            if case .proof = identity.evidence { true } else { false }
+        case .authenticate, .send, .acknowledge, .list, .approve, .deny, .revoke, .health: false
+        }
+    }
+
+    /// Whether the socket may become something else by it, so that decisions wait for its answer.
+    var changesRole: Bool {
+        switch self {
+        case .pair, .connect, .authenticate: true
+        case .status, .send, .acknowledge, .list, .approve, .deny, .revoke, .health: false
+        }
+    }
+}
+
+/// What the kernel answered.
+enum DeviceAnswer: Sendable {
+    case pairing(PairingAnswer)
+    case connection(ConnectAnswer)
+    case authority(Authority)
+    /// Nothing about the socket changes.
+    case payload(JSONValue)
+    case refusal(Refusal)
+}
+
+extension DeviceCall {
+    /// Asks the kernel. Called on any thread.
+    func perform(
+        kernel: Kernel, sessions: DeviceSessions, peer: Peer, socket: any DeviceSocket
+    ) async -> DeviceAnswer {
+        do throws(Refusal) {
+            return try await answer(kernel: kernel, sessions: sessions, peer: peer, socket: socket)
+        } catch {
+            return .refusal(error)
+        }
+    }
+
+    private func answer(
+        kernel: Kernel, sessions: DeviceSessions, peer: Peer, socket: any DeviceSocket
+    ) async throws(Refusal) -> DeviceAnswer {
+        var peer = peer
+        switch self {
+        case .pair(let claim, let nonce):
+            peer.spentNonce = nonce
+            return .pairing(try await sessions.requestPairing(claim, from: peer, on: socket))
+        case .status(let identity, let nonce):
+            peer.spentNonce = nonce
+            return .payload(.status(try await sessions.status(of: identity, from: peer), of: identity))
+        case .connect(let identity, let nonce):
+            peer.spentNonce = nonce
+            return .connection(try await sessions.connect(identity, from: peer, on: socket))
+        case .authenticate(let token):
+            return .authority(try await kernel.accounts.authenticate(token: token))
+        case .send(let id, let message, let grant):
+            let receipt = try await sessions.send(id: id, body: message.text, grant: grant, on: socket)
+            return .payload(.receipt(receipt))
+        case .acknowledge(let sequence, let grant):
+            try await sessions.acknowledge(upTo: sequence, grant: grant, on: socket)
+            return .payload(.object(["messageSeq": .integer(sequence)]))
+        case .list(let listing, let authority):
+            return .payload(try await list(listing, authority, kernel.administration))
+        case .approve(let id, let code, let authority):
+            let device = try await kernel.administration.approve(id, code: code, by: authority)
+            return .payload(.decision("approved", id, device.channel, device.senderID))
+        case .deny(let id, let code, let authority):
+            let request = try await kernel.administration.deny(id, code: code, by: authority)
+            return .payload(.decision("denied", id, request.channel, request.senderID))
+        case .revoke(let channel, let senderID, let generation, let authority):
+            let device = try await kernel.administration.revoke(
+                senderID, channel: channel, generation: generation, by: authority)
+            return .payload(.decision("revoked", device.requestID, device.channel, device.senderID))
+        case .health:
+            return .payload(.object(["status": .string(sessions.hasAuthority ? "ok" : "unavailable")]))
+        }
+    }
+
+    private func list(
+        _ listing: PairingListing, _ authority: Authority, _ administration: PairingAdministration
+    ) async throws(Refusal) -> JSONValue {
+        let pending = try await administration.pendingRequests(
+            filter: listing.filter, after: listing.pendingAfter, limit: listing.limit, by: authority)
+        let paired = try await administration.pairedDevices(
+            filter: listing.filter, after: listing.pairedAfter, limit: listing.limit, by: authority)
+        var payload: [String: JSONValue] = [
+            "pending": .array(pending.rows.map(JSONValue.request)),
+            "paired": .array(paired.rows.map(JSONValue.device)),
+        ]
+        if let next = pending.next { payload["pendingNext"] = .string(next) }
+        if let next = paired.next { payload["pairedNext"] = .string(next) }
+        return .object(payload)
+    }
+}

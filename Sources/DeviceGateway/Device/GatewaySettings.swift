@@ -1,0 +1,62 @@
+import NIOCore
+import PairingCore
+
+/// What the configuration decides about sockets.
+public struct GatewaySettings: Sendable {
+    /// Which origins may upgrade, and which hosts are served.
+    public var origins: OriginPolicy
+    /// The Unix socket's path.
+    public var socketPath: String
+    /// The greatest message before `connect`, in bytes.
+    public var maximumMessageBeforeConnect = 64 << 10
+    /// The greatest message after `connect`, in bytes.
+    public var maximumMessage = 512 << 10
+    /// The greatest number of frames one message may come in.
+    public var maximumFragments = 128
+    /// For the first `connect` or `device.pair.request`.
+    public var firstRequestTimeout = Duration.seconds(15)
+    /// Between pings.
+    public var pingInterval = Duration.seconds(30)
+    /// Without a byte from the client before it is given up.
+    public var silenceTimeout = Duration.seconds(75)
+    /// The most sockets of this instance.
+    public var sockets = 16_000
+    /// The most sockets that nobody has authenticated; the room beyond them is for paired devices.
+    public var unauthenticatedSockets = 2000
+    /// The most unauthenticated sockets of one address (IPv6: of one /64).
+    public var unauthenticatedSocketsPerAddress = 20
+    /// Frames a second of one socket; beyond them it is read more slowly.
+    public var framesPerSecond = 20
+    /// Frames of one socket at once.
+    public var framesBurst = 60
+    /// Signature checks a second of this instance; half of them at most for one address.
+    public var signaturesPerSecond = 2000
+    /// The most bytes that wait for one client.
+    public var outboundQueueBytes = 1 << 20
+    /// The most messages that wait for one client.
+    public var outboundQueueMessages = 256
+    /// The time over which a stopping instance closes its sockets.
+    public var shutdownSpread = Duration.seconds(5)
+
+    /// The defaults of the design for these origins and this socket.
+    public init(origins: OriginPolicy, socketPath: String) {
+        self.origins = origins
+        self.socketPath = socketPath
+    }
+
+    var limitsBeforeConnect: WebSocketLimits {
+        WebSocketLimits(messageSize: maximumMessageBeforeConnect, fragments: maximumFragments)
+    }
+
+    var limitsAfterConnect: WebSocketLimits {
+        WebSocketLimits(messageSize: maximumMessage, fragments: maximumFragments)
+    }
+
+    var webSocket: WebSocketConfiguration {
+        WebSocketConfiguration(
+            limits: limitsBeforeConnect,
+            times: WebSocketTimes(ping: TimeAmount(pingInterval), silence: TimeAmount(silenceTimeout)),
+            queue: OutboundQueue.Limits(bytes: outboundQueueBytes, frames: outboundQueueMessages),
+            frameRate: (perSecond: Double(framesPerSecond), burst: Double(framesBurst)))
+    }
+}

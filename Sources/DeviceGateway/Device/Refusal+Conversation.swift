@@ -1,0 +1,37 @@
+import PairingCore
+
+extension Refusal {
+    static let notConnected = Refusal(
+        .notPaired, "not_connected", "Messages need a session: call connect on this socket first.")
+
+    static let stillPending = Refusal(
+        .notPaired, "pending",
+        "An administrator has not decided on the pairing request; wait for device.pair.resolved.")
+
+    static let notADevice = Refusal(
+        .forbidden, "not_a_device",
+        "Only paired devices exchange messages; this socket is an administrator's.")
+
+    static let administratorNeeded = Refusal(
+        .unauthorized, "administrator_needed",
+        "Only administrators may do this: call connect with an administrator's API token first.")
+
+    static let notAnAdministrator = Refusal(
+        .forbidden, "not_an_administrator", "Only administrators may do this; this socket is a device's.")
+
+    static let oneRequestASocket = Refusal(
+        .failedPrecondition, "one_request_a_socket",
+        "This socket waits for another pairing request; open a socket for each device.")
+
+    static let alreadySomebody = Refusal(
+        .failedPrecondition, "already_connected",
+        "This socket is authenticated already; open another one to connect as somebody else.")
+
+    /// Signature checks come too fast; the nonce is spent.
+    static func tooManyProofs(retryAfter: Duration) -> Refusal {
+        Refusal(
+            .resourceExhausted, "too_many_proofs",
+            "Too many signatures to check; wait, call device.challenge and sign again.", retryable: true,
+            retryAfter: retryAfter)
+    }
+}

@@ -1,0 +1,95 @@
+import Logging
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import NodesProtocol
+import PairingCore
+import PairingKernel
+import ServiceLifecycle
+
+/// Serves the devices' WebSockets, and health and metrics beside them, on one Unix socket.
+///
+/// On graceful shutdown it stops listening, tells every client, closes the sockets with 1012 over
+/// `shutdownSpread`, and returns when they are gone.
+public struct GatewayServer: Service {
+    /// How long after the spread sockets may take to close.
+    private static let closeTime = Duration.seconds(8)
+
+    private let context: GatewayContext
+    private let group: MultiThreadedEventLoopGroup
+    private let metricsText: @Sendable () -> String
+    private let metricsType: String
+
+    /// - Parameters:
+    ///   - group: its threads serve the sockets and nothing else.
+    ///   - metricsType: the `Content-Type` of `metricsText`.
+    ///   - metricsText: what `/metrics` answers; called on any thread.
+    public init(
+        kernel: Kernel, sessions: DeviceSessions, settings: GatewaySettings,
+        group: MultiThreadedEventLoopGroup = .singleton, clock: @escaping WallClock, metricsType: String,
+        metricsText: @escaping @Sendable () -> String, logger: Logger
+    ) {
+        context = GatewayContext(
+            kernel: kernel, sessions: sessions, settings: settings, clock: clock, logger: logger)
+        self.group = group
+        self.metricsText = metricsText
+        self.metricsType = metricsType
+    }
+
+    /// Serves until graceful shutdown.
+    ///
+    /// - Throws: ``ListeningError`` where the socket cannot be bound.
+    public func run() async throws {
+        let settings = context.facts.settings
+        let server = try await WebSocketServer.start(
+            at: .unixSocket(path: settings.socketPath), on: group,
+            policy: UpgradePolicy(
+                path: NodesProtocol.path, origins: settings.origins, subprotocol: NodesProtocol.subprotocol),
+            configuration: settings.webSocket, pages: pages
+        ) { [context] request, eventLoop in
+            DeviceConnection(context: context, request: request, eventLoop: eventLoop)
+        }
+        context.logger.notice("Serving devices", metadata: ["socket": "\(settings.socketPath)"])
+        // Cancellation ends the server in the same order.
+        try? await gracefulShutdown()
+        await stop(server)
+    }
+
+    @Sendable private func pages(_ path: String) async -> HTTPAnswer? {
+        switch path {
+        case "/healthz": return HTTPAnswer(.ok, "ok\n")
+        case "/readyz": return await readiness()
+        case "/metrics": return HTTPAnswer(.ok, metricsText(), contentType: metricsType)
+        default: return nil
+        }
+    }
+
+    private func readiness() async -> HTTPAnswer {
+        do {
+            try await context.kernel.checkDatabase()
+        } catch {
+            return HTTPAnswer(.serviceUnavailable, "the database does not answer\n")
+        }
+        guard context.sessions.hasAuthority else {
+            return HTTPAnswer(.serviceUnavailable, "the sessions are not confirmed with the database\n")
+        }
+        return HTTPAnswer(.ok, "ready\n")
+    }
+
+    private func stop(_ server: WebSocketServer) async {
+        let spread = context.facts.settings.shutdownSpread
+        context.logger.notice("Closing the devices' sockets", metadata: ["spread": "\(spread)"])
+        await server.stopListening()
+        await server.forEachSocket { socket in
+            guard let connection = socket.application as? DeviceConnection else { return }
+            let delay = Int64.random(in: 0...max(0, spread.milliseconds))
+            connection.shutdown(closesIn: .milliseconds(delay))
+        }
+        let deadline = ContinuousClock.now + spread + Self.closeTime
+        while ContinuousClock.now < deadline, await server.connectionCount() > 0 {
+            // A second shutdown signal cancels this task, and with it the patience.
+            guard (try? await Task.sleep(for: .milliseconds(50))) != nil else { break }
+        }
+        await server.dropConnections()
+    }
+}

@@ -1,0 +1,158 @@
+import NIOCore
+import NIOHTTP1
+import NIOWebSocket
+
+/// Answers a GET of a path that is not the WebSocket's; `nil` is 404. It may be called on any thread.
+public typealias HTTPPages = @Sendable (_ path: String) async -> HTTPAnswer?
+
+/// A connection before it is a WebSocket: one request, one answer, and the end.
+///
+/// It lasts for seconds at most, however slowly its client sends.
+final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    /// For the head of the request to come, and for its answer.
+    private static let patience = TimeAmount.seconds(10)
+    /// For the client to close after the answer.
+    private static let drain = TimeAmount.seconds(2)
+
+    private let policy: UpgradePolicy
+    private let pages: HTTPPages
+    private let sweep: Sweep
+    private var deadline: NIODeadline
+    private var context: ChannelHandlerContext?
+    /// Whether the one request has come, or cannot come any more.
+    private var isDecided = false
+    private var isAnswered = false
+    var sweepIndex = -1
+
+    init(policy: UpgradePolicy, pages: @escaping HTTPPages, sweep: Sweep, now: NIODeadline) {
+        self.policy = policy
+        self.pages = pages
+        self.sweep = sweep
+        deadline = now + Self.patience
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        sweep.add(self)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        sweep.remove(self)
+    }
+
+    func swept(now: NIODeadline) {
+        guard now >= deadline else { return }
+        if isAnswered {
+            context?.close(promise: nil)
+        } else {
+            answer(HTTPAnswer(.requestTimeout, "The request took too long.\n"))
+        }
+    }
+
+    func drop() { context?.close(promise: nil) }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard case .head(let head) = Self.unwrapInboundIn(data), !isDecided else { return }
+        isDecided = true
+        switch policy.decide(head) {
+        case .refuse(let refusal): answer(refusal)
+        case .page(let path): answerPage(path, context)
+        case .upgrade:
+            // Granted, and yet the handshake failed: NIO's own checks are stricter somewhere.
+            answer(HTTPAnswer(.badRequest, "The WebSocket handshake is not acceptable.\n"))
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        switch error {
+        case is RefusedUpgrade, is NIOWebSocketUpgradeError:
+            // The request follows and is answered.
+            break
+        case HTTPParserError.headerOverflow, is ByteToMessageDecoderError.PayloadTooLargeError:
+            answer(HTTPAnswer(.requestHeaderFieldsTooLarge, "The request's head is too large.\n"))
+        case is HTTPParserError:
+            answer(HTTPAnswer(.badRequest, "This is not an HTTP/1.1 request.\n"))
+        default: context.close(promise: nil)
+        }
+    }
+
+    private func answerPage(_ path: String, _ context: ChannelHandlerContext) {
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let eventLoop = context.eventLoop
+        Task { [pages] in
+            let page = await pages(path) ?? HTTPAnswer(.notFound, "There is nothing at this path.\n")
+            eventLoop.execute { bound.value.answer(page) }
+        }
+    }
+
+    private func answer(_ answer: HTTPAnswer) {
+        isDecided = true
+        guard let context, !isAnswered else { return }
+        isAnswered = true
+        deadline = context.eventLoop.now + Self.drain
+        var headers = HTTPHeaders([
+            ("Content-Type", answer.contentType), ("Content-Length", String(answer.body.utf8.count)),
+            ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"),
+        ])
+        for (name, value) in answer.fields { headers.add(name: name, value: value) }
+        if !headers.contains(name: "connection") { headers.add(name: "Connection", value: "close") }
+        let head = HTTPResponseHead(version: .http1_1, status: answer.status, headers: headers)
+        context.write(Self.wrapOutboundOut(.head(head)), promise: nil)
+        let body = context.channel.allocator.buffer(string: answer.body)
+        context.write(Self.wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
+        context.writeAndFlush(Self.wrapOutboundOut(.end(nil)), promise: nil)
+        context.close(mode: .output, promise: nil)
+    }
+}
+
+/// An upgrade the policy does not grant; the request is answered as ordinary HTTP.
+private struct RefusedUpgrade: Error {}
+
+/// The handshake, once a connection: NIO computes the answer, the policy decides.
+final class SocketUpgrader: HTTPServerProtocolUpgrader {
+    let supportedProtocol = "websocket"
+    let requiredUpgradeHeaders: [String] = []
+
+    private let policy: UpgradePolicy
+    private let handshake: NIOWebSocketServerUpgrader
+    private let makeSocket: (UpgradeRequest, NIODeadline) -> WebSocket
+
+    init(policy: UpgradePolicy, makeSocket: @escaping (UpgradeRequest, NIODeadline) -> WebSocket) {
+        self.policy = policy
+        self.makeSocket = makeSocket
+        handshake = NIOWebSocketServerUpgrader(
+            shouldUpgrade: { channel, head in
+                guard case .upgrade(let request) = policy.decide(head) else {
+                    return channel.eventLoop.makeSucceededFuture(nil)
+                }
+                let fields = request.usesSubprotocol ? [("Sec-WebSocket-Protocol", policy.subprotocol)] : []
+                return channel.eventLoop.makeSucceededFuture(
+                    HTTPHeaders(fields.compactMap { name, value in value.map { (name, $0) } }))
+            },
+            // Only the handshake's headers are NIO's: the frames are read by `MessageReader`.
+            upgradePipelineHandler: { channel, _ in channel.eventLoop.makeSucceededVoidFuture() })
+    }
+
+    func buildUpgradeResponse(
+        channel: any Channel, upgradeRequest: HTTPRequestHead, initialResponseHeaders: HTTPHeaders
+    ) -> EventLoopFuture<HTTPHeaders> {
+        guard case .upgrade = policy.decide(upgradeRequest) else {
+            return channel.eventLoop.makeFailedFuture(RefusedUpgrade())
+        }
+        return handshake.buildUpgradeResponse(
+            channel: channel, upgradeRequest: upgradeRequest, initialResponseHeaders: initialResponseHeaders)
+    }
+
+    func upgrade(
+        context: ChannelHandlerContext, upgradeRequest: HTTPRequestHead
+    ) -> EventLoopFuture<Void> {
+        context.eventLoop.makeCompletedFuture {
+            guard case .upgrade(let request) = policy.decide(upgradeRequest) else { throw RefusedUpgrade() }
+            try context.pipeline.syncOperations.addHandler(makeSocket(request, context.eventLoop.now))
+        }
+    }
+}

@@ -1,0 +1,155 @@
+import NIOCore
+import NIOHTTP1
+import PairingCore
+
+/// An HTTP answer, whole and small.
+public struct HTTPAnswer: Sendable, Equatable {
+    /// The status.
+    public var status: HTTPResponseStatus
+    /// The body's type.
+    public var contentType: String
+    /// The body.
+    public var body: String
+    /// Further header fields, name and value.
+    public var fields: [String: String]
+
+    /// Wraps the parts.
+    public init(
+        _ status: HTTPResponseStatus, _ body: String,
+        contentType: String = "text/plain; charset=utf-8", fields: [String: String] = [:]
+    ) {
+        self.status = status
+        self.body = body
+        self.contentType = contentType
+        self.fields = fields
+    }
+}
+
+/// What an accepted upgrade says of its client.
+public struct UpgradeRequest: Sendable, Equatable {
+    /// The client's address.
+    public var address: ClientAddress
+    /// The origins the client can have dialled, by its `Host`; a proof names one of them.
+    public var origins: [Origin]
+    /// Whether the client asked for the server's subprotocol and was granted it.
+    public var usesSubprotocol: Bool
+}
+
+/// Which requests become WebSockets (RFC 6455 §4.2), and what the others are told.
+public struct UpgradePolicy: Sendable {
+    /// The one path that upgrades.
+    public var path: String
+    /// Which `Host` is served and which `Origin` may upgrade; `nil` serves every client, for test servers.
+    public var origins: OriginPolicy?
+    /// The subprotocol granted to clients that offer it.
+    public var subprotocol: String?
+    /// Whose address a client has that came without nginx, for test servers; `nil` refuses such a client.
+    public var directAddress: ClientAddress?
+
+    /// Wraps the parts.
+    public init(
+        path: String, origins: OriginPolicy?, subprotocol: String? = nil, directAddress: ClientAddress? = nil
+    ) {
+        self.path = path
+        self.origins = origins
+        self.subprotocol = subprotocol
+        self.directAddress = directAddress
+    }
+
+    enum Decision: Equatable {
+        /// The upgrade is granted.
+        case upgrade(UpgradeRequest)
+        /// The answer to a request for this path that may not upgrade.
+        case refuse(HTTPAnswer)
+        /// A GET of another path.
+        case page(String)
+    }
+
+    func decide(_ head: HTTPRequestHead) -> Decision {
+        let path = String(head.uri.prefix { $0 != "?" })
+        guard head.method == .GET else {
+            return .refuse(
+                HTTPAnswer(.methodNotAllowed, "Only GET is served here.\n", fields: ["Allow": "GET"]))
+        }
+        guard path == self.path else { return .page(path) }
+        if let refusal = hostRefusal(head) ?? handshakeRefusal(head) ?? originRefusal(head) {
+            return .refuse(refusal)
+        }
+        guard let address = address(head) else {
+            return .refuse(
+                HTTPAnswer(.badRequest, "X-Real-IP: expected the client's address, once, from nginx.\n"))
+        }
+        return .upgrade(
+            UpgradeRequest(
+                address: address,
+                origins: origins?.dialled(host: head.headers.first(name: "host") ?? "") ?? [],
+                usesSubprotocol: offersSubprotocol(head)))
+    }
+
+    private func hostRefusal(_ head: HTTPRequestHead) -> HTTPAnswer? {
+        let hosts = head.headers["host"]
+        guard hosts.count == 1 else { return HTTPAnswer(.badRequest, "Expected one Host header.\n") }
+        guard let origins, origins.dialled(host: hosts[0]).isEmpty else { return nil }
+        return HTTPAnswer(
+            .misdirectedRequest,
+            "This host is not served here: dial one of the configured public origins.\n")
+    }
+
+    private func handshakeRefusal(_ head: HTTPRequestHead) -> HTTPAnswer? {
+        guard head.version == .http1_1, has(head, "upgrade", "websocket"), has(head, "connection", "upgrade")
+        else {
+            return HTTPAnswer(
+                .upgradeRequired, "This is a WebSocket: connect with a WebSocket client.\n",
+                fields: ["Upgrade": "websocket", "Connection": "upgrade"])
+        }
+        guard head.headers["sec-websocket-version"] == ["13"] else {
+            return HTTPAnswer(
+                .upgradeRequired, "Expected version 13 of the WebSocket protocol.\n",
+                fields: ["Sec-WebSocket-Version": "13", "Upgrade": "websocket", "Connection": "upgrade"])
+        }
+        let keys = head.headers["sec-websocket-key"]
+        guard keys.count == 1, Self.isKey(keys[0]) else {
+            return HTTPAnswer(.badRequest, "Sec-WebSocket-Key: expected the base64 of 16 bytes, once.\n")
+        }
+        return nil
+    }
+
+    private func originRefusal(_ head: HTTPRequestHead) -> HTTPAnswer? {
+        let fields = head.headers["origin"]
+        guard let origins else { return nil }
+        guard fields.count <= 1, origins.allows(originHeader: fields.first) else {
+            return HTTPAnswer(.forbidden, "Pages of this origin may not connect here.\n")
+        }
+        return nil
+    }
+
+    /// Only nginx can reach the socket, and it overwrites what a client says here.
+    private func address(_ head: HTTPRequestHead) -> ClientAddress? {
+        let fields = head.headers["x-real-ip"]
+        if fields.isEmpty { return directAddress }
+        return fields.count == 1 ? ClientAddress(fields[0]) : nil
+    }
+
+    private func offersSubprotocol(_ head: HTTPRequestHead) -> Bool {
+        guard let subprotocol else { return false }
+        return head.headers[canonicalForm: "sec-websocket-protocol"].contains { $0 == subprotocol }
+    }
+
+    private func has(_ head: HTTPRequestHead, _ name: String, _ token: String) -> Bool {
+        head.headers[canonicalForm: name].contains { $0.lowercased() == token }
+    }
+
+    /// 24 characters of base64 that stand for 16 bytes (RFC 6455 §4.1).
+    private static func isKey(_ text: String) -> Bool {
+        let bytes = Array(text.utf8)
+        guard bytes.count == 24, bytes.suffix(2) == [61, 61] else { return false }
+        return bytes.dropLast(2).allSatisfy {
+            switch $0 {
+            case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "/"):
+                true
+            default: false
+            }
+        }
+    }
+}

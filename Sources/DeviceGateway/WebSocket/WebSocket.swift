@@ -1,0 +1,347 @@
+import NIOCore
+import NIOWebSocket
+import PairingCore
+
+/// What happens on one socket. Everything is called on the socket's event loop, and nothing after `closed`.
+public protocol WebSocketApplication: AnyObject {
+    /// The handshake is done.
+    func opened(_ socket: WebSocket)
+    /// A text message came: valid UTF-8 within the limits.
+    func received(text: ByteBuffer, on socket: WebSocket)
+    /// A binary message came; only where the limits accept them.
+    func received(binary: ByteBuffer, on socket: WebSocket)
+    /// About a second has passed.
+    func ticked(now: NIODeadline, on socket: WebSocket)
+    /// The socket no longer sends or delivers.
+    func closed()
+}
+
+/// How the sockets of a server behave.
+public struct WebSocketConfiguration: Sendable {
+    /// What is accepted from a new socket.
+    public var limits: WebSocketLimits
+    /// Pings and time limits.
+    public var times: WebSocketTimes
+    /// How much may wait for a slow client.
+    public var queue: OutboundQueue.Limits
+    /// Frames a second, and how many at once; a client that sends more is read more slowly. `nil`: any.
+    public var frameRate: (perSecond: Double, burst: Double)?
+
+    /// Wraps the parts.
+    public init(
+        limits: WebSocketLimits, times: WebSocketTimes = WebSocketTimes(),
+        queue: OutboundQueue.Limits = OutboundQueue.Limits(bytes: 1 << 20, frames: 256),
+        frameRate: (perSecond: Double, burst: Double)? = nil
+    ) {
+        self.limits = limits
+        self.times = times
+        self.queue = queue
+        self.frameRate = frameRate
+    }
+}
+
+/// One WebSocket connection of the server: the channel handler that carries out what ``MessageReader``,
+/// ``SocketLife`` and ``OutboundQueue`` decide. Used on its event loop only.
+public final class WebSocket: ChannelDuplexHandler {
+    public typealias InboundIn = ByteBuffer
+    public typealias OutboundIn = ByteBuffer
+    public typealias OutboundOut = ByteBuffer
+
+    /// Why the socket is not read for the moment.
+    private struct Pauses: OptionSet {
+        let rawValue: UInt8
+        static let application = Pauses(rawValue: 1)
+        static let rate = Pauses(rawValue: 2)
+        static let outbound = Pauses(rawValue: 4)
+        static let suspension = Pauses(rawValue: 8)
+    }
+
+    let application: any WebSocketApplication
+    private let sweep: Sweep
+    private var reader: MessageReader
+    private var life: SocketLife
+    private var queue: OutboundQueue
+    private var frameRate: TokenBucket?
+    private var pauses: Pauses = []
+    private var unread = ByteBuffer()
+    private var context: ChannelHandlerContext?
+    private var endsWhenWritten = false
+    private var isProcessing = false
+    private var hasUnflushed = false
+    private var toldClosed = false
+    var sweepIndex = -1
+
+    init(
+        application: any WebSocketApplication, configuration: WebSocketConfiguration, sweep: Sweep,
+        now: NIODeadline
+    ) {
+        self.application = application
+        self.sweep = sweep
+        reader = MessageReader(limits: configuration.limits)
+        life = SocketLife(times: configuration.times, now: now)
+        queue = OutboundQueue(limits: configuration.queue)
+        frameRate = configuration.frameRate.map {
+            TokenBucket(perSecond: $0.perSecond, burst: $0.burst, now: now.sinceStart)
+        }
+    }
+
+    // MARK: For the application
+
+    /// The loop on which everything happens.
+    public var eventLoop: (any EventLoop)? { context?.eventLoop }
+
+    /// Whether messages can still be sent and come in.
+    public var isOpen: Bool { life.isOpen && context != nil }
+
+    /// Changes what is accepted from the next frame on.
+    public func setLimits(_ limits: WebSocketLimits) { reader.limits = limits }
+
+    /// Sends a text message.
+    ///
+    /// A client too slow to take it is closed with 1008; nothing happens on a socket that is not open.
+    public func send(text: some Sequence<UInt8>) {
+        guard let context, life.isOpen else { return }
+        var payload = context.channel.allocator.buffer(capacity: text.underestimatedCount)
+        payload.writeBytes(text)
+        send(.text, payload)
+    }
+
+    /// Sends a binary message, as ``send(text:)`` does a text.
+    public func send(binary: ByteBuffer) {
+        guard life.isOpen else { return }
+        send(.binary, binary)
+    }
+
+    /// Begins to close the socket.
+    ///
+    /// - Parameters:
+    ///   - reason: at most 123 bytes; for the client's developer.
+    ///   - discarding: whether what waits to be sent is dropped, which a lost authority demands (I3).
+    public func close(_ code: WebSocketErrorCode, reason: String, discarding: Bool = false) {
+        guard let context, life.isOpen else { return }
+        if discarding { queue.removeAll() }
+        // What is left is written, and the client's close frame is read.
+        pauses = []
+        run(life.close(code, reason: reason, now: context.eventLoop.now))
+    }
+
+    /// Stops or resumes reading, so that a client cannot send faster than the application works.
+    public func setReading(_ reads: Bool) {
+        if reads { resume(.application) } else { pauses.insert(.application) }
+    }
+
+    /// Stops or resumes both directions: nothing is read, and what is sent waits.
+    public func setSuspended(_ isSuspended: Bool) {
+        guard !isSuspended else {
+            pauses.insert(.suspension)
+            return
+        }
+        guard pauses.contains(.suspension) else { return }
+        resume(.suspension)
+        if let context { drain(context) }
+    }
+
+    // MARK: Channel
+
+    public func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        sweep.add(self)
+        application.opened(self)
+    }
+
+    public func handlerRemoved(context: ChannelHandlerContext) { ended() }
+
+    public func channelInactive(context: ChannelHandlerContext) {
+        ended()
+        context.fireChannelInactive()
+    }
+
+    public func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // Resets and broken pipes: the connection is gone.
+        context.close(promise: nil)
+    }
+
+    public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var bytes = Self.unwrapInboundIn(data)
+        life.heard(now: context.eventLoop.now)
+        guard life.readsFrames else { return }
+        if unread.readableBytes == 0 { unread = bytes } else { unread.writeBuffer(&bytes) }
+        process()
+    }
+
+    public func read(context: ChannelHandlerContext) {
+        // A socket that has ended is read until its end, to notice that end.
+        if pauses.isEmpty || !life.readsFrames { context.read() }
+    }
+
+    public func channelWritabilityChanged(context: ChannelHandlerContext) {
+        drain(context)
+        context.fireChannelWritabilityChanged()
+    }
+
+    private func ended() {
+        guard context != nil else { return }
+        context = nil
+        sweep.remove(self)
+        queue.removeAll()
+        unread = ByteBuffer()
+        tellClosed()
+    }
+
+    private func tellClosed() {
+        guard !toldClosed else { return }
+        toldClosed = true
+        application.closed()
+    }
+
+    // MARK: In
+
+    private func process() {
+        guard !isProcessing else { return }
+        isProcessing = true
+        while let context, life.readsFrames, pauses.isEmpty {
+            do {
+                guard let event = try reader.next(&unread) else { break }
+                charge(now: context.eventLoop.now)
+                handle(event, now: context.eventLoop.now)
+            } catch {
+                run(life.violated(error, now: context.eventLoop.now))
+            }
+        }
+        isProcessing = false
+        // A paused socket keeps what it had read; otherwise at most a part of a header is left.
+        if unread.readableBytes == 0 || !life.readsFrames {
+            unread = ByteBuffer()
+        } else if pauses.isEmpty {
+            unread = ByteBuffer(bytes: unread.readableBytesView)
+        }
+        flush()
+    }
+
+    private func handle(_ event: MessageReader.Event, now: NIODeadline) {
+        switch event {
+        case .text(let text): if life.isOpen { application.received(text: text, on: self) }
+        case .binary(let bytes): if life.isOpen { application.received(binary: bytes, on: self) }
+        case .ping(let payload): if life.isOpen { send(.pong, payload) }
+        case .fragment, .pong: break
+        case .close(let code): run(life.closeReceived(code, now: now))
+        }
+    }
+
+    /// Every frame has its price; a client that cannot pay waits.
+    private func charge(now: NIODeadline) {
+        guard let context, let wait = frameRate?.take(now: now.sinceStart) else { return }
+        pauses.insert(.rate)
+        context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(wait)) { [weak self] in
+            self?.resume(.rate)
+        }
+    }
+
+    private func resume(_ pause: Pauses) {
+        guard pauses.contains(pause) else { return }
+        pauses.remove(pause)
+        guard pauses.isEmpty, !isProcessing else { return }
+        process()
+        if pauses.isEmpty { context?.read() }
+    }
+
+    // MARK: Out
+
+    private func run(_ action: SocketLife.Action) {
+        switch action {
+        case .none: return
+        case .ping: if queue.isEmpty { send(.ping, ByteBuffer()) }
+        case .sendClose(let code, let reason):
+            sendClose(code, reason)
+            context?.read()
+        case .sendCloseAndEnd(let code, let reason):
+            sendClose(code, reason)
+            end()
+        case .end: end()
+        case .drop: context?.close(promise: nil)
+        }
+        if !life.isOpen { tellClosed() }
+    }
+
+    private func end() {
+        endsWhenWritten = true
+        if let context { drain(context) }
+        // Reads on, whatever paused it, to notice the client's end.
+        context?.read()
+    }
+
+    private func frame(_ opcode: WebSocketOpcode, _ payload: ByteBuffer) -> ByteBuffer {
+        let capacity = FrameHeader.maximumWrittenSize + payload.readableBytes
+        var frame = context?.channel.allocator.buffer(capacity: capacity) ?? ByteBuffer()
+        FrameHeader.write(opcode, length: payload.readableBytes, to: &frame)
+        frame.writeImmutableBuffer(payload)
+        return frame
+    }
+
+    private func send(_ opcode: WebSocketOpcode, _ payload: ByteBuffer) {
+        guard let context else { return }
+        let frame = frame(opcode, payload)
+        switch queue.push(frame, isWritable: isWritable(context)) {
+        case .write: write(frame, context)
+        case .queued: pauses.insert(.outbound)
+        case .overflow:
+            close(.policyViolation, reason: "the client reads too slowly", discarding: true)
+        }
+        if !isProcessing { flush() }
+    }
+
+    private func sendClose(_ code: WebSocketErrorCode?, _ reason: String) {
+        var payload = ByteBuffer()
+        if let code {
+            payload.write(webSocketErrorCode: code)
+            payload.writeString(reason)
+        }
+        queue.pushLast(frame(.connectionClose, payload))
+        if let context { drain(context) }
+    }
+
+    private func drain(_ context: ChannelHandlerContext) {
+        while isWritable(context), let frame = queue.pop() { write(frame, context) }
+        flush()
+        guard queue.isEmpty else { return }
+        if endsWhenWritten {
+            endsWhenWritten = false
+            context.close(mode: .output, promise: nil)
+        }
+        resume(.outbound)
+    }
+
+    private func isWritable(_ context: ChannelHandlerContext) -> Bool {
+        context.channel.isWritable && !pauses.contains(.suspension)
+    }
+
+    private func write(_ frame: ByteBuffer, _ context: ChannelHandlerContext) {
+        context.write(Self.wrapOutboundOut(frame), promise: nil)
+        hasUnflushed = true
+    }
+
+    private func flush() {
+        guard hasUnflushed else { return }
+        hasUnflushed = false
+        context?.flush()
+    }
+}
+
+extension WebSocket: Swept {
+    func swept(now: NIODeadline) {
+        // A socket that is not read for this server's own reasons is not silent.
+        if !pauses.isDisjoint(with: [.application, .rate, .suspension]) { life.heard(now: now) }
+        run(life.tick(now: now))
+        if life.isOpen { application.ticked(now: now, on: self) }
+    }
+
+    func drop() { context?.close(promise: nil) }
+}
+
+@available(*, unavailable)
+extension WebSocket: Sendable {}
+
+extension NIODeadline {
+    /// The time on the loop's monotonic clock.
+    var sinceStart: Duration { .nanoseconds(Int64(clamping: uptimeNanoseconds)) }
+}

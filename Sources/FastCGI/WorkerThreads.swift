@@ -1,0 +1,82 @@
+import Glibc
+import Synchronization
+
+/// Runs `body` on threads of its own, which may block, and returns when every thread has ended.
+///
+/// - Parameters:
+///   - count: 1 or more.
+///   - started: told how many threads there are, if the system did not give them all.
+/// - Throws: ``FastCGIServerError/noThreads`` when the system gave none.
+func runOnThreads(
+    _ count: Int, started: (Int) -> Void, body: @escaping @Sendable () -> Void
+) async throws(FastCGIServerError) {
+    let running = Countdown(count)
+    var failed = 0
+    for _ in 0..<count {
+        let thread = ThreadBody {
+            body()
+            running.signal()
+        }
+        if !thread.start() {
+            failed += 1
+            running.signal()
+        }
+    }
+    if failed == count { throw .noThreads }
+    if failed > 0 { started(count - failed) }
+    await running.wait()
+}
+
+private final class ThreadBody {
+    private let body: @Sendable () -> Void
+
+    init(_ body: @escaping @Sendable () -> Void) {
+        self.body = body
+    }
+
+    /// - Returns: whether the system had a thread to run the body.
+    func start() -> Bool {
+        let context = Unmanaged.passRetained(self)
+        var thread = pthread_t()
+        let result = pthread_create(
+            &thread, nil,
+            { context in
+                guard let context else { return nil }
+                Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue().body()
+                return nil
+            }, context.toOpaque())
+        guard result == 0 else {
+            context.release()
+            return false
+        }
+        pthread_detach(thread)
+        return true
+    }
+}
+
+/// Lets one task wait for a number of signals.
+private final class Countdown: Sendable {
+    private let state: Mutex<(left: Int, waiter: CheckedContinuation<Void, Never>?)>
+
+    init(_ count: Int) {
+        state = Mutex((count, nil))
+    }
+
+    func signal() {
+        let waiter = state.withLock { state in
+            state.left -= 1
+            return state.left == 0 ? state.waiter : nil
+        }
+        waiter?.resume()
+    }
+
+    func wait() async {
+        await withCheckedContinuation { continuation in
+            let isOver = state.withLock { state in
+                state.waiter = continuation
+                return state.left == 0
+            }
+            if isOver { continuation.resume() }
+        }
+    }
+}

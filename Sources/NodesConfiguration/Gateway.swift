@@ -1,0 +1,161 @@
+import PairingCore
+
+extension NodesConfiguration {
+    /// The devices' side: origins, pairing rules, and the sockets and limits of `nodes-gateway`.
+    public struct Gateway: Sendable {
+        /// The origins people and devices dial; at least one for a server.
+        public let publicOrigins: [Origin]
+        /// The unix socket `nodes-gateway` listens on.
+        public let socket: String
+        /// How long a pairing request lives.
+        public let pairingCodeTTL: Duration
+        /// How long a denied credential or address waits before it may claim the same sender ID again.
+        public let pairingCooldown: Duration
+        /// How long an instance may go without confirming its sessions with the database (I3).
+        public let authorityLease: Duration
+        /// How far a proof's `signedAt` may be from the server's clock.
+        public let proofWindow: Duration
+        /// The most live requests of one address (IPv6: of one /64).
+        public let requestsPerAddress: Int
+        /// The most live requests in all.
+        public let requestsTotal: Int
+        /// The greatest message before `connect`, in bytes.
+        public let maximumMessageBeforeConnect: Int
+        /// The greatest message after `connect`, in bytes.
+        public let maximumMessage: Int
+        /// The greatest metadata of a request, in bytes.
+        public let maximumMetadata: Int
+        /// How long a socket may wait with its first `connect` or `device.pair.request`.
+        public let firstRequestTimeout: Duration
+        /// The time between pings.
+        public let pingInterval: Duration
+        /// A socket silent for this long is closed.
+        public let silenceTimeout: Duration
+        /// The most sockets of one instance.
+        public let sockets: Int
+        /// The most sockets of one instance that no device or administrator has authenticated.
+        public let unauthenticatedSockets: Int
+        /// The most unauthenticated sockets of one address.
+        public let unauthenticatedSocketsPerAddress: Int
+        /// Frames a second that one socket may send in the long run.
+        public let framesPerSecond: Int
+        /// Frames one socket may send at once after a silence.
+        public let framesBurst: Int
+        /// Signature checks a second of one instance.
+        public let signaturesPerSecond: Int
+        /// The most bytes queued for one socket.
+        public let outboundQueueBytes: Int
+        /// The most messages queued for one socket.
+        public let outboundQueueMessages: Int
+        /// The time over which a stopping instance closes its sockets.
+        public let shutdownSpread: Duration
+
+        init(_ reader: inout SettingReader, _ program: Program) {
+            publicOrigins = reader.list(
+                "gateway.public_origins", form: "list of origins",
+                expected: "http or https, a host and perhaps a port, such as https://nodes.example.org",
+                isRequired: program == .server,
+                "The origins that people and devices dial. They alone decide which `Origin` may upgrade or "
+                    + "post, which `Host` is served, and whether cookies are `Secure`."
+            ) { Origin($0.hasSuffix("/") ? String($0.dropLast()) : $0) }
+            socket = reader.path(
+                "gateway.socket", default: "/run/goclaw-nodes/gateway.sock", maximumBytes: 107,
+                "The unix socket that `nodes-gateway` listens on.")
+            pairingCodeTTL = reader.duration(
+                "gateway.pairing_code_ttl", default: "60m", in: .seconds(10) ... .seconds(86400),
+                "How long a pairing request lives; repeating it never extends it.")
+            pairingCooldown = reader.duration(
+                "gateway.pairing_cooldown", default: "10m", in: .zero ... .seconds(86400),
+                "How long a denied credential or address waits before it may claim that sender ID again.")
+            authorityLease = reader.duration(
+                "gateway.authority_lease", default: "10s", in: .seconds(2) ... .seconds(60),
+                "An instance that could not confirm its sessions with the database for this long stops "
+                    + "reading and delivering.")
+            proofWindow = reader.duration(
+                "gateway.proof_window", default: "120s", in: .seconds(5) ... .seconds(600),
+                "How far a proof's `signedAt` may be from the server's clock.")
+            requestsPerAddress = reader.count(
+                "gateway.requests_per_address", default: 5, in: 1...1000,
+                "The most live pairing requests of one address (IPv6: of one /64).")
+            requestsTotal = reader.count(
+                "gateway.requests_total", default: 1000, in: 1...100_000,
+                "The most live pairing requests in all.")
+            maximumMessageBeforeConnect = reader.size(
+                "gateway.maximum_message_before_connect", default: "64KiB", in: 1 << 10...1 << 20,
+                "The greatest message before `connect`, fragments counted.")
+            maximumMessage = reader.size(
+                "gateway.maximum_message", default: "512KiB", in: 1 << 10...16 << 20,
+                "The greatest message after `connect`, fragments counted.")
+            maximumMetadata = reader.size(
+                "gateway.maximum_metadata", default: "16KiB", in: 256...64 << 10,
+                "The greatest metadata of a pairing request.")
+            firstRequestTimeout = reader.duration(
+                "gateway.first_request_timeout", default: "15s", in: .seconds(1) ... .seconds(300),
+                "How long a socket may wait with its first `connect` or `device.pair.request`.")
+            pingInterval = reader.duration(
+                "gateway.ping_interval", default: "30s", in: .milliseconds(100) ... .seconds(300),
+                "The time between pings.")
+            silenceTimeout = reader.duration(
+                "gateway.silence_timeout", default: "75s", in: .milliseconds(200) ... .seconds(900),
+                "A socket silent for this long is closed. nginx's time-outs must be longer.")
+            sockets = reader.count(
+                "gateway.sockets", default: 16_000, in: 10...1_000_000, "The most sockets of one instance.")
+            unauthenticatedSockets = reader.count(
+                "gateway.unauthenticated_sockets", default: 2000, in: 1...1_000_000,
+                "The most sockets of one instance that nobody has authenticated; room beyond them is "
+                    + "reserved for paired devices.")
+            unauthenticatedSocketsPerAddress = reader.count(
+                "gateway.unauthenticated_sockets_per_address", default: 20, in: 1...1_000_000,
+                "The most unauthenticated sockets of one address (IPv6: of one /64).")
+            framesPerSecond = reader.count(
+                "gateway.frames_per_second", default: 20, in: 1...10_000,
+                "Frames a second that one socket may send in the long run.")
+            framesBurst = reader.count(
+                "gateway.frames_burst", default: 60, in: 1...100_000,
+                "Frames one socket may send at once after a silence.")
+            signaturesPerSecond = reader.count(
+                "gateway.signatures_per_second", default: 2000, in: 1...100_000,
+                "Signature checks a second of one instance.")
+            outboundQueueBytes = reader.size(
+                "gateway.outbound_queue_bytes", default: "1MiB", in: 64 << 10...64 << 20,
+                "The most bytes queued for one socket; one that overflows is closed.")
+            outboundQueueMessages = reader.count(
+                "gateway.outbound_queue_messages", default: 256, in: 8...65_536,
+                "The most messages queued for one socket; one that overflows is closed.")
+            shutdownSpread = reader.duration(
+                "gateway.shutdown_spread", default: "5s", in: .zero ... .seconds(60),
+                "The time over which a stopping instance closes its sockets, so that devices do not all "
+                    + "come back at once.")
+            check(&reader)
+        }
+
+        private func check(_ reader: inout SettingReader) {
+            if silenceTimeout < pingInterval * 2 {
+                reader.problem(
+                    "gateway.silence_timeout must be at least twice gateway.ping_interval, or one late "
+                        + "answer to a ping closes a healthy socket")
+            }
+            if maximumMessage < maximumMessageBeforeConnect {
+                reader.problem(
+                    "gateway.maximum_message must not be less than gateway.maximum_message_before_connect")
+            }
+            if maximumMetadata > maximumMessageBeforeConnect {
+                reader.problem(
+                    "gateway.maximum_metadata must not be more than gateway.maximum_message_before_connect")
+            }
+            if outboundQueueBytes < maximumMessage {
+                reader.problem(
+                    "gateway.outbound_queue_bytes must not be less than gateway.maximum_message, or the "
+                        + "greatest message can never be delivered")
+            }
+            if unauthenticatedSockets >= sockets {
+                reader.problem(
+                    "gateway.unauthenticated_sockets must be less than gateway.sockets, so that paired "
+                        + "devices keep room of their own")
+            }
+            if requestsPerAddress > requestsTotal {
+                reader.problem("gateway.requests_per_address must not be more than gateway.requests_total")
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+import PairingCore
+
+extension NodesConfiguration {
+    init(_ reader: inout SettingReader, _ file: ConfigurationFile?, _ program: Program) {
+        edition = reader.choice(
+            "edition", default: .standard,
+            "`lite` has no channels: `/nodes` is not there and pairing methods answer `FORBIDDEN`.")
+        database = Database(&reader)
+        gateway = Gateway(&reader, program)
+        kernel = Kernel(&reader)
+        approveRequiresTypedCode = reader.flag(
+            "approve.require_typed_code", default: false,
+            "The administrator types the pairing code to approve, instead of comparing it.")
+        session = Session(&reader)
+        channels = Channels(&reader, file)
+        templatesDirectory = reader.path(
+            "templates.directory", default: "/usr/share/goclaw-nodes/templates",
+            "The folder of the pages' Mustache templates.")
+        logLevel = reader.choice("log.level", default: .info, "The least severe messages that are logged.")
+        instanceName = reader.text(
+            "instance.name", default: "",
+            "What this process calls itself in logs and metrics; empty to let it use its host's name.")
+    }
+}
+
+extension NodesConfiguration.Database {
+    init(_ reader: inout SettingReader) {
+        url = reader.secret(
+            "database.url",
+            expected: "a PostgreSQL connection URL, such as postgresql://nodes@db.example.org/nodes",
+            "How to reach PostgreSQL, with all of libpq's parameters; not through a transaction-mode pooler.")
+        poolSize = reader.count(
+            "database.pool_size", default: 8, in: 1...200, "The most connections of one process.")
+        acquireTimeout = reader.duration(
+            "database.acquire_timeout", default: "5s", in: .milliseconds(100) ... .seconds(60),
+            "How long a request waits for a free connection before it is answered `UNAVAILABLE`.")
+        statementTimeout = reader.duration(
+            "database.statement_timeout", default: "10s", in: .milliseconds(100) ... .seconds(600),
+            "How long one statement may run.")
+        lockTimeout = reader.duration(
+            "database.lock_timeout", default: "3s", in: .milliseconds(10) ... .seconds(60),
+            "How long a statement waits for a lock.")
+        if lockTimeout > statementTimeout {
+            reader.problem("database.lock_timeout must not be longer than database.statement_timeout")
+        }
+    }
+}
+
+extension NodesConfiguration.Kernel {
+    init(_ reader: inout SettingReader) {
+        socket = reader.path(
+            "kernel.socket", default: "/run/goclaw-nodes/kernel.sock", maximumBytes: 107,
+            "The unix socket that `nodes-kernel` listens on.")
+        threads = reader.count(
+            "kernel.threads", default: 32, in: 1...512, "How many pages are worked on at a time.")
+        maximumBody = reader.size(
+            "kernel.maximum_body", default: "64KiB", in: 1 << 10...1 << 20,
+            "The greatest body of a request.")
+        requestTimeout = reader.duration(
+            "kernel.request_timeout", default: "30s", in: .seconds(1) ... .seconds(300),
+            "How long a request may take before it is answered 503.")
+    }
+}
+
+extension NodesConfiguration.Session {
+    init(_ reader: inout SettingReader) {
+        idleTimeout = reader.duration(
+            "session.idle_timeout", default: "12h", in: .seconds(60) ... .seconds(30 * 86400),
+            "A browser session unused for this long ends.")
+        absoluteTimeout = reader.duration(
+            "session.absolute_timeout", default: "7d", in: .seconds(60) ... .seconds(90 * 86400),
+            "A browser session ends at this age, used or not.")
+        if idleTimeout > absoluteTimeout {
+            reader.problem("session.idle_timeout must not be longer than session.absolute_timeout")
+        }
+    }
+}
+
+extension NodesConfiguration.Channels {
+    /// Below this key lies one object per channel, for that channel's plugin to read.
+    static let configurationsKey = "channels.config"
+
+    init(_ reader: inout SettingReader, _ file: ConfigurationFile?) {
+        directory = reader.path(
+            "channels.directory", default: "/usr/lib/goclaw-nodes/channels",
+            "The folder that channel plugins are loaded from.")
+        configurations = reader.objects(
+            Self.configurationsKey, in: file,
+            "`{\"iot\": {…}}`: what each channel's plugin is given as its configuration; only in the file.")
+    }
+}

@@ -1,0 +1,113 @@
+import ChannelHost
+import FoundationEssentials
+import Glibc
+import Logging
+import Metrics
+import NodesConfiguration
+import PairingCore
+import PairingKernel
+import PairingStore
+import Postgres
+import PrometheusMetrics
+
+/// What every program here is made of: its configuration, its log and metrics, the database's connections and
+/// the kernel over them.
+public struct NodesProcess: Sendable {
+    /// Everything an operator decided.
+    public let configuration: NodesConfiguration
+    /// The program's log, on standard error.
+    public let logger: Logger
+    /// What the program counts.
+    public let metrics: PrometheusRegistry
+    /// How the database is reached, for connections beside the pool.
+    public let database: PostgresConfiguration
+    /// The database's connections; run it as the first service.
+    public let pool: PostgresPool
+    /// Every use case.
+    public let kernel: Kernel
+
+    /// Reads the configuration and makes everything else of it. Connects to nothing yet, and loads the channel
+    /// plugins, which blocks for as long as they start.
+    ///
+    /// - Parameters:
+    ///   - program: the program's name, for the log and for the database's list of connections.
+    ///   - file: the configuration file; `nil` to use the environment alone.
+    ///   - use: whether the program serves (and needs the public origins) or is a command.
+    ///   - logLevel: overrides the configuration's.
+    /// - Throws: a `ConfigurationError` with everything that is wrong with the configuration, or what made
+    ///   the kernel impossible.
+    public init(
+        program: String, file: String?, for use: NodesConfiguration.Program, logLevel: Logger.Level? = nil
+    ) async throws {
+        configuration = try await NodesConfiguration.load(
+            file: file, environment: ProcessInfo.processInfo.environment, for: use)
+        let level = logLevel ?? Logger.Level(rawValue: configuration.logLevel.rawValue) ?? .info
+        LoggingSystem.bootstrap { label in
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = level
+            return handler
+        }
+        metrics = PrometheusRegistry()
+        MetricsSystem.bootstrap(metrics)
+        logger = Logger(label: program)
+
+        var database = try PostgresConfiguration(configuration.database.url)
+        database.maximumConnections = configuration.database.poolSize
+        database.acquireTimeout = configuration.database.acquireTimeout
+        database.statementTimeout = configuration.database.statementTimeout
+        database.lockTimeout = configuration.database.lockTimeout
+        database.applicationName = program
+        self.database = database
+        pool = PostgresPool(configuration: database, logger: logger)
+
+        let channels = ChannelHost.load(
+            directory: configuration.edition == .lite ? "" : configuration.channels.directory,
+            configurations: Dictionary(
+                uniqueKeysWithValues: configuration.channels.configurations.map { ($0.key.text, $0.value) }),
+            logger: logger)
+        kernel = try Kernel(
+            store: PairingStore(pool: pool), channels: channels,
+            settings: PairingSettings(configuration), clock: { .now }, logger: logger)
+    }
+
+    /// What operators call this process: the configuration's `instance.name`, or the host's name.
+    public var name: String {
+        configuration.instanceName.isEmpty
+            ? ProcessInfo.processInfo.hostName : configuration.instanceName
+    }
+
+    /// Brings the schema up to date; run it as the second service.
+    ///
+    /// - Parameter listens: whether the program follows notifications, so that a pooler which loses them has
+    ///   to be refused.
+    public func schema(listens: Bool) -> SchemaService {
+        SchemaService(pool: pool, database: listens ? database : nil, logger: logger)
+    }
+}
+
+extension PairingSettings {
+    /// What the configuration says about pairing and sessions.
+    public init(_ configuration: NodesConfiguration) {
+        self.init(origins: OriginPolicy(configuration.gateway.publicOrigins))
+        edition = configuration.edition == .lite ? .lite : .standard
+        pairingCodeTTL = configuration.gateway.pairingCodeTTL
+        pairingCooldown = configuration.gateway.pairingCooldown
+        proofWindow = configuration.gateway.proofWindow
+        requestsPerAddress = configuration.gateway.requestsPerAddress
+        requestsTotal = configuration.gateway.requestsTotal
+        maximumMetadataBytes = configuration.gateway.maximumMetadata
+        requiresTypedCode = configuration.approveRequiresTypedCode
+        authorityLease = configuration.gateway.authorityLease
+        sessionIdleTimeout = configuration.session.idleTimeout
+        sessionAbsoluteTimeout = configuration.session.absoluteTimeout
+    }
+}
+
+extension Timestamp {
+    /// The time by this machine's clock.
+    public static var now: Timestamp {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Timestamp(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
+    }
+}

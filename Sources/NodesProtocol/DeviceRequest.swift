@@ -1,0 +1,157 @@
+import PairingCore
+
+/// Which rows `device.pair.list` answers; both lists are paged by key.
+public struct PairingListing: Sendable, Equatable {
+    /// The most rows of each list in one answer, and the number where none is asked for.
+    public static let maximumLimit = 100
+
+    /// A part of what is searched; empty for all.
+    public var filter: String
+    /// `pendingNext` of the answer before.
+    public var pendingAfter: String?
+    /// `pairedNext` of the answer before.
+    public var pairedAfter: String?
+    /// The most rows of each list.
+    public var limit: Int
+
+    /// Wraps the parts.
+    public init(
+        filter: String = "", pendingAfter: String? = nil, pairedAfter: String? = nil,
+        limit: Int = maximumLimit
+    ) {
+        self.filter = filter
+        self.pendingAfter = pendingAfter
+        self.pairedAfter = pairedAfter
+        self.limit = limit
+    }
+}
+
+/// A call whose parameters have been read.
+public enum DeviceRequest: Sendable, Equatable {
+    /// `device.pair.request`
+    case pair(PairingClaim)
+    /// `device.pair.status`
+    case status(DeviceIdentity)
+    /// `device.challenge`
+    case challenge
+    /// `connect` of a device
+    case connect(DeviceIdentity)
+    /// `connect` with an administrator's API token
+    case connectAdministrator(token: String)
+    /// `message.send`
+    case send(messageID: String, message: JSONValue)
+    /// `message.ack`
+    case acknowledge(messageSeq: Int64)
+    /// `device.pair.list`
+    case list(PairingListing)
+    /// `device.pair.approve`
+    case approve(RequestID, PairingCode)
+    /// `device.pair.deny`
+    case deny(RequestID, PairingCode)
+    /// `device.pair.revoke`
+    case revoke(ChannelID, SenderID, Generation?)
+    /// `health`
+    case health
+
+    /// The longest `displayName` in bytes, as it is sent.
+    public static let maximumDisplayNameLength = 1024
+    /// The longest `messageId` in bytes.
+    public static let maximumMessageIDLength = 128
+    /// The longest API token in bytes.
+    public static let maximumTokenLength = 512
+
+    /// Reads the parameters of a request.
+    ///
+    /// - Throws: a `Refusal` with `INVALID_REQUEST` that names the parameter and what was expected, or the
+    ///   method where it is unknown.
+    public init(_ frame: RequestFrame) throws(Refusal) {
+        guard let method = MethodName(rawValue: frame.method) else {
+            throw Refusal(
+                .invalidRequest, "unknown_method",
+                "method: expected one of \(MethodName.allCases.map(\.rawValue).joined(separator: ", ")).")
+        }
+        self = try Self.read(method, Parameters(frame.parameters))
+    }
+
+    private static func read(_ method: MethodName, _ parameters: Parameters) throws(Refusal) -> DeviceRequest
+    {
+        switch method {
+        case .pairRequest: .pair(try pairingClaim(parameters))
+        case .pairStatus: .status(try deviceClaim(parameters))
+        case .challenge: .challenge
+        case .connect: try connect(parameters)
+        case .messageSend: try send(parameters)
+        case .messageAck:
+            .acknowledge(messageSeq: try required(try parameters.integer("messageSeq", in: 1...Int64.max)))
+        case .pairList: .list(try listing(parameters))
+        case .pairApprove: .approve(try parameters.requestID(), try requiredCode(parameters))
+        case .pairDeny: .deny(try parameters.requestID(), try requiredCode(parameters))
+        case .pairRevoke:
+            .revoke(
+                try parameters.channel(), try parameters.senderID(),
+                try parameters.integer("generation", in: 1...Int64.max).map(Generation.init))
+        case .health: .health
+        }
+    }
+
+    private static func pairingClaim(_ parameters: Parameters) throws(Refusal) -> PairingClaim {
+        let limit = maximumDisplayNameLength
+        return PairingClaim(
+            channel: try parameters.channel(), senderID: try parameters.senderID(),
+            credential: try parameters.claimedCredential(), code: try parameters.code(),
+            displayName: try parameters.optional("displayName", "a string of at most \(limit) bytes") {
+                $0.utf8.count <= limit ? $0 : nil
+            } ?? "",
+            metadata: .object(try parameters.object("metadata") ?? [:]))
+    }
+
+    private static func deviceClaim(_ parameters: Parameters) throws(Refusal) -> DeviceIdentity {
+        DeviceIdentity(
+            channel: try parameters.channel(), senderID: try parameters.senderID(),
+            evidence: try parameters.evidence())
+    }
+
+    private static func connect(_ parameters: Parameters) throws(Refusal) -> DeviceRequest {
+        guard parameters.has("token") else { return .connect(try deviceClaim(parameters)) }
+        return .connectAdministrator(
+            token: try parameters.require("token", "an administrator's API token") {
+                (1...maximumTokenLength).contains($0.utf8.count) ? $0 : nil
+            })
+    }
+
+    private static func listing(_ parameters: Parameters) throws(Refusal) -> PairingListing {
+        let filter = try parameters.optional("filter", "a string of at most 128 bytes") {
+            $0.utf8.count <= 128 ? $0 : nil
+        }
+        let limits = 1...Int64(PairingListing.maximumLimit)
+        return PairingListing(
+            filter: filter ?? "", pendingAfter: try parameters.optional("pendingAfter", "a string") { $0 },
+            pairedAfter: try parameters.optional("pairedAfter", "a string") { $0 },
+            limit: Int(try parameters.integer("limit", in: limits) ?? limits.upperBound))
+    }
+
+    private static func send(_ parameters: Parameters) throws(Refusal) -> DeviceRequest {
+        let limit = maximumMessageIDLength
+        let messageID = try parameters.require(
+            "messageId", "the message's identifier, a string of 1 to \(limit) bytes"
+        ) { (1...limit).contains($0.utf8.count) ? $0 : nil }
+        guard let message = parameters.value("message") else {
+            throw Parameters.refusal("message", "missing; expected any JSON value but null")
+        }
+        return .send(messageID: messageID, message: message)
+    }
+
+    private static func requiredCode(_ parameters: Parameters) throws(Refusal) -> PairingCode {
+        guard let code = try parameters.code() else {
+            throw Parameters.refusal("code", "missing; expected the code the device shows")
+        }
+        return code
+    }
+
+    private static func required(_ messageSeq: Int64?) throws(Refusal) -> Int64 {
+        guard let messageSeq else {
+            throw Parameters.refusal("messageSeq", "missing; expected the number of a message")
+        }
+        return messageSeq
+    }
+}

@@ -1,0 +1,46 @@
+import PairingCore
+
+/// A frame the server sends.
+public enum ServerFrame: Sendable, Equatable {
+    /// The answer to a request that succeeded.
+    case response(id: String, payload: JSONValue)
+    /// The answer to a request that was refused; `id` is `nil` where it could not be read.
+    case failure(id: String?, Refusal)
+    /// Something that happened; `seq` counts the events of one socket from 1.
+    case event(ClientEventName, payload: JSONValue, seq: Int64)
+
+    /// The frame's JSON.
+    public var text: String { json.text }
+
+    private var json: JSONValue {
+        switch self {
+        case .response(let id, let payload):
+            .object(["type": .string("res"), "id": .string(id), "ok": .bool(true), "payload": payload])
+        case .failure(let id, let refusal):
+            .object([
+                "type": .string("res"), "id": id.map(JSONValue.string) ?? .null, "ok": .bool(false),
+                "error": refusal.json,
+            ])
+        case .event(let name, let payload, let seq):
+            .object([
+                "type": .string("event"), "event": .string(name.rawValue), "payload": payload,
+                "seq": .integer(seq),
+            ])
+        }
+    }
+}
+
+extension Refusal {
+    /// The error object `{code, message, details, retryable?, retryAfterMs?}`; `details.reason` tells
+    /// refusals of one code apart.
+    public var json: JSONValue {
+        var facts = details.mapValues(JSONValue.string)
+        facts["reason"] = .string(reason)
+        var members: [String: JSONValue] = [
+            "code": .string(code.rawValue), "message": .string(message), "details": .object(facts),
+        ]
+        if retryable { members["retryable"] = .bool(true) }
+        if let retryAfter { members["retryAfterMs"] = .integer(retryAfter.milliseconds) }
+        return .object(members)
+    }
+}

@@ -1,0 +1,64 @@
+/// Who did something. It comes from an authenticated session, never from a parameter (I8).
+public enum Actor: Sendable, Hashable {
+    /// An administrator signed in on the pages.
+    case administrator(String)
+    /// An administrator's API token, by its owner and its name.
+    case apiToken(owner: String, name: String)
+    /// Somebody with the operating system account `name`, at the command line.
+    case operatingSystem(String)
+    /// The device itself.
+    case device
+    /// GoClaw Nodes itself, such as when a request expires.
+    case system
+
+    /// The kind's word in the event feed.
+    public var kind: String {
+        switch self {
+        case .administrator: "administrator"
+        case .apiToken: "api_token"
+        case .operatingSystem: "operating_system"
+        case .device: "device"
+        case .system: "system"
+        }
+    }
+
+    /// The name in the event feed and in "paired by".
+    public var name: String {
+        switch self {
+        case .administrator(let name): name
+        case .apiToken(let owner, let name): "\(owner) (token \(name))"
+        case .operatingSystem(let name): "\(name) (command line)"
+        case .device: "device"
+        case .system: "system"
+        }
+    }
+}
+
+/// The names of what happens, as the event feed and `NOTIFY nodes_events` carry them.
+public enum EventName: String, Sendable, Hashable, CaseIterable {
+    /// A device asked to pair.
+    case pairingRequested = "pairing.requested"
+    /// An administrator approved; there is a paired device.
+    case pairingApproved = "pairing.approved"
+    /// An administrator denied.
+    case pairingDenied = "pairing.denied"
+    /// Nobody decided in time.
+    case pairingExpired = "pairing.expired"
+    /// `EventPairingRevoked`: an administrator revoked a paired device; every session of it ends.
+    case pairingRevoked = "pairing.revoked"
+    /// A second device claimed a sender ID that is taken, and was refused.
+    case pairingRivalRefused = "pairing.rival_refused"
+    /// An administrator lifted the waiting time after a denial.
+    case pairingCooldownCleared = "pairing.cooldown_cleared"
+    case adminCreated = "admin.created"
+    case adminPasswordChanged = "admin.password_changed"
+    case adminRemoved = "admin.removed"
+    case adminSignedIn = "admin.signed_in"
+    case adminSignedOut = "admin.signed_out"
+    case adminSignInFailed = "admin.sign_in_failed"
+    case tokenCreated = "token.created"
+    case tokenRevoked = "token.revoked"
+}
+
+/// The specification's name of the event that a revocation triggers.
+public let EventPairingRevoked = EventName.pairingRevoked.rawValue

@@ -1,0 +1,260 @@
+/// Why bytes are not acceptable JSON.
+public struct JSONSyntaxError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// Where the fault is: the number of bytes before it.
+    public let offset: Int
+    /// What is wrong or what was expected there; nothing of the text itself.
+    public let problem: String
+
+    /// Wraps the two.
+    public init(offset: Int, problem: String) {
+        self.offset = offset
+        self.problem = problem
+    }
+
+    public var description: String { "\(problem) at byte \(offset)" }
+}
+
+/// What a JSON text may hold, so that a hostile one costs no more than its length.
+public struct JSONLimits: Sendable, Equatable {
+    /// How deep arrays and objects may nest.
+    public var depth: Int
+    /// How many values there may be in all, counting arrays, objects and what is in them.
+    public var values: Int
+
+    /// - Parameters:
+    ///   - depth: at most 512; the reader's own stack grows with it.
+    public init(depth: Int = 32, values: Int = 65_536) {
+        self.depth = depth
+        self.values = values
+    }
+}
+
+extension JSONValue {
+    /// Reads one JSON text (RFC 8259), strictly and in one pass.
+    ///
+    /// Foundation's decoder cannot be asked for what untrusted text needs: it takes half a second for 512
+    /// KiB of empty arrays, keeps one of two members with the same name without a word, accepts a byte order
+    /// mark, and lets NUL through, which the database cannot store.
+    ///
+    /// - Parameter bytes: UTF-8; the caller bounds their number.
+    /// - Throws: ``JSONSyntaxError`` for anything but exactly one JSON value within `limits`: also for
+    ///   invalid UTF-8, lone surrogates, a NUL character in a string, a member named twice (RFC 8259 §4
+    ///   leaves its meaning open), and a number too great for a double.
+    public init(parsing bytes: some Sequence<UInt8>, limits: JSONLimits = JSONLimits())
+        throws(JSONSyntaxError)
+    {
+        var reader = JSONReader(bytes: Array(bytes), limits: limits)
+        self = try reader.text()
+    }
+}
+
+private struct JSONReader {
+    private let bytes: [UInt8]
+    private let limits: JSONLimits
+    private var position = 0
+    private var values = 0
+
+    init(bytes: [UInt8], limits: JSONLimits) {
+        self.bytes = bytes
+        self.limits = limits
+    }
+
+    mutating func text() throws(JSONSyntaxError) -> JSONValue {
+        let value = try value(depth: 0)
+        skipSpace()
+        guard position == bytes.count else { throw expected("the end of the text") }
+        return value
+    }
+
+    private func failure(_ problem: String) -> JSONSyntaxError {
+        JSONSyntaxError(offset: position, problem: problem)
+    }
+
+    private func expected(_ what: String) -> JSONSyntaxError { failure("expected \(what)") }
+
+    private var current: UInt8? { position < bytes.count ? bytes[position] : nil }
+
+    private mutating func skipSpace() {
+        while let byte = current, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 {
+            position += 1
+        }
+    }
+
+    private mutating func take(_ character: Unicode.Scalar) -> Bool {
+        guard current == UInt8(ascii: character) else { return false }
+        position += 1
+        return true
+    }
+
+    private mutating func value(depth: Int) throws(JSONSyntaxError) -> JSONValue {
+        values += 1
+        guard values <= limits.values else { throw failure("more than \(limits.values) values") }
+        skipSpace()
+        guard let first = current else { throw expected("a JSON value") }
+        switch first {
+        case UInt8(ascii: "{"): return try object(depth: depth + 1)
+        case UInt8(ascii: "["): return try array(depth: depth + 1)
+        case UInt8(ascii: "\""): return .string(try string())
+        case UInt8(ascii: "t"): return try word("true", .bool(true))
+        case UInt8(ascii: "f"): return try word("false", .bool(false))
+        case UInt8(ascii: "n"): return try word("null", .null)
+        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try number()
+        default: throw expected("a JSON value")
+        }
+    }
+
+    private mutating func word(_ word: StaticString, _ value: JSONValue) throws(JSONSyntaxError) -> JSONValue
+    {
+        let end = position + word.utf8CodeUnitCount
+        let matches = word.withUTF8Buffer { end <= bytes.count && bytes[position..<end].elementsEqual($0) }
+        guard matches else { throw expected("a JSON value") }
+        position = end
+        return value
+    }
+
+    private func checkDepth(_ depth: Int) throws(JSONSyntaxError) {
+        guard depth <= limits.depth else { throw failure("more than \(limits.depth) levels of nesting") }
+    }
+
+    private mutating func array(depth: Int) throws(JSONSyntaxError) -> JSONValue {
+        try checkDepth(depth)
+        position += 1
+        var elements: [JSONValue] = []
+        skipSpace()
+        if take("]") { return .array(elements) }
+        while true {
+            elements.append(try value(depth: depth))
+            skipSpace()
+            if take("]") { return .array(elements) }
+            guard take(",") else { throw expected("',' or ']'") }
+        }
+    }
+
+    private mutating func object(depth: Int) throws(JSONSyntaxError) -> JSONValue {
+        try checkDepth(depth)
+        position += 1
+        var members: [String: JSONValue] = [:]
+        skipSpace()
+        if take("}") { return .object(members) }
+        while true {
+            skipSpace()
+            guard current == UInt8(ascii: "\"") else { throw expected("a member's name in double quotes") }
+            let start = position
+            let name = try string()
+            skipSpace()
+            guard take(":") else { throw expected("':'") }
+            let value = try value(depth: depth)
+            guard members.updateValue(value, forKey: name) == nil else {
+                throw JSONSyntaxError(offset: start, problem: "a member named twice in one object")
+            }
+            skipSpace()
+            if take("}") { return .object(members) }
+            guard take(",") else { throw expected("',' or '}'") }
+        }
+    }
+
+    private mutating func string() throws(JSONSyntaxError) -> String {
+        let opening = position
+        position += 1
+        var characters: [UInt8] = []
+        var runStart = position
+        while let byte = current {
+            switch byte {
+            case UInt8(ascii: "\""):
+                characters += bytes[runStart..<position]
+                guard let text = String(validating: characters, as: UTF8.self) else {
+                    throw JSONSyntaxError(offset: opening, problem: "a string that is not valid UTF-8")
+                }
+                position += 1
+                return text
+            case UInt8(ascii: "\\"):
+                characters += bytes[runStart..<position]
+                position += 1
+                characters += try escape()
+                runStart = position
+            case 0..<0x20: throw failure("a control character that is not escaped")
+            default: position += 1
+            }
+        }
+        throw expected("a closing double quote")
+    }
+
+    private mutating func escape() throws(JSONSyntaxError) -> [UInt8] {
+        guard let byte = current else { throw expected("an escape sequence") }
+        position += 1
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return [byte]
+        case UInt8(ascii: "b"): return [0x08]
+        case UInt8(ascii: "f"): return [0x0C]
+        case UInt8(ascii: "n"): return [0x0A]
+        case UInt8(ascii: "r"): return [0x0D]
+        case UInt8(ascii: "t"): return [0x09]
+        case UInt8(ascii: "u"): return Array(String(Character(try escapedScalar())).utf8)
+        default:
+            position -= 1
+            throw failure("an unknown escape sequence")
+        }
+    }
+
+    private mutating func escapedScalar() throws(JSONSyntaxError) -> Unicode.Scalar {
+        let start = position
+        var value = UInt32(try fourHexDigits())
+        if (0xD800...0xDBFF).contains(value), take("\\"), take("u") {
+            let low = UInt32(try fourHexDigits())
+            if (0xDC00...0xDFFF).contains(low) { value = 0x10000 + (value - 0xD800) << 10 + (low - 0xDC00) }
+        }
+        guard let scalar = Unicode.Scalar(value) else {
+            throw JSONSyntaxError(offset: start, problem: "half of a surrogate pair")
+        }
+        guard scalar != "\0" else {
+            throw JSONSyntaxError(offset: start, problem: "a NUL character in a string")
+        }
+        return scalar
+    }
+
+    private mutating func fourHexDigits() throws(JSONSyntaxError) -> UInt16 {
+        var value: UInt16 = 0
+        for _ in 0..<4 {
+            let digit: UInt8
+            switch current {
+            case .some(let byte) where (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte):
+                digit = byte - UInt8(ascii: "0")
+            case .some(let byte) where (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte | 0x20):
+                digit = (byte | 0x20) - UInt8(ascii: "a") + 10
+            default: throw expected("four hexadecimal digits")
+            }
+            value = value << 4 | UInt16(digit)
+            position += 1
+        }
+        return value
+    }
+
+    private mutating func number() throws(JSONSyntaxError) -> JSONValue {
+        let start = position
+        _ = take("-")
+        if !take("0") { try digits() }
+        var isInteger = true
+        if take(".") {
+            isInteger = false
+            try digits()
+        }
+        if current.map({ $0 | 0x20 }) == UInt8(ascii: "e") {
+            isInteger = false
+            position += 1
+            if !take("+") { _ = take("-") }
+            try digits()
+        }
+        let text = String(decoding: bytes[start..<position], as: UTF8.self)
+        if isInteger, let value = Int64(text) { return .integer(value) }
+        guard let value = Double(text), value.isFinite else {
+            throw JSONSyntaxError(offset: start, problem: "a number too great for a double")
+        }
+        return .number(value)
+    }
+
+    private mutating func digits() throws(JSONSyntaxError) {
+        let start = position
+        while let byte = current, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) { position += 1 }
+        guard position > start else { throw expected("a digit") }
+    }
+}

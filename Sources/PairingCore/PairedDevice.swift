@@ -1,0 +1,53 @@
+/// Where a pairing stands.
+public enum DeviceState: String, Sendable, Hashable, CaseIterable {
+    /// The device may connect. Goes to `revoked`, once.
+    case active
+    /// An administrator revoked it; the row stays, so that a device offline for a year is told. Final.
+    case revoked
+}
+
+/// One pairing of a device: made by an approval, ended by a revocation. A sender ID that is paired again
+/// gets a new one with a greater generation.
+public struct PairedDevice: Sendable, Equatable {
+    /// The approved request that made it.
+    public var requestID: RequestID
+    /// The device's identifier.
+    public var senderID: SenderID
+    /// The kind of device.
+    public var channel: ChannelID
+    /// The credential it connects with.
+    public var credential: StoredCredential
+    /// What the device said of itself when it asked.
+    public var profile: DeviceProfile
+    /// The generation this pairing began with.
+    public var generation: Generation
+    /// Where it stands.
+    public var state: DeviceState
+    /// When it was approved.
+    public var pairedAt: Timestamp
+    /// Who approved; the name of an ``Actor``.
+    public var pairedBy: String
+    /// When it was revoked.
+    public var revokedAt: Timestamp?
+    /// Who revoked; the name of an ``Actor``.
+    public var revokedBy: String?
+
+    /// Wraps the parts.
+    public init(
+        requestID: RequestID, senderID: SenderID, channel: ChannelID, credential: StoredCredential,
+        profile: DeviceProfile, generation: Generation, state: DeviceState, pairedAt: Timestamp,
+        pairedBy: String, revokedAt: Timestamp? = nil, revokedBy: String? = nil
+    ) {
+        self.requestID = requestID
+        self.senderID = senderID
+        self.channel = channel
+        self.credential = credential
+        self.profile = profile
+        self.generation = generation
+        self.state = state
+        self.pairedAt = pairedAt
+        self.pairedBy = pairedBy
+        self.revokedAt = revokedAt
+        self.revokedBy = revokedBy
+    }
+}

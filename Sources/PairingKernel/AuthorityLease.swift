@@ -1,0 +1,55 @@
+/// How long an instance may act on what it remembers: a pure machine over a monotonic clock (I3).
+struct AuthorityLease {
+    /// How long a closed session's device is given after reading and delivering stopped.
+    static let grace = Duration.seconds(5)
+
+    private let duration: Duration
+    private var confirmedAt: ContinuousClock.Instant?
+    private var isSuspended = false
+    private var isClosed = false
+
+    /// No authority yet: the database has confirmed nothing.
+    init(duration: Duration) { self.duration = duration }
+
+    /// Whether the database confirmed within the lease.
+    func isHeld(now: ContinuousClock.Instant) -> Bool {
+        guard let confirmedAt else { return false }
+        return now - confirmedAt < duration
+    }
+
+    /// The database confirmed what was asked at `asked`.
+    ///
+    /// - Returns: whether the sessions have to be resumed.
+    mutating func confirm(asked: ContinuousClock.Instant) -> Bool {
+        confirmedAt = asked
+        defer {
+            isSuspended = false
+            isClosed = false
+        }
+        return isSuspended && !isClosed
+    }
+
+    /// What has to happen to the sessions now.
+    enum Action: Equatable {
+        case none
+        /// Stop reading and delivering.
+        case suspend
+        /// Close every session.
+        case close
+    }
+
+    /// Time passed.
+    mutating func check(now: ContinuousClock.Instant) -> Action {
+        guard let confirmedAt, !isClosed else { return .none }
+        let age = now - confirmedAt
+        if age >= duration + Self.grace {
+            isClosed = true
+            return .close
+        }
+        if age >= duration, !isSuspended {
+            isSuspended = true
+            return .suspend
+        }
+        return .none
+    }
+}

@@ -1,0 +1,214 @@
+import ChannelHost
+import Cryptography
+import Logging
+import PairingCore
+import PairingStore
+
+/// What devices ask for before they have a session.
+struct DevicePairing: Sendable {
+    let store: PairingStore
+    let channels: ChannelHost
+    let settings: PairingSettings
+    let check: CredentialCheck
+    let logger: Logger
+    private let lookup: Batcher<SenderID, PairedDevice?>
+
+    init(
+        store: PairingStore, channels: ChannelHost, settings: PairingSettings, clock: @escaping WallClock,
+        logger: Logger
+    ) {
+        self.store = store
+        self.channels = channels
+        self.settings = settings
+        self.logger = logger
+        check = CredentialCheck(window: settings.proofWindow, clock: clock)
+        lookup = Batcher(concurrency: 2) { senderIDs in
+            let devices = try await store.activeDevices(of: senderIDs)
+            return senderIDs.map { devices[$0.key] }
+        }
+    }
+
+    /// Where whoever proved a credential stands.
+    enum Standing {
+        case active(PairedDevice)
+        case pending(PairingTicket)
+        case denied(retryAfter: Duration?)
+        case expired
+        case revoked
+        /// Nothing is known that the evidence proves; a stranger's answer, whatever there is.
+        case unknown
+    }
+
+    func requestPairing(
+        _ claim: PairingClaim, from peer: Peer, instance: InstanceID, socket: SocketID
+    ) async throws(Refusal) -> PairingAnswer {
+        try requireChannels()
+        let (credential, madeToken) = try credential(of: claim, from: peer)
+        let displayName = cleanDeviceText(claim.displayName, maximumScalars: 64)
+        let metadata = try metadata(of: claim)
+        let review = try await channels.review(
+            ChannelClaim(
+                channel: claim.channel, senderID: claim.senderID, displayName: displayName,
+                metadata: metadata, hasKey: credential.isKey))
+        let lifetime = channels.channel(claim.channel)?.limits.pairingLifetime
+        var stored = PairingStore.Claim(
+            senderID: claim.senderID, channel: claim.channel, credential: credential,
+            profile: DeviceProfile(
+                displayName: displayName, metadata: metadata,
+                details: review.details.map { Detail(label: $0.label, value: $0.value) }),
+            address: peer.address, freshCodes: try freshCodes(),
+            settings: PairingStore.ClaimLimits(
+                lifetime: min(settings.pairingCodeTTL, lifetime ?? settings.pairingCodeTTL),
+                cooldown: settings.pairingCooldown, requestsPerAddress: settings.requestsPerAddress,
+                requestsTotal: settings.requestsTotal))
+        stored.ownCode = claim.code
+        stored.instanceID = instance
+        stored.socketID = socket
+        let result = try await refusing(logger) { try await store.claim(stored) }.get()
+        switch result {
+        case .alreadyPaired: return .approved
+        case .pending(let request, let expiresIn):
+            return .pending(ticket(request, expiresIn: expiresIn, token: madeToken))
+        }
+    }
+
+    /// Finds what the evidence proves: the active pairing first, then the pending request, then the newest
+    /// that ended.
+    func standing(
+        of identity: DeviceIdentity, purpose: ProofPurpose, from peer: Peer
+    ) async throws(Refusal) -> Standing {
+        try requireChannels()
+        if case .proof(let proof) = identity.evidence {
+            try check.precheck(proof, from: peer, code: .unauthorized)
+        }
+        let senderID = identity.senderID
+        return try await refusing(logger) {
+            if let device = try await lookup.submit(senderID),
+                proves(identity, device.channel, device.credential, purpose, peer)
+            {
+                return .active(device)
+            }
+            return standing(
+                of: identity, in: try await store.history(of: senderID), purpose: purpose, from: peer)
+        }
+    }
+
+    func requireChannels() throws(Refusal) {
+        guard settings.edition == .standard else {
+            throw Refusal(
+                .forbidden, "lite_edition",
+                "The lite edition has no channels: devices cannot be paired with it.")
+        }
+    }
+
+    func ticket(
+        _ request: PairingRequest, expiresIn: Duration, token: DeviceToken? = nil
+    ) -> PairingTicket {
+        PairingTicket(
+            requestID: request.id, code: request.code, channel: request.channel, senderID: request.senderID,
+            deviceToken: token, expiresAt: request.expiresAt, expiresIn: max(.zero, expiresIn))
+    }
+
+    private func standing(
+        of identity: DeviceIdentity, in history: PairingStore.History, purpose: ProofPurpose, from peer: Peer
+    ) -> Standing {
+        // A credential that ended in several ways is checked once: a signature check is dear.
+        var verdicts: [StoredCredential: Bool] = [:]
+        func proves(_ channel: ChannelID, _ credential: StoredCredential) -> Bool {
+            guard channel == identity.channel else { return false }
+            if let verdict = verdicts[credential] { return verdict }
+            let verdict = verdicts.count < 4 && self.proves(identity, channel, credential, purpose, peer)
+            verdicts[credential] = verdict
+            return verdict
+        }
+        if let device = history.devices.first(where: { $0.state == .active }),
+            proves(device.channel, device.credential)
+        {
+            return .active(device)
+        }
+        if let request = history.requests.first(where: { $0.state == .pending }),
+            proves(request.channel, request.credential)
+        {
+            return request.expiresAt > history.now
+                ? .pending(ticket(request, expiresIn: request.expiresAt - history.now)) : .expired
+        }
+        let revoked = history.devices.first {
+            $0.state == .revoked && proves($0.channel, $0.credential)
+        }
+        let ended = history.requests.first {
+            $0.state != .pending && proves($0.channel, $0.credential)
+        }
+        if let ended, let at = ended.decidedAt, at > revoked?.revokedAt ?? Timestamp(milliseconds: 0) {
+            guard ended.state == .denied else { return .expired }
+            let left = at + settings.pairingCooldown - history.now
+            let waits = left > .zero && !history.cooldownCleared.contains(ended.id)
+            return .denied(retryAfter: waits ? left : nil)
+        }
+        return revoked == nil ? .unknown : .revoked
+    }
+
+    private func proves(
+        _ identity: DeviceIdentity, _ channel: ChannelID, _ credential: StoredCredential,
+        _ purpose: ProofPurpose, _ peer: Peer
+    ) -> Bool {
+        channel == identity.channel
+            && check.isValid(
+                identity.evidence, for: credential, purpose: purpose, channel: identity.channel,
+                senderID: identity.senderID, from: peer)
+    }
+
+    /// The credential a claim is bound to, proven; a key without a valid proof is `INVALID_REQUEST`.
+    private func credential(
+        of claim: PairingClaim, from peer: Peer
+    ) throws(Refusal) -> (StoredCredential, made: DeviceToken?) {
+        switch claim.credential {
+        case .key(let key, let proof):
+            try check.precheck(proof, from: peer, code: .invalidRequest)
+            guard
+                check.isValid(
+                    proof, purpose: .pair, channel: claim.channel, senderID: claim.senderID, key: key,
+                    from: peer)
+            else {
+                throw Refusal(
+                    .invalidRequest, "invalid_proof",
+                    "The signature does not prove the key. Sign nodes-v1|pair|<origin>|<channel>|<senderId>|"
+                        + "<publicKey>|<signedAt>|<nonce> with the origin you dialled and the nonce of this socket."
+                )
+            }
+            return (.key(key), nil)
+        case .token(let token):
+            return (.tokenHash(sha256(token.bytes)), nil)
+        case .none:
+            guard let token = DeviceToken(bytes: try random(count: 32)) else { throw .internal }
+            return (.tokenHash(sha256(token.bytes)), token)
+        }
+    }
+
+    private func metadata(of claim: PairingClaim) throws(Refusal) -> String {
+        guard case .object = claim.metadata else {
+            throw Refusal(.invalidRequest, "invalid_metadata", "metadata is expected to be a JSON object.")
+        }
+        let text = claim.metadata.cleaned(maximumScalars: settings.maximumMetadataBytes).text
+        guard text.utf8.count <= settings.maximumMetadataBytes else {
+            throw Refusal(
+                .invalidRequest, "metadata_too_large",
+                "metadata is \(text.utf8.count) bytes as compact JSON; at most \(settings.maximumMetadataBytes) are "
+                    + "accepted.")
+        }
+        return text
+    }
+
+    private func freshCodes() throws(Refusal) -> [PairingCode] {
+        let bytes = try random(count: 4 * PairingCode.length)
+        return (0..<4).map { PairingCode(randomBytes: Array(bytes.dropFirst($0 * PairingCode.length))) }
+    }
+
+    private func random(count: Int) throws(Refusal) -> [UInt8] {
+        do {
+            return try randomBytes(count: count)
+        } catch {
+            logger.critical("No random bytes", metadata: ["error": "\(error)"])
+            throw .internal
+        }
+    }
+}

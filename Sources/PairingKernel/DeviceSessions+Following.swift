@@ -1,0 +1,236 @@
+import Logging
+import PairingCore
+import PairingStore
+import ServiceLifecycle
+import Synchronization
+
+extension DeviceSessions {
+    /// How often the sessions are compared with the database, notified or not.
+    private var reconcileInterval: Duration { settings.authorityLease / 4 }
+
+    /// Follows the event feed, keeps the lease and reconciles, until graceful shutdown.
+    ///
+    /// Never returns or throws because the database is away.
+    public func run() async throws {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.followHints() }
+            group.addTask { await self.followFeed() }
+            group.addTask { await self.tick() }
+            group.addTask { await self.touch() }
+            try? await gracefulShutdown()
+            group.cancelAll()
+        }
+        await flushEnded()
+        do {
+            try await store.retire(instanceID)
+        } catch {
+            logger.warning(
+                "The lease ends by itself: it could not be returned", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Acts on a notification of a replaced session at once; all others only wake the feed's follower.
+    private func followHints() async {
+        for await hint in hints.hints {
+            switch hint {
+            case .readFeed:
+                wakes.continuation.yield()
+            case .replaced(let sessions, on: let instance) where instance == instanceID:
+                for replaced in sessions {
+                    let sockets = state.withLock {
+                        $0.table.replace(replaced.senderKey, below: replaced.epoch)
+                    }
+                    for socket in sockets { socket.close(.replaced) }
+                }
+            case .replaced: continue
+            }
+        }
+    }
+
+    /// Reads the feed from the last position on, and reconciles when it is time. The only reader, so every
+    /// event is acted on once and in order.
+    private func followFeed() async {
+        var position: Int64?
+        var reconcileAt = ContinuousClock.now
+        for await _ in wakes.stream {
+            do {
+                if position == nil { position = try await store.newestPosition() }
+                while let from = position {
+                    let events = try await store.events(after: from, limit: 500)
+                    for event in events { await act(on: event) }
+                    position = events.last?.position ?? from
+                    if events.count < 500 { break }
+                }
+                if ContinuousClock.now >= reconcileAt {
+                    try await reconcile()
+                    reconcileAt = ContinuousClock.now + reconcileInterval
+                }
+            } catch {
+                logger.warning("The event feed could not be read", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    private func act(on event: PairingStore.Event) async {
+        guard let senderID = event.senderID.flatMap({ SenderID($0) }) else { return }
+        switch EventName(rawValue: event.event) {
+        case .pairingRevoked:
+            let sockets = state.withLock {
+                $0.table.revoke(senderID, below: Generation(event.generation ?? .max))
+            }
+            for socket in sockets { socket.close(.revoked) }
+        case .pairingApproved, .pairingDenied, .pairingExpired:
+            guard let id = event.requestID.flatMap({ RequestID($0) }) else { return }
+            // Not awaited: an approval asks the database, and a revocation behind it must not wait for that.
+            if state.withLock({ !$0.table.waiting(for: id, of: senderID).isEmpty }) {
+                Task { await self.resolve(id, of: senderID) }
+            }
+        default: return
+        }
+    }
+
+    /// Tells the sockets that wait for a request how it ended.
+    func resolve(_ id: RequestID, of senderID: SenderID) async {
+        do {
+            guard let request = try await store.request(id), request.state != .pending else { return }
+            // Taken out at once: whoever comes second finds none to tell.
+            let waiting = state.withLock { state in
+                let waiting = state.table.waiting(for: id, of: senderID)
+                for (socketID, socket) in waiting {
+                    state.table.authorise(socketID, socket, as: senderID)
+                }
+                return waiting
+            }
+            for (index, waiter) in waiting.enumerated() {
+                switch request.state {
+                case .approved:
+                    let isFirst = index == 0
+                    let grant = isFirst ? await grant(of: request, to: waiter.socket) : nil
+                    waiter.socket.resolve(.approved(id, grant))
+                    if let grant {
+                        begin(grant, on: waiter.socket)
+                    } else {
+                        state.withLock { $0.table.abandon(waiter.id) }
+                    }
+                case .denied:
+                    state.withLock { $0.table.abandon(waiter.id) }
+                    waiter.socket.resolve(.denied(id))
+                    waiter.socket.close(.denied)
+                case .expired, .pending:
+                    state.withLock { $0.table.abandon(waiter.id) }
+                    waiter.socket.resolve(.expired(id))
+                }
+            }
+        } catch {
+            logger.warning(
+                "A decision could not be passed on yet",
+                metadata: ["requestId": "\(id)", "error": "\(error)"])
+        }
+    }
+
+    /// Makes the newest waiting socket the session of the device that was just paired.
+    private func grant(of request: PairingRequest, to socket: any DeviceSocket) async -> SessionGrant? {
+        do {
+            guard
+                try await store.isNewestWaiting(socket.id, of: instanceID, for: request.id),
+                let device = try await store.activeDevices(of: [request.senderID])[request.senderID.key],
+                device.requestID == request.id
+            else { return nil }
+            return try await begin(device.generation, of: device, at: socket.address, on: socket)
+        } catch {
+            logger.warning(
+                "A device was approved and has to connect by itself",
+                metadata: ["senderId": "\(request.senderID)", "error": "\(error)"])
+            return nil
+        }
+    }
+
+    /// Compares what this instance believes with the database, and closes what is no more (I3).
+    private func reconcile() async throws {
+        let asked = ContinuousClock.now
+        let (live, waiting, administrators) = state.withLock {
+            ($0.table.live, $0.table.waitingRequests, $0.table.administrators)
+        }
+        let ends = try await store.reconcile(
+            live.map(\.grant.liveSession), on: instanceID, name: name, lease: settings.authorityLease)
+        for (id, socket, grant) in live {
+            guard let end = ends[grant.liveSession],
+                state.withLock({ state in
+                    guard state.table.isLive(id, grant) else { return false }
+                    state.table.remove(id)
+                    return true
+                })
+            else { continue }
+            socket.close(end == .revoked ? .revoked : .replaced)
+        }
+        let ended = try await store.endedRequests(among: waiting.map(\.request))
+        for (request, senderID) in waiting where ended[request] != nil {
+            await resolve(request, of: senderID)
+        }
+        for (id, socket, authority) in administrators where try await !accounts.isLive(authority) {
+            state.withLock { _ = $0.table.remove(id) }
+            socket.close(.authorityEnded)
+        }
+        if state.withLock({ $0.lease.confirm(asked: asked) }) {
+            logger.notice("The database confirms this instance's sessions again")
+            for (_, socket, _) in state.withLock({ $0.table.live }) { socket.resume() }
+        }
+    }
+
+    /// Once a second: wakes the follower, passes on ended sessions, and watches the lease.
+    private func tick() async {
+        while !Task.isCancelled {
+            wakes.continuation.yield()
+            await flushEnded()
+            let action = state.withLock { $0.lease.check(now: .now) }
+            switch action {
+            case .none: break
+            case .suspend:
+                logger.error(
+                    "The database has not confirmed this instance's sessions for too long: they pause")
+                for (_, socket, _) in state.withLock({ $0.table.live }) { socket.suspend() }
+            case .close:
+                logger.error("The database is still away: this instance's sessions are closed")
+                for (id, socket, _) in state.withLock({ $0.table.live }) {
+                    state.withLock { _ = $0.table.remove(id) }
+                    socket.close(.authorityLost)
+                }
+            }
+            try? await Task.sleep(for: min(.seconds(1), reconcileInterval))
+        }
+    }
+
+    /// Once a minute: remembers when devices were last seen.
+    private func touch() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: .seconds(60))
+            var rest = state.withLock { $0.table.live.map(\.grant.liveSession) }[...]
+            while !rest.isEmpty, !Task.isCancelled {
+                do {
+                    try await store.touch(Array(rest.prefix(2000)), on: instanceID)
+                } catch {
+                    logger.debug("Last-seen times wait a minute", metadata: ["error": "\(error)"])
+                    break
+                }
+                rest = rest.dropFirst(2000)
+            }
+        }
+    }
+
+    /// Tells the database of the sessions that ended; what fails is told next time.
+    private func flushEnded() async {
+        let ended = state.withLock { state in
+            defer { state.ended = [] }
+            return state.ended
+        }
+        if ended.isEmpty { return }
+        do {
+            try await store.endSessions(ended, on: instanceID)
+        } catch {
+            state.withLock { state in
+                // Bounded: sessions that cannot be reported here end with this instance's lease.
+                if state.ended.count < 100_000 { state.ended += ended }
+            }
+        }
+    }
+}

@@ -1,0 +1,318 @@
+import Logging
+import Metrics
+import PairingCore
+import PairingStore
+import ServiceLifecycle
+import Synchronization
+
+/// The live sockets of one gateway: what the device methods of the protocol lead to.
+///
+/// It knows which socket is which device's session, acts on the event feed, and reconciles with the
+/// database, so that no socket outlives its authority (I3). One per gateway process; ``run()`` has to run
+/// for as long as sockets are served.
+public final class DeviceSessions: Service, Sendable {
+    typealias Live = (id: SocketID, socket: any DeviceSocket, grant: SessionGrant)
+
+    struct State {
+        var table = SessionTable<any DeviceSocket>()
+        var queues: [SocketID: SessionQueue] = [:]
+        var ended: [PairingStore.LiveSession] = []
+        var lease: AuthorityLease
+    }
+
+    /// This gateway, new with each start.
+    public let instanceID: InstanceID
+    let name: String
+    let store: PairingStore
+    let pairing: DevicePairing
+    let accounts: Accounts
+    let settings: PairingSettings
+    let hints: StoreHints
+    let agent: any Agent
+    let logger: Logger
+    let state: Mutex<State>
+    /// Wakes the follower of the event feed; wakes that come together are one.
+    let wakes = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    private let arrivals: Batcher<PairingStore.Arrival, PairingStore.SessionRow?>
+    private let inbound: Batcher<PairingStore.InboundMessage, Outcome<PairingStore.Acceptance>>
+    private let replies: Batcher<PairingStore.Reply, PairingStore.StoredMessage?>
+    private let acknowledgements: Batcher<PairingStore.Acknowledgement, Void>
+
+    /// - Parameters:
+    ///   - instanceID: a new UUID.
+    ///   - name: what operators call this gateway.
+    ///   - hints: runs as a service of its own, and is read by nobody else.
+    public init(
+        kernel: Kernel, instanceID: InstanceID, name: String, hints: StoreHints,
+        agent: any Agent = EchoAgent(), logger: Logger
+    ) {
+        self.instanceID = instanceID
+        self.name = name
+        self.hints = hints
+        self.agent = agent
+        self.logger = logger
+        let store = kernel.store
+        self.store = store
+        pairing = kernel.pairing
+        accounts = kernel.accounts
+        settings = kernel.settings
+        state = Mutex(State(lease: AuthorityLease(duration: kernel.settings.authorityLease)))
+        arrivals = Batcher(concurrency: 2, key: { $0.senderID.key }) {
+            try await store.beginSessions($0, on: instanceID)
+        }
+        inbound = Batcher { try await store.accept($0) }
+        replies = Batcher { try await store.reply($0) }
+        acknowledgements = Batcher(key: { $0.session.senderID.key }) {
+            try await store.acknowledge($0)
+            return $0.map { _ in () }
+        }
+    }
+
+    /// Whether this instance may act: it confirmed its sessions with the database within its lease.
+    public var hasAuthority: Bool { state.withLock { $0.lease.isHeld(now: .now) } }
+
+    /// How many devices have their session here.
+    public var liveCount: Int { state.withLock { $0.table.liveCount } }
+
+    /// `device.pair.request`: asks to pair, or repeats a request; the socket waits for the decision.
+    ///
+    /// - Throws: a ``Refusal``; nothing was stored, except that a rival claim is shown to administrators.
+    public func requestPairing(
+        _ claim: PairingClaim, from peer: Peer, on socket: any DeviceSocket
+    ) async throws(Refusal) -> PairingAnswer {
+        try await authorising(socket, as: claim.senderID) { () async throws(Refusal) in
+            let answer = try await pairing.requestPairing(
+                claim, from: peer, instance: instanceID, socket: socket.id)
+            switch answer {
+            case .pending(let ticket): await wait(socket, for: ticket.requestID, of: ticket.senderID)
+            case .approved: state.withLock { $0.table.abandon(socket.id) }
+            }
+            return answer
+        }
+    }
+
+    /// `device.pair.status`: tells whoever proves the credential where its request or pairing stands.
+    ///
+    /// - Throws: `NOT_PAIRED` with one answer for all who prove nothing.
+    public func status(of identity: DeviceIdentity, from peer: Peer) async throws(Refusal) -> PairingStatus {
+        switch try await pairing.standing(of: identity, purpose: .status, from: peer) {
+        case .active: return .approved
+        case .pending(let ticket): return .pending(ticket)
+        case .denied(let retryAfter): return .denied(retryAfter: retryAfter)
+        case .expired: return .expired
+        case .revoked: return .revoked
+        case .unknown: throw .unknownDevice
+        }
+    }
+
+    /// `connect`: makes the socket the device's session, or lets it wait for the decision.
+    ///
+    /// An older session of the device, on any instance, is closed with 4002.
+    ///
+    /// - Throws: `NOT_PAIRED` with the reason `revoked`, `denied`, `expired` or `unknown`.
+    public func connect(
+        _ identity: DeviceIdentity, from peer: Peer, on socket: any DeviceSocket
+    ) async throws(Refusal) -> ConnectAnswer {
+        try await authorising(socket, as: identity.senderID) { () async throws(Refusal) in
+            switch try await pairing.standing(of: identity, purpose: .connect, from: peer) {
+            case .active(let device):
+                return .paired(try await begin(device.generation, of: device, at: peer.address, on: socket))
+            case .pending(let ticket):
+                let id = ticket.requestID
+                let stillPending = try await refusing(logger) {
+                    try await store.wait(socket.id, of: instanceID, for: id)
+                }
+                await wait(socket, for: id, of: ticket.senderID)
+                if !stillPending { wakes.continuation.yield() }
+                return .pending(ticket)
+            case .denied(let retryAfter): throw .denied(retryAfter: retryAfter)
+            case .expired: throw .expired
+            case .revoked: throw .pairingEnded
+            case .unknown: throw .unknownDevice
+            }
+        }
+    }
+
+    /// Delivers again what the device has not acknowledged. The gateway calls this once its answer to
+    /// `connect`, or the event `device.pair.resolved`, is on its way.
+    public func begin(_ grant: SessionGrant, on socket: any DeviceSocket) {
+        enqueue(.catchUp, for: grant, on: socket)
+    }
+
+    /// `message.send`: stores the message under the device's lock; it is acknowledged by the return (I4).
+    ///
+    /// - Parameters:
+    ///   - id: the device's identifier, 1 to 128 bytes; a repeat gets the first receipt.
+    ///   - body: compact JSON text.
+    public func send(
+        id: String, body: String, grant: SessionGrant, on socket: any DeviceSocket
+    ) async throws(Refusal) -> MessageReceipt {
+        let admission = state.withLock { state -> Refusal? in
+            guard state.lease.isHeld(now: .now) else { return .unavailable }
+            guard state.table.isLive(socket.id, grant) else { return .sessionEnded }
+            guard state.queues[socket.id, default: SessionQueue()].reserve() else { return .tooManyMessages }
+            return nil
+        }
+        if let admission { throw admission }
+        let message = PairingStore.InboundMessage(session: grant.liveSession, messageID: id, body: body)
+        do {
+            let acceptance = try await refusing(logger) { try await inbound.submit(message) }.get()
+            if acceptance.isRepeat {
+                state.withLock { $0.queues[socket.id]?.release() }
+            } else {
+                enqueue(
+                    .answer(sequence: acceptance.sequence, body: body), reserved: true, for: grant, on: socket
+                )
+            }
+            return MessageReceipt(messageID: id, sequence: acceptance.sequence)
+        } catch {
+            state.withLock { $0.queues[socket.id]?.release() }
+            throw error
+        }
+    }
+
+    /// `message.ack`: the device has everything up to and including `sequence`.
+    public func acknowledge(
+        upTo sequence: Int64, grant: SessionGrant, on socket: any DeviceSocket
+    ) async throws(Refusal) {
+        guard state.withLock({ $0.table.isLive(socket.id, grant) }) else { throw .sessionEnded }
+        try await refusing(logger) {
+            try await acknowledgements.submit(
+                PairingStore.Acknowledgement(session: grant.liveSession, sequence: sequence))
+        }
+    }
+
+    /// Closes the socket with ``SocketClosure/authorityEnded`` within seconds of the authority's end.
+    public func watch(_ authority: Authority, on socket: any DeviceSocket) {
+        state.withLock { $0.table.watch(socket.id, socket, authority) }
+        wakes.continuation.yield()
+    }
+
+    /// The socket is gone. Never blocks; the database learns of it soon after.
+    public func detach(_ socket: any DeviceSocket) {
+        state.withLock { state in
+            state.queues[socket.id] = nil
+            if let grant = state.table.remove(socket.id) { state.ended.append(grant.liveSession) }
+        }
+    }
+
+    /// Makes the socket the session of a device whose credential was checked against `generation`.
+    func begin(
+        _ generation: Generation, of device: PairedDevice, at address: ClientAddress,
+        on socket: any DeviceSocket
+    ) async throws(Refusal) -> SessionGrant {
+        let arrival = PairingStore.Arrival(
+            senderID: device.senderID, generation: generation, address: address)
+        guard let row = try await refusing(logger, { try await arrivals.submit(arrival) }) else {
+            throw .pairingEnded
+        }
+        let grant = SessionGrant(
+            sessionID: row.sessionID, instanceID: instanceID, channel: device.channel,
+            senderID: device.senderID, generation: generation, epoch: row.epoch)
+        switch state.withLock({ $0.table.activate(socket.id, grant) }) {
+        case .granted(let replaced):
+            for older in replaced { older.close(.replaced) }
+            return grant
+        case .ended(let closure):
+            socket.close(closure)
+            throw closure == .revoked ? .pairingEnded : .sessionEnded
+        case .gone:
+            state.withLock { $0.ended.append(grant.liveSession) }
+            throw .sessionEnded
+        }
+    }
+
+    /// Registers the socket as authorising before the database is read; a failure leaves it as nothing.
+    private func authorising<Value>(
+        _ socket: any DeviceSocket, as senderID: SenderID, _ body: () async throws(Refusal) -> Value
+    ) async throws(Refusal) -> Value {
+        state.withLock { state in
+            if let grant = state.table.remove(socket.id) { state.ended.append(grant.liveSession) }
+            state.table.authorise(socket.id, socket, as: senderID)
+        }
+        do {
+            return try await body()
+        } catch {
+            state.withLock { $0.table.abandon(socket.id) }
+            throw error
+        }
+    }
+
+    /// Lets the socket wait, and looks once more: the decision may have come before the socket was known.
+    private func wait(_ socket: any DeviceSocket, for id: RequestID, of senderID: SenderID) async {
+        guard state.withLock({ $0.table.wait(socket.id, for: id, of: senderID) }) else { return }
+        if let ended = try? await store.endedRequests(among: [id]), !ended.isEmpty {
+            await resolve(id, of: senderID)
+        }
+    }
+
+    private func enqueue(
+        _ work: SessionQueue.Work, reserved: Bool = false, for grant: SessionGrant,
+        on socket: any DeviceSocket
+    ) {
+        let starts = state.withLock { state -> Bool in
+            guard state.table.isLive(socket.id, grant) else {
+                state.queues[socket.id] = nil
+                return false
+            }
+            return reserved
+                ? state.queues[socket.id, default: SessionQueue()].fill(work)
+                : state.queues[socket.id, default: SessionQueue()].append(work)
+        }
+        if starts { Task { await self.runQueue(of: grant, on: socket) } }
+    }
+
+    /// Answers one session's messages in order. What fails stays unanswered, and is answered when the
+    /// device connects again.
+    private func runQueue(of grant: SessionGrant, on socket: any DeviceSocket) async {
+        while let work = state.withLock({ $0.queues[socket.id]?.take() }), !work.isEmpty {
+            do {
+                for step in work {
+                    switch step {
+                    case .answer(let sequence, let body):
+                        try await answer(sequence, body, for: grant, on: socket)
+                    case .catchUp:
+                        try await catchUp(grant, on: socket)
+                    }
+                }
+            } catch {
+                logger.warning(
+                    "A message stays unanswered until its device connects again",
+                    metadata: ["senderId": "\(grant.senderID)", "error": "\(error)"])
+            }
+        }
+    }
+
+    private func catchUp(_ grant: SessionGrant, on socket: any DeviceSocket) async throws {
+        guard let open = try await store.openWork(of: grant.liveSession) else { return }
+        for message in open.unacknowledged { deliver(message, for: grant, on: socket) }
+        for message in open.unanswered {
+            try await answer(message.sequence, message.body, for: grant, on: socket)
+        }
+    }
+
+    private func answer(
+        _ sequence: Int64, _ body: String, for grant: SessionGrant, on socket: any DeviceSocket
+    ) async throws {
+        let answer = try await agent.answer(to: body, from: grant.senderID)
+        let reply = PairingStore.Reply(
+            session: grant.liveSession, inReplyTo: sequence, agent: agent.name, body: answer)
+        guard let message = try await replies.submit(reply) else { return }
+        deliver(message, for: grant, on: socket)
+    }
+
+    private func deliver(
+        _ message: PairingStore.StoredMessage, for grant: SessionGrant, on socket: any DeviceSocket
+    ) {
+        guard state.withLock({ $0.table.isLive(socket.id, grant) }) else { return }
+        socket.deliver(
+            OutboundMessage(
+                sequence: message.sequence, agent: message.agent ?? agent.name, body: message.body))
+    }
+}
+
+extension SessionGrant {
+    var liveSession: PairingStore.LiveSession {
+        PairingStore.LiveSession(senderID: senderID, generation: generation, epoch: epoch)
+    }
+}

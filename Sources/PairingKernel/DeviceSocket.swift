@@ -1,0 +1,36 @@
+import PairingCore
+
+/// Why the kernel ends a socket.
+public enum SocketClosure: Sendable, Hashable {
+    /// The pairing was revoked: close with 4001.
+    case revoked
+    /// A newer session of the device exists: close with 4002.
+    case replaced
+    /// The request was denied: close with 4003, after the event that says so.
+    case denied
+    /// This instance lost touch with the database for too long: close with 1013.
+    case authorityLost
+    /// The administrator's authority has ended: close with 1008.
+    case authorityEnded
+}
+
+/// A socket as the kernel sees it. The gateway implements it.
+///
+/// Threads: every method may be called from any thread and never blocks; calls take effect in the order in
+/// which they were made.
+public protocol DeviceSocket: AnyObject, Sendable {
+    /// Unique for the life of the process, growing with every accepted socket.
+    var id: SocketID { get }
+    /// The address of the client at the other end.
+    var address: ClientAddress { get }
+    /// Sends `device.pair.resolved`; with a grant, the socket is that session from now on.
+    func resolve(_ resolution: PairingResolution)
+    /// Sends the event `message`.
+    func deliver(_ message: OutboundMessage)
+    /// Stops reading from and delivering to the device, until ``resume()`` or ``close(_:)``.
+    func suspend()
+    /// Ends ``suspend()``.
+    func resume()
+    /// Stops reading at once, writes what is queued, then closes.
+    func close(_ closure: SocketClosure)
+}

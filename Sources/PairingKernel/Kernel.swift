@@ -1,0 +1,55 @@
+import ChannelHost
+import Cryptography
+import Logging
+import PairingCore
+import PairingStore
+
+/// The pairing kernel: every use case, over the shared store and this process's channel plugins.
+///
+/// Both servers and the command line embed it. It holds nothing that may not be lost at any instant.
+public struct Kernel: Sendable {
+    /// What administrators do with requests and devices.
+    public let administration: PairingAdministration
+    /// How administrators sign in.
+    public let accounts: Accounts
+    /// What happened.
+    public let feed: EventFeed
+    /// This process's channels.
+    public let channels: ChannelHost
+    /// What the configuration decides.
+    public let settings: PairingSettings
+    let store: PairingStore
+    let pairing: DevicePairing
+    private let logger: Logger
+
+    /// - Parameters:
+    ///   - clock: only the window of proofs reads it; everything else goes by the database's.
+    /// - Throws: a `CryptographyError` where there is no source of randomness.
+    public init(
+        store: PairingStore, channels: ChannelHost, settings: PairingSettings, clock: @escaping WallClock,
+        logger: Logger
+    ) throws {
+        self.store = store
+        self.channels = channels
+        self.settings = settings
+        self.logger = logger
+        administration = PairingAdministration(store: store, settings: settings, logger: logger)
+        accounts = Accounts(store: store, hasher: try PasswordHasher(), settings: settings, logger: logger)
+        feed = EventFeed(store: store, logger: logger)
+        pairing = DevicePairing(
+            store: store, channels: channels, settings: settings, clock: clock, logger: logger)
+    }
+
+    /// Whether the database answers; for readiness.
+    ///
+    /// - Throws: ``PairingCore/Refusal/unavailable`` where it doesn't.
+    public func checkDatabase() async throws(Refusal) {
+        try await refusing(logger) { try await store.ping() }
+    }
+
+    /// Ends what is due and removes what is outdated, until graceful shutdown; one in each gateway, and as
+    /// many as there are do no harm.
+    public func sweeper() -> Sweeper {
+        Sweeper(store: store, settings: settings, logger: logger)
+    }
+}

@@ -1,0 +1,262 @@
+import Cryptography
+import Logging
+import PairingCore
+import PairingStore
+
+/// What administrators do with requests and devices; the same for the pages, the socket and the command
+/// line.
+public struct PairingAdministration: Sendable {
+    let store: PairingStore
+    let settings: PairingSettings
+    let logger: Logger
+
+    /// A page of rows, and where the next one begins.
+    public struct Page<Row: Sendable>: Sendable {
+        /// The rows, newest first.
+        public var rows: [Row]
+        /// What to pass as `after` for the next page; `nil` at the end.
+        public var next: String?
+    }
+
+    /// A refused claim of another device on a sender ID.
+    public struct Rival: Sendable, Equatable {
+        /// Where it came from.
+        public var address: ClientAddress?
+        /// The channel it named.
+        public var channel: ChannelID
+        /// How many times.
+        public var attempts: Int
+        /// The last time.
+        public var lastAt: Timestamp
+    }
+
+    /// A pending request with what the administrator should know of it.
+    public struct RequestRow: Sendable {
+        /// The request.
+        public var request: PairingRequest
+        /// SHA-256 of the key, for comparison; `nil` for a device with a token.
+        public var fingerprint: String?
+        /// Other devices that claimed the same sender ID meanwhile.
+        public var rivals: [Rival]
+    }
+
+    /// A pairing with what is known of its device.
+    public struct DeviceRow: Sendable {
+        /// The pairing.
+        public var device: PairedDevice
+        /// SHA-256 of the key, for comparison; `nil` for a device with a token.
+        public var fingerprint: String?
+        /// Other devices that claimed the same sender ID.
+        public var rivals: [Rival]
+        /// Whether a gateway holds a live session of it.
+        public var isConnected: Bool
+        /// When it was last seen connected; to the minute.
+        public var lastSeenAt: Timestamp?
+        /// The address of its last session.
+        public var lastAddress: ClientAddress?
+    }
+
+    /// The requests that wait for a decision; expired ones never.
+    ///
+    /// - Parameters:
+    ///   - filter: a part of the sender ID, channel, code or name, in any case; empty for all.
+    ///   - after: ``Page/next`` of the page before.
+    ///   - limit: 1...200.
+    /// - Throws: `INVALID_REQUEST` where `after` is nothing that ``Page/next`` ever was.
+    public func pendingRequests(
+        filter: String, after: String?, limit: Int, by authority: Authority
+    ) async throws(Refusal) -> Page<RequestRow> {
+        try authority.require(.read)
+        let cursor = try cursor(after)
+        let limit = min(max(limit, 1), 200)
+        return try await refusing(logger) {
+            let rows = try await store.pendingRequests(
+                filter: searchText(filter), after: cursor, limit: limit + 1)
+            let page = rows.prefix(limit)
+            let rivals = try await rivals(of: page.map(\.row.senderID))
+            return Page(
+                rows: page.map { requestRow($0.row, rivals) },
+                next: rows.count > limit ? page.last.map { text($0.cursor) } : nil)
+        }
+    }
+
+    /// The active pairings.
+    ///
+    /// - Parameters: as for ``pendingRequests(filter:after:limit:by:)``.
+    public func pairedDevices(
+        filter: String, after: String?, limit: Int, by authority: Authority
+    ) async throws(Refusal) -> Page<DeviceRow> {
+        try authority.require(.read)
+        let cursor = try cursor(after)
+        let limit = min(max(limit, 1), 200)
+        return try await refusing(logger) {
+            let rows = try await store.pairedDevices(
+                filter: searchText(filter), after: cursor, limit: limit + 1)
+            let page = rows.prefix(limit)
+            let rivals = try await rivals(of: page.map(\.row.device.senderID))
+            return Page(
+                rows: page.map { deviceRow($0.row, rivals) },
+                next: rows.count > limit ? page.last.map { text($0.cursor) } : nil)
+        }
+    }
+
+    /// How many requests are pending and how many devices are paired; counted to 1,001 at most each, which
+    /// stands for "more than 1,000".
+    public func counts(by authority: Authority) async throws(Refusal) -> (pending: Int, paired: Int) {
+        try authority.require(.read)
+        return try await refusing(logger) { try await store.counts(upTo: 1001) }
+    }
+
+    /// One request in whatever state, for its dialog.
+    ///
+    /// - Throws: `NOT_FOUND` where there is none of that ID.
+    public func request(_ id: RequestID, by authority: Authority) async throws(Refusal) -> RequestRow {
+        try authority.require(.read)
+        return try await refusing(logger) {
+            guard let request = try await store.request(id) else {
+                throw Refusal(.notFound, "unknown_request", "There is no pairing request with this ID.")
+            }
+            return requestRow(request, try await rivals(of: [request.senderID]))
+        }
+    }
+
+    /// The pairings of a sender ID, newest first: the active one, or the revoked ones.
+    ///
+    /// - Throws: `NOT_FOUND` where there never was one.
+    public func device(_ senderID: SenderID, by authority: Authority) async throws(Refusal) -> [DeviceRow] {
+        try authority.require(.read)
+        return try await refusing(logger) {
+            let rows = try await store.pairings(of: senderID)
+            guard !rows.isEmpty else {
+                throw Refusal(.notFound, "unknown_device", "No device with this sender ID was ever paired.")
+            }
+            let rivals = try await rivals(of: [senderID])
+            return rows.map { deviceRow($0, rivals) }
+        }
+    }
+
+    /// Approves the request that was displayed with `code`; of concurrent attempts exactly one wins (I2).
+    ///
+    /// - Throws: `NOT_FOUND`, or `FAILED_PRECONDITION` with the new state in `details["state"]` (and
+    ///   `decidedBy`, `decidedAt`) where it has changed since.
+    public func approve(
+        _ id: RequestID, code: PairingCode, from address: ClientAddress? = nil, by authority: Authority
+    ) async throws(Refusal) -> PairedDevice {
+        let origination = try origination(authority, address)
+        return try await refusing(logger) { try await store.approve(id, code: code, by: origination) }.get()
+    }
+
+    /// Denies the request that was displayed with `code`.
+    ///
+    /// - Throws: as ``approve(_:code:from:by:)``.
+    public func deny(
+        _ id: RequestID, code: PairingCode, from address: ClientAddress? = nil, by authority: Authority
+    ) async throws(Refusal) -> PairingRequest {
+        let origination = try origination(authority, address)
+        return try await refusing(logger) { try await store.deny(id, code: code, by: origination) }.get()
+    }
+
+    /// Revokes the pairing that was displayed with `generation`; its sessions end on every instance.
+    ///
+    /// - Throws: `NOT_FOUND`, or `FAILED_PRECONDITION` with the new state in `details`, where it has changed
+    ///   since.
+    public func revoke(
+        _ senderID: SenderID, channel: ChannelID?, generation: Generation?,
+        from address: ClientAddress? = nil, by authority: Authority
+    ) async throws(Refusal) -> PairedDevice {
+        let origination = try origination(authority, address)
+        return try await refusing(logger) {
+            try await store.revoke(senderID, channel: channel, generation: generation, by: origination)
+        }.get()
+    }
+
+    /// The active pairings made at or after `since`: what ``revoke(_:by:)`` is then asked to end, after a
+    /// restored backup or a lost replica.
+    public func devicesPaired(
+        since: Timestamp, by authority: Authority
+    ) async throws(Refusal) -> [PairedDevice] {
+        try authority.require(.read)
+        return try await refusing(logger) { try await store.devicesPaired(since: since) }
+    }
+
+    /// Revokes each of these pairings that is still as it was.
+    ///
+    /// - Returns: the revoked ones.
+    public func revoke(
+        _ devices: [PairedDevice], by authority: Authority
+    ) async throws(Refusal) -> [PairedDevice] {
+        var revoked: [PairedDevice] = []
+        for device in devices {
+            do {
+                revoked.append(
+                    try await revoke(
+                        device.senderID, channel: device.channel, generation: device.generation, by: authority
+                    ))
+            } catch  where error.code == .failedPrecondition || error.code == .notFound {
+                continue
+            }
+        }
+        return revoked
+    }
+
+    /// Lifts the waiting time of devices that were denied this sender ID.
+    ///
+    /// - Throws: `NOT_FOUND` where none waits.
+    public func clearCooldown(
+        _ senderID: SenderID, from address: ClientAddress? = nil, by authority: Authority
+    ) async throws(Refusal) {
+        let origination = try origination(authority, address)
+        try await refusing(logger) { try await store.clearCooldown(senderID, by: origination) }.get()
+    }
+
+    private func origination(
+        _ authority: Authority, _ address: ClientAddress?
+    ) throws(Refusal) -> Origination {
+        try authority.require(.administer)
+        return Origination(authority.actor, address: address)
+    }
+
+    private func searchText(_ filter: String) -> String {
+        cleanDeviceText(filter, maximumScalars: 128)
+    }
+
+    private func rivals(of senderIDs: [SenderID]) async throws -> [String: [Rival]] {
+        Dictionary(grouping: try await store.rivals(of: senderIDs), by: \.senderKey).mapValues {
+            $0.prefix(20).map {
+                Rival(address: $0.address, channel: $0.channel, attempts: $0.attempts, lastAt: $0.lastAt)
+            }
+        }
+    }
+
+    private func requestRow(_ request: PairingRequest, _ rivals: [String: [Rival]]) -> RequestRow {
+        RequestRow(
+            request: request, fingerprint: fingerprint(request.credential),
+            rivals: rivals[request.senderID.key] ?? [])
+    }
+
+    private func deviceRow(_ row: PairingStore.DeviceListing, _ rivals: [String: [Rival]]) -> DeviceRow {
+        DeviceRow(
+            device: row.device, fingerprint: fingerprint(row.device.credential),
+            rivals: rivals[row.device.senderID.key] ?? [], isConnected: row.isConnected,
+            lastSeenAt: row.lastSeenAt, lastAddress: row.lastAddress)
+    }
+
+    /// `SHA256:` and the digest of the raw key in base64url, in the manner of OpenSSH.
+    private func fingerprint(_ credential: StoredCredential) -> String? {
+        guard case .key(let key) = credential else { return nil }
+        return "SHA256:" + Base64URL.encode(sha256(key.bytes))
+    }
+
+    private func cursor(_ text: String?) throws(Refusal) -> PairingStore.Cursor? {
+        guard let text else { return nil }
+        let parts = text.split(separator: "_", maxSplits: 1)
+        guard parts.count == 2, let microseconds = Int64(parts[0]), let id = RequestID(String(parts[1]))
+        else {
+            throw Refusal(
+                .invalidRequest, "invalid_cursor", "This page of the list does not exist. Start again.")
+        }
+        return PairingStore.Cursor(microseconds: microseconds, id: id)
+    }
+
+    private func text(_ cursor: PairingStore.Cursor) -> String { "\(cursor.microseconds)_\(cursor.id)" }
+}

@@ -1,0 +1,53 @@
+import PairingCore
+
+/// What the configuration decides about pairing and sessions.
+public struct PairingSettings: Sendable {
+    /// Which origins are served; a proof must be signed for one of them.
+    public var origins: OriginPolicy
+    /// Whether channels exist at all; `lite` has none, and every pairing use case answers `FORBIDDEN`.
+    public var edition: Edition
+    /// How long a request waits for a decision; a channel may set a shorter time.
+    public var pairingCodeTTL: Duration
+    /// How long a denied credential and address wait before they may claim that sender ID again.
+    public var pairingCooldown: Duration
+    /// How far a proof's `signedAt` may be from this server's clock, either way.
+    public var proofWindow: Duration
+    /// Live requests an address may hold (IPv6: a /64).
+    public var requestsPerAddress: Int
+    /// Live requests in all.
+    public var requestsTotal: Int
+    /// Greatest length of a request's metadata in bytes of compact JSON.
+    public var maximumMetadataBytes: Int
+    /// Whether an administrator types the code instead of comparing it.
+    public var requiresTypedCode: Bool
+    /// How long an instance may act on its memory without confirming it with the database.
+    public var authorityLease: Duration
+    /// How long an unused administrator session lasts.
+    public var sessionIdleTimeout: Duration
+    /// How long an administrator session lasts at most.
+    public var sessionAbsoluteTimeout: Duration
+
+    /// The defaults of the specification for the given origins.
+    public init(origins: OriginPolicy) {
+        self.origins = origins
+        edition = .standard
+        pairingCodeTTL = .seconds(3600)
+        pairingCooldown = .seconds(600)
+        proofWindow = .seconds(120)
+        requestsPerAddress = 5
+        requestsTotal = 1000
+        maximumMetadataBytes = 16 * 1024
+        requiresTypedCode = false
+        authorityLease = .seconds(10)
+        sessionIdleTimeout = .seconds(12 * 3600)
+        sessionAbsoluteTimeout = .seconds(7 * 86400)
+    }
+}
+
+/// Which product this is.
+public enum Edition: String, Sendable, Hashable, CaseIterable {
+    /// With channels, devices and the `/nodes` page.
+    case standard
+    /// The desktop edition: no channels, no devices.
+    case lite
+}

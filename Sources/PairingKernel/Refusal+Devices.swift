@@ -1,0 +1,29 @@
+import PairingCore
+import PairingStore
+
+extension Refusal {
+    /// One answer for all who prove nothing, whatever there is (I6).
+    static let unknownDevice = Refusal(
+        .notPaired, "unknown",
+        "No pairing and no request of this sender ID on this channel is proven by this credential. Ask to pair with "
+            + "device.pair.request.")
+
+    static let expired = Refusal(
+        .notPaired, "expired",
+        "Nobody decided the pairing request in time. Ask again with device.pair.request.")
+
+    static let sessionEnded = Refusal(
+        .notPaired, "session_ended", "This socket is not the device's session any more. Connect again.")
+
+    static let tooManyMessages = Refusal(
+        .resourceExhausted, "messages_waiting",
+        "\(SessionQueue.capacity) messages of this device wait to be answered. Wait before sending more.",
+        retryable: true, retryAfter: .seconds(1))
+
+    static func denied(retryAfter: Duration?) -> Refusal {
+        Refusal(
+            .notPaired, "denied",
+            "An administrator denied the pairing request. Ask again with device.pair.request only if the device's "
+                + "owner wants that.", retryable: retryAfter != nil, retryAfter: retryAfter)
+    }
+}

@@ -1,0 +1,207 @@
+import PairingCore
+
+/// Which socket of this process is what, and what becomes of it when something happens to its device.
+///
+/// A pure machine: it holds what sockets are, and answers each event with what to do. `Socket` is whatever
+/// reaches the socket.
+struct SessionTable<Socket> {
+    /// What a socket is to the kernel.
+    enum Role {
+        /// It says who it is, and the database is being asked. A revocation or a decision that arrives
+        /// meanwhile is remembered, so that nothing slips through between reading and acting (I3).
+        case authorising(SenderID, revokedBelow: Generation, replacedBelow: Epoch)
+        /// Its request waits for a decision.
+        case waiting(RequestID, SenderID)
+        /// It is its device's session.
+        case live(SessionGrant)
+        /// It acts for an administrator.
+        case administrator(Authority)
+    }
+
+    private struct Entry {
+        var socket: Socket
+        var role: Role
+    }
+
+    private var entries: [SocketID: Entry] = [:]
+    private var socketsBySender: [String: [SocketID]] = [:]
+
+    /// How many devices have their session here.
+    private(set) var liveCount = 0
+
+    /// A socket says who it is. It leaves whatever it was before.
+    mutating func authorise(_ id: SocketID, _ socket: Socket, as senderID: SenderID) {
+        remove(id)
+        insert(
+            id, socket,
+            .authorising(senderID, revokedBelow: Generation(0), replacedBelow: Epoch(0)))
+    }
+
+    /// What ``activate(_:_:)`` leads to.
+    enum Activation {
+        /// The socket is the session; these older ones are to be closed as replaced.
+        case granted(replacing: [Socket])
+        /// Its authority ended while it was being established.
+        case ended(SocketClosure)
+        /// The socket is gone.
+        case gone
+    }
+
+    /// The database made the socket its device's session.
+    mutating func activate(_ id: SocketID, _ grant: SessionGrant) -> Activation {
+        guard let entry = entries[id] else { return .gone }
+        if case .authorising(_, let revokedBelow, let replacedBelow) = entry.role {
+            if grant.generation < revokedBelow {
+                remove(id)
+                return .ended(.revoked)
+            }
+            if grant.epoch < replacedBelow {
+                remove(id)
+                return .ended(.replaced)
+            }
+        }
+        var replaced: [Socket] = []
+        for other in socketsBySender[grant.senderID.key] ?? [] where other != id {
+            guard let existing = entries[other], case .live(let older) = existing.role else { continue }
+            guard older.epoch < grant.epoch else {
+                remove(id)
+                return .ended(.replaced)
+            }
+            replaced.append(existing.socket)
+            remove(other)
+        }
+        remove(id)
+        insert(id, entry.socket, .live(grant))
+        return .granted(replacing: replaced)
+    }
+
+    /// The socket's request is pending.
+    ///
+    /// - Returns: whether the socket is still there.
+    mutating func wait(_ id: SocketID, for request: RequestID, of senderID: SenderID) -> Bool {
+        guard let entry = entries[id] else { return false }
+        remove(id)
+        insert(id, entry.socket, .waiting(request, senderID))
+        return true
+    }
+
+    /// The socket acts for an administrator.
+    mutating func watch(_ id: SocketID, _ socket: Socket, _ authority: Authority) {
+        remove(id)
+        insert(id, socket, .administrator(authority))
+    }
+
+    /// The socket is gone, or is nothing to the kernel any more.
+    ///
+    /// - Returns: the session that it was.
+    @discardableResult
+    mutating func remove(_ id: SocketID) -> SessionGrant? {
+        guard let entry = entries.removeValue(forKey: id) else { return nil }
+        if let key = entry.role.senderID?.key {
+            socketsBySender[key]?.removeAll { $0 == id }
+            if socketsBySender[key]?.isEmpty == true { socketsBySender[key] = nil }
+        }
+        guard case .live(let grant) = entry.role else { return nil }
+        liveCount -= 1
+        return grant
+    }
+
+    /// A socket that is being established failed: it becomes nothing.
+    mutating func abandon(_ id: SocketID) {
+        if case .authorising = entries[id]?.role { remove(id) }
+    }
+
+    /// The device was revoked: no session of an older generation lives on.
+    ///
+    /// - Returns: the sockets to close as revoked.
+    mutating func revoke(_ senderID: SenderID, below generation: Generation) -> [Socket] {
+        var closed: [Socket] = []
+        for id in socketsBySender[senderID.key] ?? [] {
+            guard let entry = entries[id] else { continue }
+            switch entry.role {
+            case .live(let grant) where grant.generation < generation:
+                closed.append(entry.socket)
+                remove(id)
+            case .authorising(let sender, let revokedBelow, let replacedBelow):
+                entries[id]?.role = .authorising(
+                    sender, revokedBelow: max(revokedBelow, generation), replacedBelow: replacedBelow)
+            case .live, .waiting, .administrator: continue
+            }
+        }
+        return closed
+    }
+
+    /// A newer session of the device exists on another instance.
+    ///
+    /// - Returns: the sockets to close as replaced.
+    mutating func replace(_ senderKey: String, below epoch: Epoch) -> [Socket] {
+        var closed: [Socket] = []
+        for id in socketsBySender[senderKey] ?? [] {
+            guard let entry = entries[id] else { continue }
+            switch entry.role {
+            case .live(let grant) where grant.epoch < epoch:
+                closed.append(entry.socket)
+                remove(id)
+            case .authorising(let sender, let revokedBelow, let replacedBelow):
+                entries[id]?.role = .authorising(
+                    sender, revokedBelow: revokedBelow, replacedBelow: max(replacedBelow, epoch))
+            case .live, .waiting, .administrator: continue
+            }
+        }
+        return closed
+    }
+
+    /// The session, if it is still this socket's.
+    func isLive(_ id: SocketID, _ grant: SessionGrant) -> Bool {
+        guard case .live(let current)? = entries[id]?.role else { return false }
+        return current.epoch == grant.epoch && current.generation == grant.generation
+    }
+
+    /// The sockets that wait for a decision, newest first.
+    func waiting(for request: RequestID, of senderID: SenderID) -> [(id: SocketID, socket: Socket)] {
+        (socketsBySender[senderID.key] ?? []).sorted(by: >).compactMap { id in
+            guard let entry = entries[id], case .waiting(request, _) = entry.role else { return nil }
+            return (id, entry.socket)
+        }
+    }
+
+    /// Every request that a socket here waits for.
+    var waitingRequests: [(request: RequestID, senderID: SenderID)] {
+        entries.values.compactMap {
+            guard case .waiting(let request, let senderID) = $0.role else { return nil }
+            return (request, senderID)
+        }
+    }
+
+    /// Every session that a socket here is.
+    var live: [(id: SocketID, socket: Socket, grant: SessionGrant)] {
+        entries.compactMap { id, entry in
+            guard case .live(let grant) = entry.role else { return nil }
+            return (id, entry.socket, grant)
+        }
+    }
+
+    /// Every socket that acts for an administrator.
+    var administrators: [(id: SocketID, socket: Socket, authority: Authority)] {
+        entries.compactMap { id, entry in
+            guard case .administrator(let authority) = entry.role else { return nil }
+            return (id, entry.socket, authority)
+        }
+    }
+
+    private mutating func insert(_ id: SocketID, _ socket: Socket, _ role: Role) {
+        entries[id] = Entry(socket: socket, role: role)
+        if let key = role.senderID?.key { socketsBySender[key, default: []].append(id) }
+        if case .live = role { liveCount += 1 }
+    }
+}
+
+extension SessionTable.Role {
+    fileprivate var senderID: SenderID? {
+        switch self {
+        case .authorising(let senderID, _, _), .waiting(_, let senderID): senderID
+        case .live(let grant): grant.senderID
+        case .administrator: nil
+        }
+    }
+}

@@ -1,0 +1,301 @@
+import PairingCore
+import Postgres
+
+extension PairingStore {
+    /// A device's claim on a sender ID; its credential is proven and its texts are cleaned.
+    public struct Claim: Sendable {
+        /// The device's identifier.
+        public var senderID: SenderID
+        /// The kind of device.
+        public var channel: ChannelID
+        /// What the request is bound to.
+        public var credential: StoredCredential
+        /// What the device says of itself.
+        public var profile: DeviceProfile
+        /// Where the claim comes from.
+        public var address: ClientAddress
+        /// The code the device chose itself; used if no request of the last 30 days had it.
+        public var ownCode: PairingCode?
+        /// Fresh random codes, in case the device chose none; more than one, in case one is taken.
+        public var freshCodes: [PairingCode]
+        /// How long the request waits for a decision.
+        public var lifetime: Duration
+        /// How long a denied credential and address wait.
+        public var cooldown: Duration
+        /// Live requests an address may hold.
+        public var requestsPerAddress: Int
+        /// Live requests in all.
+        public var requestsTotal: Int
+        /// The gateway whose socket waits for the decision.
+        public var instanceID: InstanceID?
+        /// The socket that waits for the decision.
+        public var socketID: SocketID?
+
+        /// Wraps the parts that have no default.
+        public init(
+            senderID: SenderID, channel: ChannelID, credential: StoredCredential, profile: DeviceProfile,
+            address: ClientAddress, freshCodes: [PairingCode], settings: ClaimLimits
+        ) {
+            self.senderID = senderID
+            self.channel = channel
+            self.credential = credential
+            self.profile = profile
+            self.address = address
+            self.freshCodes = freshCodes
+            lifetime = settings.lifetime
+            cooldown = settings.cooldown
+            requestsPerAddress = settings.requestsPerAddress
+            requestsTotal = settings.requestsTotal
+        }
+    }
+
+    /// The limits a claim is held to.
+    public struct ClaimLimits: Sendable {
+        /// How long a request waits for a decision.
+        public var lifetime: Duration
+        /// How long a denied credential and address wait.
+        public var cooldown: Duration
+        /// Live requests an address may hold.
+        public var requestsPerAddress: Int
+        /// Live requests in all.
+        public var requestsTotal: Int
+
+        /// Wraps the limits.
+        public init(lifetime: Duration, cooldown: Duration, requestsPerAddress: Int, requestsTotal: Int) {
+            self.lifetime = lifetime
+            self.cooldown = cooldown
+            self.requestsPerAddress = requestsPerAddress
+            self.requestsTotal = requestsTotal
+        }
+    }
+
+    /// What a claim led to.
+    public enum ClaimResult: Sendable {
+        /// A request is pending: a new one, or the device's own from before, unchanged (I11).
+        case pending(PairingRequest, expiresIn: Duration)
+        /// The device is paired already.
+        case alreadyPaired
+    }
+
+    /// Claims a sender ID for a device (I1, I2, I11).
+    public func claim(_ claim: Claim) async throws -> Outcome<ClaimResult> {
+        try await pool.transaction { transaction in
+            try transaction.lock(claim.senderID)
+            let now = try transaction.now()
+            var life = try transaction.life(of: claim.senderID, cooldown: claim.cooldown)
+            try transaction.expire(&life, now: now)
+            let action = life.claim(
+                channel: claim.channel, credential: claim.credential, address: claim.address, now: now)
+            switch action {
+            case .alreadyPaired:
+                return .done(.alreadyPaired)
+            case .repeated(let request):
+                try transaction.wait(claim, on: request.id)
+                return .done(.pending(request, expiresIn: request.expiresAt - now))
+            case .wait(let refusal):
+                return .refused(refusal)
+            case .rival(let refusal):
+                try transaction.recordRival(claim, now: now)
+                return .refused(refusal)
+            case .create:
+                if let refusal = try transaction.refusalOfNew(claim) { return .refused(refusal) }
+                guard let code = try transaction.freeCode(for: claim) else {
+                    return .refused(
+                        Refusal(
+                            .invalidRequest, "code_taken",
+                            "Another request had this code. Choose another one, or send none and use the code in the "
+                                + "answer."))
+                }
+                let request = try transaction.insert(claim, code: code)
+                try transaction.record(
+                    .pairingRequested, channel: claim.channel, senderID: claim.senderID,
+                    by: Origination(.device, address: claim.address), requestID: request.id)
+                return .done(.pending(request, expiresIn: request.expiresAt - now))
+            }
+        }
+    }
+}
+
+extension Transaction {
+    /// The database's time, not the transaction's: what was locked meanwhile may have taken a while.
+    func now() throws -> Timestamp {
+        try query("SELECT clock_timestamp() AS now").only().moment("now")
+    }
+
+    /// Everything that decides about a sender ID, read under its lock.
+    func life(of senderID: SenderID, cooldown: Duration = .zero) throws -> SenderLife {
+        let key = PostgresValue.text(senderID.key)
+        let pending = try query(
+            "SELECT \(Columns.request) FROM pairing_requests WHERE sender_key = $1 AND state = 'pending'",
+            [key]
+        ).first?.pairingRequest()
+        let active = try query(
+            "SELECT \(Columns.device) FROM paired_devices d WHERE sender_key = $1 AND state = 'active'", [key]
+        ).first?.pairedDevice()
+        let generation = try query("SELECT generation FROM device_streams WHERE sender_key = $1", [key])
+            .first?.int64("generation")
+        let denials = try query(
+            """
+            SELECT public_key, token_hash, address, decided_at FROM pairing_requests
+            WHERE sender_key = $1 AND state = 'denied' AND NOT cooldown_cleared
+                AND decided_at > clock_timestamp() - $2 * interval '1 millisecond'
+            """, [key, .int64(cooldown.milliseconds)]
+        ).map {
+            SenderLife.Denial(
+                credential: try $0.credential(), address: try $0.address(),
+                until: try $0.moment("decided_at") + cooldown)
+        }
+        return SenderLife(
+            pending: pending, active: active, generation: Generation(generation ?? 0), denials: denials)
+    }
+
+    /// Ends the pending request if its time is over.
+    func expire(_ life: inout SenderLife, now: Timestamp) throws {
+        guard let expired = life.expire(now: now) else { return }
+        try end(expired, as: .expired, by: .system)
+        try record(
+            .pairingExpired, channel: expired.channel, senderID: expired.senderID, by: Origination(.system),
+            requestID: expired.id)
+    }
+
+    func end(_ request: PairingRequest, as state: RequestState, by actor: Actor) throws {
+        try execute(
+            """
+            UPDATE pairing_requests SET state = $2, decided_at = clock_timestamp(), decided_by = $3,
+                waiting_instance = NULL, waiting_socket = NULL
+            WHERE request_id = $1
+            """, [.uuid(request.id.text), .text(state.rawValue), .text(actor.name)])
+    }
+
+    /// Remembers which socket waits: of several, the newest is authenticated on approval.
+    fileprivate func wait(_ claim: PairingStore.Claim, on id: RequestID) throws {
+        guard let instance = claim.instanceID, let socket = claim.socketID else { return }
+        try wait(instance, socket, on: id)
+    }
+
+    func wait(_ instance: InstanceID, _ socket: SocketID, on id: RequestID) throws {
+        try execute(
+            "UPDATE pairing_requests SET waiting_instance = $2, waiting_socket = $3 WHERE request_id = $1",
+            [.uuid(id.text), .uuid(instance.text), .int64(Int64(bitPattern: socket.number))])
+    }
+
+    /// The limits that a device which has no live request yet is held to.
+    fileprivate func refusalOfNew(_ claim: PairingStore.Claim) throws -> Refusal? {
+        if case .tokenHash(let hash) = claim.credential,
+            try !query(
+                "SELECT 1 FROM paired_devices WHERE token_hash = $1 AND state = 'revoked' LIMIT 1",
+                [.bytes(hash)]
+            ).isEmpty
+        {
+            return Refusal(
+                .invalidRequest, "token_revoked",
+                "This device token belongs to a revoked pairing. Make a new token and ask again.")
+        }
+        // One counter at a time: otherwise requests that arrive together would each see room for one.
+        _ = try query("SELECT pg_advisory_xact_lock(hashtextextended('pairing-requests', 0))")
+        let counts = try query(
+            """
+            SELECT count(*) AS total, count(*) FILTER (WHERE address_limit_key = $1) AS of_address,
+                count(*) FILTER (WHERE network_block = $2) AS of_block
+            FROM pairing_requests WHERE state = 'pending' AND expires_at > clock_timestamp()
+            """, [.text(claim.address.limitKey), .text(claim.address.networkBlock)]
+        ).only()
+        if try counts.int("of_address") >= claim.requestsPerAddress {
+            return Refusal(
+                .resourceExhausted, "requests_of_address",
+                "\(claim.requestsPerAddress) pairing requests from this address wait already. Have them decided, "
+                    + "or wait until they expire.", retryable: true, retryAfter: .seconds(60))
+        }
+        // A block may hold as many as there is room left. So the blocks that hold most are refused first, and a
+        // flood from one network leaves half of the room to the others (Choudhury and Hahne, "Dynamic queue length
+        // thresholds", 1998).
+        let room = claim.requestsTotal - (try counts.int("total"))
+        if room > 0, try counts.int("of_block") < room { return nil }
+        return Refusal(
+            .resourceExhausted, "requests_total",
+            "Too many pairing requests wait for a decision. Ask an administrator to decide them, and try again.",
+            retryable: true, retryAfter: .seconds(60))
+    }
+
+    fileprivate func freeCode(for claim: PairingStore.Claim) throws -> PairingCode? {
+        let wanted = claim.ownCode.map { [$0] } ?? claim.freshCodes
+        let taken = try query(
+            "SELECT code FROM pairing_requests WHERE code = ANY($1)", [.texts(wanted.map(\.text))]
+        ).map { try $0.text("code") }
+        return wanted.first { !taken.contains($0.text) }
+    }
+
+    fileprivate func insert(_ claim: PairingStore.Claim, code: PairingCode) throws -> PairingRequest {
+        let (key, hash) = claim.credential.columns
+        return try query(
+            """
+            INSERT INTO pairing_requests (sender_key, sender_id, channel, code, public_key, token_hash,
+                display_name, metadata, detail_labels, detail_values, address, address_limit_key, network_block,
+                waiting_instance, waiting_socket, created_at, expires_at)
+            SELECT $1, $2, $3, $4, $5, $6, normalize($7, NFC), normalize($8, NFC)::jsonb,
+                ARRAY(SELECT normalize(label, NFC) FROM unnest($9::text[]) AS label),
+                ARRAY(SELECT normalize(value, NFC) FROM unnest($10::text[]) AS value),
+                $11, $12, $13, $14, $15, now, now + $16 * interval '1 millisecond'
+            FROM clock_timestamp() AS now
+            RETURNING \(Columns.request)
+            """,
+            [
+                .text(claim.senderID.key), .text(claim.senderID.text), .text(claim.channel.text),
+                .text(code.text), .bytes(key), .bytes(hash), .text(claim.profile.displayName),
+                .text(claim.profile.metadata), .texts(claim.profile.details.map(\.label)),
+                .texts(claim.profile.details.map(\.value)), .text(claim.address.description),
+                .text(claim.address.limitKey), .text(claim.address.networkBlock),
+                .uuid(claim.instanceID?.text), .int64(claim.socketID.map { Int64(bitPattern: $0.number) }),
+                .int64(claim.lifetime.milliseconds),
+            ]
+        ).only().pairingRequest()
+    }
+
+    /// Shows the rival to the administrator: one row an address and channel, twenty a sender ID at most.
+    fileprivate func recordRival(_ claim: PairingStore.Claim, now: Timestamp) throws {
+        let known = try query(
+            "SELECT address_limit_key, channel FROM rival_claims WHERE sender_key = $1",
+            [.text(claim.senderID.key)])
+        let isNew = try !known.contains {
+            try $0.text("address_limit_key") == claim.address.limitKey
+                && $0.text("channel") == claim.channel.text
+        }
+        guard !isNew || known.count < 20 else { return }
+        try execute(
+            """
+            INSERT INTO rival_claims (sender_key, address_limit_key, channel, address, last_at)
+            VALUES ($1, $2, $3, $4, clock_timestamp())
+            ON CONFLICT (sender_key, address_limit_key, channel) DO UPDATE
+            SET attempts = least(rival_claims.attempts, 1000000) + 1, last_at = excluded.last_at,
+                address = excluded.address
+            """,
+            [
+                .text(claim.senderID.key), .text(claim.address.limitKey), .text(claim.channel.text),
+                .text(claim.address.description),
+            ])
+        // A flood of rivals is one event each address, not one each attempt.
+        if isNew {
+            try record(
+                .pairingRivalRefused, channel: claim.channel, senderID: claim.senderID,
+                by: Origination(.device, address: claim.address))
+        }
+    }
+}
+
+extension StoredCredential {
+    /// The values of the columns `public_key` and `token_hash`.
+    var columns: (key: [UInt8]?, tokenHash: [UInt8]?) {
+        switch self {
+        case .key(let key): (key.bytes, nil)
+        case .tokenHash(let hash): (nil, hash)
+        }
+    }
+}
+
+extension PostgresRows {
+    /// The row of a statement that always has one.
+    func only() throws -> PostgresRow {
+        guard let row = first else { throw CorruptRow(column: "(no row)") }
+        return row
+    }
+}

@@ -1,0 +1,214 @@
+import PairingCore
+import Postgres
+
+extension PairingStore {
+    /// Approves a request that was displayed with `code`: exactly one of any number of attempts wins (I2).
+    public func approve(
+        _ id: RequestID, code: PairingCode, by origination: Origination
+    ) async throws -> Outcome<PairedDevice> {
+        try await decide(id) { transaction, life, now in
+            switch life.approve(id: id, code: code, by: origination.actor, now: now) {
+            case .refuse(let refusal): return .refused(refusal)
+            case .write(let device):
+                try transaction.insert(device)
+                try transaction.record(
+                    .pairingApproved, channel: device.channel, senderID: device.senderID, by: origination,
+                    requestID: id, generation: device.generation)
+                return .done(device)
+            }
+        }
+    }
+
+    /// Denies a request that was displayed with `code`.
+    public func deny(
+        _ id: RequestID, code: PairingCode, by origination: Origination
+    ) async throws -> Outcome<PairingRequest> {
+        try await decide(id) { transaction, life, now in
+            switch life.deny(id: id, code: code, by: origination.actor, now: now) {
+            case .refuse(let refusal): return .refused(refusal)
+            case .write(let request):
+                try transaction.end(request, as: .denied, by: origination.actor)
+                try transaction.record(
+                    .pairingDenied, channel: request.channel, senderID: request.senderID, by: origination,
+                    requestID: id)
+                return .done(request)
+            }
+        }
+    }
+
+    /// Revokes the active pairing of a sender ID, if it is the one that was displayed.
+    ///
+    /// - Parameters:
+    ///   - channel: the channel that was displayed; `nil` for whichever it is.
+    ///   - generation: the generation that was displayed; `nil` for whichever it is.
+    public func revoke(
+        _ senderID: SenderID, channel: ChannelID?, generation: Generation?, by origination: Origination
+    ) async throws -> Outcome<PairedDevice> {
+        try await pool.transaction { transaction in
+            try transaction.lock(senderID)
+            var life = try transaction.life(of: senderID)
+            let decision = life.revoke(
+                channel: channel, displayed: generation, by: origination.actor, now: try transaction.now())
+            switch decision {
+            case .refuse(let refusal): return .refused(try transaction.explain(refusal, senderID))
+            case .write(let device):
+                try transaction.execute(
+                    """
+                    UPDATE paired_devices SET state = 'revoked', revoked_at = clock_timestamp(), revoked_by = $2
+                    WHERE request_id = $1
+                    """, [.uuid(device.requestID.text), .text(origination.actor.name)])
+                // Waits for messages and sessions that hold the row, and fails all that come later (I3).
+                try transaction.execute(
+                    "UPDATE device_streams SET generation = $2, active = false WHERE sender_key = $1",
+                    [.text(senderID.key), .int64(life.generation.number)])
+                try transaction.record(
+                    .pairingRevoked, channel: device.channel, senderID: device.senderID, by: origination,
+                    requestID: device.requestID, generation: life.generation)
+                return .done(device)
+            }
+        }
+    }
+
+    /// The active pairings made at or after `since`, oldest first.
+    public func devicesPaired(since: Timestamp) async throws -> [PairedDevice] {
+        try await pool.query(
+            """
+            SELECT \(Columns.device) FROM paired_devices d WHERE state = 'active' AND paired_at >= $1
+            ORDER BY paired_at
+            """, [.timestamp(milliseconds: since.milliseconds)]
+        ).map { try $0.pairedDevice() }
+    }
+
+    /// Ends requests whose time is over, a few at a time.
+    ///
+    /// - Returns: how many ended.
+    public func expireDueRequests(limit: Int = 100) async throws -> Int {
+        let due = try await pool.query(
+            """
+            SELECT sender_id FROM pairing_requests WHERE state = 'pending' AND expires_at <= clock_timestamp()
+            ORDER BY expires_at LIMIT $1
+            """, [.int(limit)]
+        ).map { try $0.senderID() }
+        for senderID in due {
+            try await pool.transaction { transaction in
+                try transaction.lock(senderID)
+                var life = try transaction.life(of: senderID)
+                try transaction.expire(&life, now: try transaction.now())
+            }
+        }
+        return due.count
+    }
+
+    /// Lifts the waiting time of everybody who was denied this sender ID.
+    public func clearCooldown(_ senderID: SenderID, by origination: Origination) async throws -> Outcome<Void>
+    {
+        try await pool.transaction { transaction in
+            try transaction.lock(senderID)
+            let cleared = try transaction.execute(
+                """
+                UPDATE pairing_requests SET cooldown_cleared = true
+                WHERE sender_key = $1 AND state = 'denied' AND NOT cooldown_cleared
+                """, [.text(senderID.key)])
+            guard cleared > 0 else {
+                return .refused(
+                    Refusal(.notFound, "not_waiting", "No device was denied this sender ID and still waits."))
+            }
+            try transaction.record(.pairingCooldownCleared, senderID: senderID, by: origination)
+            return .done(())
+        }
+    }
+
+    /// Locks the request's sender ID, ends the request if it is due, and lets `body` decide.
+    private func decide<Value: Sendable>(
+        _ id: RequestID,
+        _ body: @escaping @Sendable (Transaction, inout SenderLife, Timestamp) throws -> Outcome<Value>
+    ) async throws -> Outcome<Value> {
+        try await pool.transaction { transaction in
+            guard
+                let senderID = try transaction.query(
+                    "SELECT sender_id FROM pairing_requests WHERE request_id = $1", [.uuid(id.text)]
+                ).first?.senderID()
+            else {
+                return .refused(
+                    Refusal(.notFound, "unknown_request", "There is no pairing request with this ID."))
+            }
+            try transaction.lock(senderID)
+            let now = try transaction.now()
+            var life = try transaction.life(of: senderID)
+            try transaction.expire(&life, now: now)
+            let outcome = try body(transaction, &life, now)
+            if case .refused(let refusal) = outcome { return .refused(try transaction.explain(refusal, id)) }
+            return outcome
+        }
+    }
+}
+
+extension Transaction {
+    /// Makes the approved request the sender ID's active pairing.
+    fileprivate func insert(_ device: PairedDevice) throws {
+        try execute(
+            """
+            INSERT INTO device_streams (sender_key, generation, active) VALUES ($1, $2, true)
+            ON CONFLICT (sender_key) DO UPDATE SET generation = excluded.generation, active = true, next_in = 1,
+                next_out = 1, acknowledged_out = 0
+            """, [.text(device.senderID.key), .int64(device.generation.number)])
+        try execute(
+            """
+            WITH request AS (
+                UPDATE pairing_requests SET state = 'approved', decided_at = clock_timestamp(), decided_by = $2
+                WHERE request_id = $1 RETURNING *)
+            INSERT INTO paired_devices (request_id, sender_key, sender_id, channel, generation, public_key,
+                token_hash, display_name, metadata, detail_labels, detail_values, paired_at, paired_by)
+            SELECT request_id, sender_key, sender_id, channel, $3, public_key, token_hash, display_name, metadata,
+                detail_labels, detail_values, decided_at, $2
+            FROM request
+            """, [.uuid(device.requestID.text), .text(device.pairedBy), .int64(device.generation.number)])
+    }
+
+    /// Adds to a refusal what became of the request meanwhile, so that the loser of a race reads why (I2).
+    fileprivate func explain(_ refusal: Refusal, _ id: RequestID) throws -> Refusal {
+        guard refusal.reason == "request_ended" else { return refusal }
+        let row = try query(
+            "SELECT state, decided_by, decided_at FROM pairing_requests WHERE request_id = $1",
+            [.uuid(id.text)]
+        ).only()
+        let state = try row.text("state")
+        let actor = try row.optionalText("decided_by") ?? Actor.system.name
+        var explained = refusal
+        explained.code = .failedPrecondition
+        explained.reason = "already_\(state)"
+        explained.message =
+            state == RequestState.expired.rawValue
+            ? "This request expired before it was decided. The device has to ask again."
+            : "This request was already \(state) by \(actor)."
+        explained.details["state"] = state
+        explained.details["decidedBy"] = actor
+        if let at = try row.optionalMoment("decided_at") {
+            explained.details["decidedAt"] = String(at.milliseconds)
+        }
+        return explained
+    }
+
+    /// Adds to a refused revocation what became of the device meanwhile.
+    fileprivate func explain(_ refusal: Refusal, _ senderID: SenderID) throws -> Refusal {
+        guard
+            let device = try query(
+                """
+                SELECT \(Columns.device) FROM paired_devices d WHERE sender_key = $1
+                ORDER BY generation DESC LIMIT 1
+                """, [.text(senderID.key)]
+            ).first?.pairedDevice()
+        else { return refusal }
+        var explained = refusal
+        explained.details["state"] = device.state.rawValue
+        explained.details["generation"] = device.generation.description
+        if device.state == .revoked, let actor = device.revokedBy {
+            explained.code = .failedPrecondition
+            explained.reason = "already_revoked"
+            explained.message = "This device was already revoked by \(actor)."
+            explained.details["decidedBy"] = actor
+            if let at = device.revokedAt { explained.details["decidedAt"] = String(at.milliseconds) }
+        }
+        return explained
+    }
+}

@@ -1,0 +1,316 @@
+import PairingCore
+import Postgres
+
+extension PairingStore {
+    /// Messages to a device that wait for its acknowledgement before no more are accepted from it.
+    public static let maximumUnacknowledged: Int64 = 1000
+
+    /// A message from a device's session.
+    public struct InboundMessage: Sendable {
+        /// The session that sent it.
+        public var session: LiveSession
+        /// The device's identifier of the message.
+        public var messageID: String
+        /// The message: JSON text.
+        public var body: String
+
+        /// Wraps the parts.
+        public init(session: LiveSession, messageID: String, body: String) {
+            self.session = session
+            self.messageID = messageID
+            self.body = body
+        }
+    }
+
+    /// A message that was accepted.
+    public struct Acceptance: Sendable, Equatable {
+        /// Its number among those from the device.
+        public var sequence: Int64
+        /// Whether it had been accepted before: a repeat is acknowledged again and answered once.
+        public var isRepeat: Bool
+    }
+
+    /// An agent's answer to a message.
+    public struct Reply: Sendable {
+        /// The session that the answered message came by.
+        public var session: LiveSession
+        /// The number of the answered message.
+        public var inReplyTo: Int64
+        /// Which agent answers.
+        public var agent: String
+        /// The answer: JSON text.
+        public var body: String
+
+        /// Wraps the parts.
+        public init(session: LiveSession, inReplyTo: Int64, agent: String, body: String) {
+            self.session = session
+            self.inReplyTo = inReplyTo
+            self.agent = agent
+            self.body = body
+        }
+    }
+
+    /// A stored message of either direction.
+    public struct StoredMessage: Sendable, Equatable {
+        /// Its number in its direction.
+        public var sequence: Int64
+        /// Which agent speaks; `nil` for one from the device.
+        public var agent: String?
+        /// The message: JSON text.
+        public var body: String
+    }
+
+    /// What a device says it has.
+    public struct Acknowledgement: Sendable {
+        /// The session that says so.
+        public var session: LiveSession
+        /// The number up to which, and including, the device has everything.
+        public var sequence: Int64
+
+        /// Wraps the two.
+        public init(session: LiveSession, sequence: Int64) {
+            self.session = session
+            self.sequence = sequence
+        }
+    }
+
+    /// What a session has to catch up with.
+    public struct OpenWork: Sendable {
+        /// Messages from the device that no agent has answered.
+        public var unanswered: [StoredMessage]
+        /// Messages to the device that it has not acknowledged.
+        public var unacknowledged: [StoredMessage]
+    }
+
+    /// Accepts messages that arrived together, each under its device's lock at its generation (I3, I4).
+    ///
+    /// Numbers are handed out without gaps, in the order of the messages here.
+    ///
+    /// - Returns: for each message what came of it.
+    public func accept(_ messages: [InboundMessage]) async throws -> [Outcome<Acceptance>] {
+        try await pool.transaction { transaction in
+            var streams = try transaction.lockStreams(messages.map(\.session.senderID))
+            var known = try transaction.knownMessages(messages)
+            var accepted: [(message: InboundMessage, sequence: Int64)] = []
+            let outcomes = messages.map { message -> Outcome<Acceptance> in
+                let key = message.session.senderID.key
+                guard var stream = streams[key], stream.active,
+                    stream.generation == message.session.generation
+                else { return .refused(.pairingEnded) }
+                let identity = MessageIdentity(senderKey: key, messageID: message.messageID)
+                if let sequence = known[identity] {
+                    return .done(Acceptance(sequence: sequence, isRepeat: true))
+                }
+                guard stream.nextOut - 1 - stream.acknowledgedOut < Self.maximumUnacknowledged else {
+                    return .refused(
+                        Refusal(
+                            .resourceExhausted, "unacknowledged",
+                            "\(Self.maximumUnacknowledged) messages wait for this device's message.ack. Acknowledge "
+                                + "them before sending more.", retryable: true, retryAfter: .seconds(1)))
+                }
+                let sequence = stream.nextIn
+                stream.nextIn += 1
+                streams[key] = stream
+                known[identity] = sequence
+                accepted.append((message, sequence))
+                return .done(Acceptance(sequence: sequence, isRepeat: false))
+            }
+            if !accepted.isEmpty { try transaction.insertInbound(accepted) }
+            return outcomes
+        }
+    }
+
+    /// Stores agents' answers and claims them for the devices' sessions, under the same lock (I3).
+    ///
+    /// - Returns: for each reply the message to deliver, or `nil` where the pairing has ended or the message
+    ///   was answered before.
+    public func reply(_ replies: [Reply]) async throws -> [StoredMessage?] {
+        try await pool.transaction { transaction in
+            var streams = try transaction.lockStreams(replies.map(\.session.senderID))
+            let answered = try transaction.answered(replies)
+            var stored: [(reply: Reply, sequence: Int64)] = []
+            let outcomes = replies.enumerated().map { index, reply -> StoredMessage? in
+                let key = reply.session.senderID.key
+                guard !answered.contains(index), var stream = streams[key], stream.active,
+                    stream.generation == reply.session.generation
+                else { return nil }
+                let sequence = stream.nextOut
+                stream.nextOut += 1
+                streams[key] = stream
+                stored.append((reply, sequence))
+                return StoredMessage(sequence: sequence, agent: reply.agent, body: reply.body)
+            }
+            if !stored.isEmpty { try transaction.insertReplies(stored) }
+            return outcomes
+        }
+    }
+
+    /// The device has everything up to a number.
+    ///
+    /// - Parameter acknowledgements: no two of one sender ID.
+    public func acknowledge(_ acknowledgements: [Acknowledgement]) async throws {
+        let keys = acknowledgements.map(\.session.senderID.key)
+        let generations = acknowledgements.map(\.session.generation.number)
+        let sequences = acknowledgements.map(\.sequence)
+        let senders = acknowledgements.map(\.session.senderID)
+        try await pool.transaction { transaction in
+            _ = try transaction.lockStreams(senders)
+            let parameters: [PostgresValue] = [.texts(keys), .int64s(generations), .int64s(sequences)]
+            try transaction.execute(
+                """
+                UPDATE device_streams d SET acknowledged_out = least(a.sequence, d.next_out - 1)
+                FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS a (sender_key, generation, sequence)
+                WHERE d.sender_key = a.sender_key AND d.generation = a.generation AND d.active
+                    AND d.acknowledged_out < a.sequence
+                """, parameters)
+            try transaction.execute(
+                """
+                UPDATE messages m SET done_at = clock_timestamp()
+                FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS a (sender_key, generation, sequence)
+                WHERE m.sender_key = a.sender_key AND m.generation = a.generation AND m.direction = 'out'
+                    AND m.sequence <= a.sequence AND m.done_at IS NULL
+                """, parameters)
+        }
+    }
+
+    /// What a new session has to catch up with, claimed under the device's lock; `nil` where the pairing has
+    /// ended or a newer session exists.
+    public func openWork(of session: LiveSession) async throws -> OpenWork? {
+        try await pool.transaction { transaction in
+            guard let stream = try transaction.lockStreams([session.senderID])[session.senderID.key],
+                stream.active, stream.generation == session.generation,
+                try transaction.query(
+                    "SELECT epoch FROM device_sessions WHERE sender_key = $1", [.text(session.senderID.key)]
+                ).first?.int64("epoch") == session.epoch.number
+            else { return nil }
+            let open = { (direction: String) in
+                try transaction.query(
+                    """
+                    SELECT sequence, agent, body FROM messages WHERE sender_key = $1 AND generation = $2
+                        AND direction = $3 AND done_at IS NULL ORDER BY sequence LIMIT $4
+                    """,
+                    [
+                        .text(session.senderID.key), .int64(session.generation.number), .text(direction),
+                        .int64(Self.maximumUnacknowledged),
+                    ]
+                ).map {
+                    StoredMessage(
+                        sequence: try $0.int64("sequence"), agent: try $0.optionalText("agent"),
+                        body: try $0.text("body"))
+                }
+            }
+            return OpenWork(unanswered: try open("in"), unacknowledged: try open("out"))
+        }
+    }
+}
+
+extension Refusal {
+    /// The pairing that a session lived by has ended.
+    public static let pairingEnded = Refusal(
+        .notPaired, "revoked",
+        "An administrator revoked this device. Ask to pair again with device.pair.request.")
+}
+
+private struct MessageIdentity: Hashable {
+    var senderKey: String
+    var messageID: String
+}
+
+extension Transaction {
+    fileprivate func knownMessages(
+        _ messages: [PairingStore.InboundMessage]
+    ) throws -> [MessageIdentity: Int64] {
+        let rows = try query(
+            """
+            SELECT m.sender_key, m.message_id, m.sequence
+            FROM unnest($1::text[], $2::bigint[], $3::text[]) AS a (sender_key, generation, message_id)
+            JOIN messages m ON m.sender_key = a.sender_key AND m.generation = a.generation
+                AND m.message_id = a.message_id AND m.direction = 'in'
+            """,
+            [
+                .texts(messages.map(\.session.senderID.key)),
+                .int64s(messages.map(\.session.generation.number)), .texts(messages.map(\.messageID)),
+            ])
+        return Dictionary(
+            try rows.map {
+                (
+                    MessageIdentity(
+                        senderKey: try $0.text("sender_key"), messageID: try $0.text("message_id")),
+                    try $0.int64("sequence")
+                )
+            }, uniquingKeysWith: { first, _ in first })
+    }
+
+    fileprivate func insertInbound(
+        _ accepted: [(message: PairingStore.InboundMessage, sequence: Int64)]
+    ) throws {
+        let keys = PostgresValue.texts(accepted.map(\.message.session.senderID.key))
+        let sequences = PostgresValue.int64s(accepted.map(\.sequence))
+        try execute(
+            """
+            INSERT INTO messages (sender_key, generation, direction, sequence, message_id, body, created_at)
+            SELECT sender_key, generation, 'in', sequence, message_id, body, clock_timestamp()
+            FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[])
+                AS a (sender_key, generation, sequence, message_id, body)
+            """,
+            [
+                keys, .int64s(accepted.map(\.message.session.generation.number)), sequences,
+                .texts(accepted.map(\.message.messageID)), .texts(accepted.map(\.message.body)),
+            ])
+        try execute(
+            """
+            UPDATE device_streams d SET next_in = a.sequence + 1
+            FROM (SELECT sender_key, max(sequence) AS sequence
+                FROM unnest($1::text[], $2::bigint[]) AS b (sender_key, sequence) GROUP BY sender_key) AS a
+            WHERE d.sender_key = a.sender_key
+            """, [keys, sequences])
+    }
+
+    fileprivate func answered(_ replies: [PairingStore.Reply]) throws -> Set<Int> {
+        let rows = try query(
+            """
+            SELECT a.ordinality
+            FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY
+                AS a (sender_key, generation, reply_to, ordinality)
+            JOIN messages m ON m.sender_key = a.sender_key AND m.generation = a.generation
+                AND m.reply_to = a.reply_to AND m.direction = 'out'
+            """,
+            [
+                .texts(replies.map(\.session.senderID.key)),
+                .int64s(replies.map(\.session.generation.number)), .int64s(replies.map(\.inReplyTo)),
+            ])
+        return Set(try rows.map { try $0.int("ordinality") - 1 })
+    }
+
+    fileprivate func insertReplies(_ stored: [(reply: PairingStore.Reply, sequence: Int64)]) throws {
+        let keys = PostgresValue.texts(stored.map(\.reply.session.senderID.key))
+        let generations = PostgresValue.int64s(stored.map(\.reply.session.generation.number))
+        let sequences = PostgresValue.int64s(stored.map(\.sequence))
+        let repliesTo = PostgresValue.int64s(stored.map(\.reply.inReplyTo))
+        try execute(
+            """
+            INSERT INTO messages (sender_key, generation, direction, sequence, reply_to, agent, body, created_at)
+            SELECT sender_key, generation, 'out', sequence, reply_to, agent, body, clock_timestamp()
+            FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[])
+                AS a (sender_key, generation, sequence, reply_to, agent, body)
+            """,
+            [
+                keys, generations, sequences, repliesTo, .texts(stored.map(\.reply.agent)),
+                .texts(stored.map(\.reply.body)),
+            ])
+        try execute(
+            """
+            UPDATE messages m SET done_at = clock_timestamp()
+            FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS a (sender_key, generation, sequence)
+            WHERE m.sender_key = a.sender_key AND m.generation = a.generation AND m.direction = 'in'
+                AND m.sequence = a.sequence
+            """, [keys, generations, repliesTo])
+        try execute(
+            """
+            UPDATE device_streams d SET next_out = a.sequence + 1
+            FROM (SELECT sender_key, max(sequence) AS sequence
+                FROM unnest($1::text[], $2::bigint[]) AS b (sender_key, sequence) GROUP BY sender_key) AS a
+            WHERE d.sender_key = a.sender_key
+            """, [keys, sequences])
+    }
+}

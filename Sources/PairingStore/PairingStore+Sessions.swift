@@ -1,0 +1,253 @@
+import PairingCore
+import Postgres
+
+extension PairingStore {
+    /// A device that proved its credential against the pairing of `generation`, and wants a session.
+    public struct Arrival: Sendable {
+        /// The device's identifier.
+        public var senderID: SenderID
+        /// The pairing its credential was checked against.
+        public var generation: Generation
+        /// Where it comes from.
+        public var address: ClientAddress
+
+        /// Wraps the parts.
+        public init(senderID: SenderID, generation: Generation, address: ClientAddress) {
+            self.senderID = senderID
+            self.generation = generation
+            self.address = address
+        }
+    }
+
+    /// A session as the database has it now.
+    public struct SessionRow: Sendable, Equatable {
+        /// Names the session; not a secret.
+        public var sessionID: String
+        /// Its place among the device's sessions.
+        public var epoch: Epoch
+    }
+
+    /// A session as a gateway believes it to be.
+    public struct LiveSession: Sendable, Hashable {
+        /// The device's identifier.
+        public var senderID: SenderID
+        /// The pairing it lives by.
+        public var generation: Generation
+        /// Its place among the device's sessions.
+        public var epoch: Epoch
+
+        /// Wraps the parts.
+        public init(senderID: SenderID, generation: Generation, epoch: Epoch) {
+            self.senderID = senderID
+            self.generation = generation
+            self.epoch = epoch
+        }
+    }
+
+    /// A session that a newer one, on another instance, replaces.
+    public struct ReplacedSession: Sendable, Equatable {
+        /// The device, by ``PairingCore/SenderID/key``.
+        public var senderKey: String
+        /// The newer session's epoch.
+        public var epoch: Epoch
+
+        /// Reads a notification of ``PairingStore/sessionsChannel``: an instance, then `key=epoch` for each
+        /// session, with a space between; neither can hold a space or an equals sign.
+        ///
+        /// - Returns: whose sessions were replaced, and by what; `nil` for another text.
+        static func parse(_ payload: String) -> (InstanceID, [ReplacedSession])? {
+            let words = payload.split(separator: " ")
+            guard let instance = words.first.flatMap({ InstanceID(String($0)) }) else { return nil }
+            let sessions = words.dropFirst().compactMap { word -> ReplacedSession? in
+                let parts = word.split(separator: "=")
+                guard parts.count == 2, let epoch = Int64(parts[1]) else { return nil }
+                return ReplacedSession(senderKey: String(parts[0]), epoch: Epoch(epoch))
+            }
+            return (instance, sessions)
+        }
+    }
+
+    /// Why a session that a gateway holds is not one any more.
+    public enum SessionEnd: Sendable, Hashable {
+        /// The pairing it lived by was revoked.
+        case revoked
+        /// A newer session of the device exists.
+        case replaced
+    }
+
+    /// Registers a gateway, before its first session.
+    public func register(_ instanceID: InstanceID, name: String, lease: Duration) async throws {
+        try await pool.execute(
+            """
+            INSERT INTO instances (instance_id, name, started_at, lease_until)
+            VALUES ($1, $2, clock_timestamp(), clock_timestamp() + $3 * interval '1 millisecond')
+            ON CONFLICT (instance_id) DO UPDATE SET lease_until = excluded.lease_until
+            """, [.uuid(instanceID.text), .text(name), .int64(lease.milliseconds)])
+    }
+
+    /// Gives sessions to devices that arrived together, each if its pairing is still of that generation.
+    ///
+    /// Locks the devices' rows in the order of their sender IDs, so a revocation is either seen here or waits
+    /// and then sees the session (I3). Gateways that held an older session get one notification a batch.
+    ///
+    /// - Parameter arrivals: no two of one sender ID.
+    /// - Returns: for each arrival its session, or `nil` where the pairing has ended.
+    public func beginSessions(_ arrivals: [Arrival], on instanceID: InstanceID) async throws -> [SessionRow?]
+    {
+        try await pool.transaction { transaction in
+            let current = try transaction.lockStreams(arrivals.map(\.senderID))
+            let accepted = arrivals.filter {
+                current[$0.senderID.key].map { stream in stream.active } == true
+                    && current[$0.senderID.key]?.generation == $0.generation
+            }
+            if accepted.isEmpty { return arrivals.map { _ in nil } }
+            let rows = try transaction.query(
+                """
+                WITH arrival AS (
+                    SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[]) AS a (sender_key, generation, address)
+                ), previous AS (
+                    SELECT s.sender_key, s.instance_id FROM device_sessions s JOIN arrival USING (sender_key)
+                )
+                INSERT INTO device_sessions AS s (sender_key, epoch, generation, session_id, instance_id, address,
+                    connected_at, last_seen_at)
+                SELECT sender_key, 1, generation, gen_random_uuid(), $4, address, clock_timestamp(),
+                    clock_timestamp()
+                FROM arrival
+                ON CONFLICT (sender_key) DO UPDATE SET epoch = s.epoch + 1, generation = excluded.generation,
+                    session_id = excluded.session_id, instance_id = excluded.instance_id,
+                    address = excluded.address, connected_at = excluded.connected_at,
+                    last_seen_at = excluded.last_seen_at
+                RETURNING s.sender_key, s.epoch, s.session_id::text AS session_id,
+                    (SELECT instance_id::text FROM previous p WHERE p.sender_key = s.sender_key) AS replaced
+                """,
+                [
+                    .texts(accepted.map(\.senderID.key)), .int64s(accepted.map(\.generation.number)),
+                    .texts(accepted.map(\.address.description)), .uuid(instanceID.text),
+                ])
+            var sessions: [String: SessionRow] = [:]
+            var replaced: [String: [ReplacedSession]] = [:]
+            for row in rows {
+                let key = try row.text("sender_key")
+                let epoch = try row.int64("epoch")
+                sessions[key] = SessionRow(sessionID: try row.text("session_id"), epoch: Epoch(epoch))
+                if let other = try row.optionalText("replaced"), other != instanceID.text {
+                    replaced[other, default: []].append(ReplacedSession(senderKey: key, epoch: Epoch(epoch)))
+                }
+            }
+            try transaction.notify(replaced)
+            return arrivals.map { sessions[$0.senderID.key] }
+        }
+    }
+
+    /// Marks sessions as ended, unless a newer one of the device exists.
+    public func endSessions(_ ended: [LiveSession], on instanceID: InstanceID) async throws {
+        try await pool.execute(
+            """
+            UPDATE device_sessions s SET instance_id = NULL, last_seen_at = clock_timestamp()
+            FROM unnest($1::text[], $2::bigint[]) AS ended (sender_key, epoch)
+            WHERE s.sender_key = ended.sender_key AND s.epoch = ended.epoch AND s.instance_id = $3
+            """,
+            [
+                .texts(ended.map(\.senderID.key)), .int64s(ended.map(\.epoch.number)), .uuid(instanceID.text),
+            ])
+    }
+
+    /// Renews a gateway's lease and compares its sessions with the database.
+    ///
+    /// - Returns: those that are sessions no more, and why.
+    public func reconcile(
+        _ live: [LiveSession], on instanceID: InstanceID, name: String, lease: Duration
+    ) async throws -> [LiveSession: SessionEnd] {
+        try await register(instanceID, name: name, lease: lease)
+        var ends: [LiveSession: SessionEnd] = [:]
+        var rest = live[...]
+        while !rest.isEmpty {
+            let chunk = Array(rest.prefix(2000))
+            rest = rest.dropFirst(2000)
+            let rows = try await pool.query(
+                """
+                SELECT ordinality, (d.active AND d.generation = l.generation) IS NOT TRUE AS revoked
+                FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY
+                    AS l (sender_key, generation, epoch, ordinality)
+                LEFT JOIN device_streams d USING (sender_key)
+                LEFT JOIN device_sessions s USING (sender_key)
+                WHERE (d.active AND d.generation = l.generation AND s.epoch = l.epoch) IS NOT TRUE
+                """,
+                [
+                    .texts(chunk.map(\.senderID.key)), .int64s(chunk.map(\.generation.number)),
+                    .int64s(chunk.map(\.epoch.number)),
+                ])
+            for row in rows {
+                ends[chunk[try row.int("ordinality") - 1]] = try row.bool("revoked") ? .revoked : .replaced
+            }
+        }
+        return ends
+    }
+
+    /// Remembers that those devices are connected, to the minute.
+    public func touch(_ live: [LiveSession], on instanceID: InstanceID) async throws {
+        try await pool.execute(
+            """
+            UPDATE device_sessions s SET last_seen_at = clock_timestamp()
+            FROM unnest($1::text[]) AS seen (sender_key)
+            WHERE s.sender_key = seen.sender_key AND s.instance_id = $2
+                AND s.last_seen_at < clock_timestamp() - interval '1 minute'
+            """, [.texts(live.map(\.senderID.key)), .uuid(instanceID.text)])
+    }
+
+    /// Ends a gateway's lease at its stop: its devices no longer count as connected.
+    public func retire(_ instanceID: InstanceID) async throws {
+        try await pool.transaction { transaction in
+            try transaction.execute(
+                "UPDATE device_sessions SET instance_id = NULL WHERE instance_id = $1",
+                [.uuid(instanceID.text)])
+            try transaction.execute(
+                "UPDATE instances SET lease_until = clock_timestamp() WHERE instance_id = $1",
+                [.uuid(instanceID.text)])
+        }
+    }
+}
+
+/// A row of `device_streams`, held until the transaction ends.
+struct Stream {
+    var generation: Generation
+    var active: Bool
+    var nextIn: Int64
+    var nextOut: Int64
+    var acknowledgedOut: Int64
+}
+
+extension Transaction {
+    /// Locks the devices' rows in the order of their keys, so that batches cannot deadlock.
+    func lockStreams(_ senderIDs: [SenderID]) throws -> [String: Stream] {
+        let rows = try query(
+            """
+            SELECT sender_key, generation, active, next_in, next_out, acknowledged_out FROM device_streams
+            WHERE sender_key = ANY($1) ORDER BY sender_key FOR UPDATE
+            """, [.texts(senderIDs.map(\.key))])
+        return Dictionary(
+            try rows.map {
+                (
+                    try $0.text("sender_key"),
+                    Stream(
+                        generation: Generation(try $0.int64("generation")), active: try $0.bool("active"),
+                        nextIn: try $0.int64("next_in"), nextOut: try $0.int64("next_out"),
+                        acknowledgedOut: try $0.int64("acknowledged_out"))
+                )
+            }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Tells gateways which of their sessions were replaced; a payload stays under PostgreSQL's 8,000 bytes.
+    fileprivate func notify(_ replaced: [String: [PairingStore.ReplacedSession]]) throws {
+        for (instance, sessions) in replaced {
+            var rest = sessions[...]
+            while !rest.isEmpty {
+                let payload = ([instance] + rest.prefix(40).map { "\($0.senderKey)=\($0.epoch)" })
+                    .joined(separator: " ")
+                _ = try query(
+                    "SELECT pg_notify($1, $2)", [.text(PairingStore.sessionsChannel), .text(payload)])
+                rest = rest.dropFirst(40)
+            }
+        }
+    }
+}

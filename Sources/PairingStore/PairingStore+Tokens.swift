@@ -1,0 +1,123 @@
+import PairingCore
+import Postgres
+
+extension PairingStore {
+    /// An API token; its secret is not stored.
+    public struct TokenRow: Sendable {
+        /// Its number.
+        public var id: Int64
+        /// The account its actions carry.
+        public var owner: String
+        /// What its owner called it.
+        public var name: String
+        /// The word of its scope.
+        public var scope: String
+        /// When it was made.
+        public var createdAt: Timestamp
+        /// When it ends by itself.
+        public var expiresAt: Timestamp
+        /// When it was revoked.
+        public var revokedAt: Timestamp?
+        /// When it was last used; to the minute.
+        public var lastUsedAt: Timestamp?
+        /// Whether it is neither revoked nor expired.
+        public var isLive: Bool
+    }
+
+    private static let columns = """
+        token_id, owner, name, scope, created_at, expires_at, revoked_at, last_used_at,
+        revoked_at IS NULL AND expires_at > clock_timestamp() AS live
+        """
+
+    /// Makes a token.
+    ///
+    /// - Returns: `nil` where its owner has no account.
+    public func createToken(
+        hash: [UInt8], owner: String, name: String, scope: String, lifetime: Duration,
+        by origination: Origination
+    ) async throws -> TokenRow? {
+        try await pool.transaction { transaction in
+            let row = try transaction.query(
+                """
+                INSERT INTO api_tokens (token_hash, owner, name, scope, created_at, expires_at)
+                SELECT $1, username, $3, $4, clock_timestamp(),
+                    clock_timestamp() + $5 * interval '1 millisecond'
+                FROM admins WHERE username = $2
+                RETURNING \(Self.columns)
+                """,
+                [.bytes(hash), .text(owner), .text(name), .text(scope), .int64(lifetime.milliseconds)]
+            ).first?.token()
+            guard let row else { return nil }
+            try transaction.record(.tokenCreated, by: origination, details: row.eventDetails)
+            return row
+        }
+    }
+
+    /// The live token with this hash, used now.
+    public func token(hash: [UInt8]) async throws -> TokenRow? {
+        guard
+            let row = try await pool.query(
+                "SELECT \(Self.columns) FROM api_tokens WHERE token_hash = $1", [.bytes(hash)]
+            ).first?.token(), row.isLive
+        else { return nil }
+        try await pool.execute(
+            """
+            UPDATE api_tokens SET last_used_at = clock_timestamp() WHERE token_id = $1
+                AND (last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute')
+            """, [.int64(row.id)])
+        return row
+    }
+
+    /// The tokens among `ids` that are still live.
+    public func liveTokens(among ids: [Int64]) async throws -> Set<Int64> {
+        Set(
+            try await pool.query(
+                """
+                SELECT token_id FROM api_tokens
+                WHERE token_id = ANY($1) AND revoked_at IS NULL AND expires_at > clock_timestamp()
+                """, [.int64s(ids)]
+            ).map { try $0.int64("token_id") })
+    }
+
+    /// All tokens, newest first.
+    public func tokens() async throws -> [TokenRow] {
+        try await pool.query("SELECT \(Self.columns) FROM api_tokens ORDER BY token_id DESC").map {
+            try $0.token()
+        }
+    }
+
+    /// Revokes a token.
+    ///
+    /// - Returns: `false` where there is none of that number that is not revoked yet.
+    public func revokeToken(id: Int64, by origination: Origination) async throws -> Bool {
+        try await pool.transaction { transaction in
+            let row = try transaction.query(
+                """
+                UPDATE api_tokens SET revoked_at = clock_timestamp() WHERE token_id = $1 AND revoked_at IS NULL
+                RETURNING \(Self.columns)
+                """, [.int64(id)]
+            ).first?.token()
+            guard let row else { return false }
+            try transaction.record(.tokenRevoked, by: origination, details: row.eventDetails)
+            return true
+        }
+    }
+}
+
+extension PairingStore.TokenRow {
+    fileprivate var eventDetails: JSONValue {
+        .object([
+            "tokenId": .integer(id), "owner": .string(owner), "name": .string(name), "scope": .string(scope),
+        ])
+    }
+}
+
+extension PostgresRow {
+    fileprivate func token() throws -> PairingStore.TokenRow {
+        PairingStore.TokenRow(
+            id: try int64("token_id"), owner: try text("owner"), name: try text("name"),
+            scope: try text("scope"), createdAt: try moment("created_at"),
+            expiresAt: try moment("expires_at"), revokedAt: try optionalMoment("revoked_at"),
+            lastUsedAt: try optionalMoment("last_used_at"), isLive: try bool("live"))
+    }
+}

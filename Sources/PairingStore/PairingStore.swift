@@ -1,0 +1,103 @@
+import PairingCore
+import Postgres
+
+/// The SQL of the pairing subsystem. PostgreSQL is the only source of truth; nothing is kept here.
+///
+/// Every method is one transaction, and throws a `PostgresError` when it could not be carried out. What the
+/// rules refuse is a value, not an error: it may have written something, such as an expiry, that stays.
+///
+/// Threads: any; no method blocks its caller's thread.
+public struct PairingStore: Sendable {
+    let pool: PostgresPool
+
+    /// Works over `pool`'s database, whose schema is ``Schema``'s.
+    public init(pool: PostgresPool) { self.pool = pool }
+
+    /// Whether the database answers.
+    ///
+    /// - Throws: within about two seconds where it doesn't.
+    public func ping() async throws { try await pool.ping() }
+
+    /// Removes what nobody needs any more: ended requests after 30 days, settled messages after 7, rivals
+    /// and instances after 30, and sign-in records after a day (failures) or 400 days (places).
+    ///
+    /// - Returns: how many rows went; at most `limit` of each kind a call.
+    public func removeOutdated(limit: Int = 1000) async throws -> Int {
+        let statements = [
+            """
+            DELETE FROM pairing_requests WHERE request_id IN (SELECT request_id FROM pairing_requests
+                WHERE state <> 'pending' AND decided_at < clock_timestamp() - interval '30 days' LIMIT $1)
+            """,
+            """
+            DELETE FROM messages WHERE (sender_key, generation, direction, sequence) IN (
+                SELECT sender_key, generation, direction, sequence FROM messages
+                WHERE done_at < clock_timestamp() - interval '7 days' LIMIT $1)
+            """,
+            """
+            DELETE FROM rival_claims WHERE (sender_key, address_limit_key, channel) IN (
+                SELECT sender_key, address_limit_key, channel FROM rival_claims
+                WHERE last_at < clock_timestamp() - interval '30 days' LIMIT $1)
+            """,
+            """
+            DELETE FROM instances WHERE instance_id IN (SELECT instance_id FROM instances
+                WHERE lease_until < clock_timestamp() - interval '30 days' LIMIT $1)
+            """,
+            """
+            DELETE FROM sign_in_failures WHERE subject IN (SELECT subject FROM sign_in_failures
+                WHERE window_started_at < clock_timestamp() - interval '1 day' LIMIT $1)
+            """,
+            """
+            DELETE FROM known_sign_ins WHERE (username, place) IN (SELECT username, place FROM known_sign_ins
+                WHERE last_at < clock_timestamp() - interval '400 days' LIMIT $1)
+            """,
+        ]
+        var removed = 0
+        for statement in statements {
+            removed += try await pool.execute(statement, [.int(limit)])
+        }
+        return removed
+    }
+}
+
+/// What came of something that the rules may refuse.
+public enum Outcome<Value: Sendable>: Sendable {
+    /// It was carried out and committed.
+    case done(Value)
+    /// The rules refused; nothing else was changed.
+    case refused(Refusal)
+}
+
+/// Who acts and from where, for the event feed.
+public struct Origination: Sendable {
+    /// Who acts, from an authenticated session (I8).
+    public var actor: Actor
+    /// The address the action came from, where it is known.
+    public var address: ClientAddress?
+
+    /// Wraps the two.
+    public init(_ actor: Actor, address: ClientAddress? = nil) {
+        self.actor = actor
+        self.address = address
+    }
+}
+
+extension Transaction {
+    /// Serialises everything that decides about one sender ID, until the transaction ends (I2).
+    func lock(_ senderID: SenderID) throws {
+        _ = try query(
+            "SELECT pg_advisory_xact_lock(hashtextextended('sender:' || $1, 0))", [.text(senderID.key)])
+    }
+
+    func record(
+        _ event: EventName, channel: ChannelID? = nil, senderID: SenderID? = nil, by origination: Origination,
+        requestID: RequestID? = nil, generation: Generation? = nil, details: JSONValue = .object([:])
+    ) throws {
+        _ = try query(
+            "SELECT record_event($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            [
+                .text(event.rawValue), .text(channel?.text), .text(senderID?.text),
+                .text(origination.actor.kind), .text(origination.actor.name), .uuid(requestID?.text),
+                .int64(generation?.number), .text(origination.address?.description), .json(details.text),
+            ])
+    }
+}

@@ -1,0 +1,11 @@
+import Postgres
+
+/// The schema this program works with, as numbered migrations.
+public enum Schema {
+    /// Every migration, in order. One that has landed is never changed; a change is a new file.
+    public static let migrations = [
+        Migration(
+            number: 1, name: "pairing",
+            sql: String(decoding: PackageResources.v001_pairing_sql, as: UTF8.self))
+    ]
+}

@@ -1,0 +1,75 @@
+import ArgumentParser
+import DeviceGateway
+import FoundationEssentials
+import Logging
+import NodesConfiguration
+import NodesProcess
+import PairingCore
+import PairingKernel
+import PairingStore
+import Postgres
+import PrometheusMetrics
+import ServiceLifecycle
+import UnixSignals
+
+/// The companion that holds the devices' WebSockets.
+@main
+struct NodesGateway: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "nodes-gateway",
+        abstract: "Serves the devices' WebSockets to nginx over a Unix socket.",
+        version: "1.0.0")
+
+    @Option(help: "The configuration file; without it, the environment alone decides.")
+    var config: String?
+
+    func run() async throws {
+        let process = try await NodesProcess(program: "nodes-gateway", file: config, for: .server)
+        guard let instanceID = InstanceID(UUID().uuidString) else {
+            preconditionFailure("a UUID that is not one")
+        }
+        let listener = PostgresListener(
+            configuration: process.database, channels: StoreHints.channels, logger: process.logger)
+        let sessions = DeviceSessions(
+            kernel: process.kernel, instanceID: instanceID, name: process.name, hints: StoreHints(listener),
+            logger: process.logger)
+        let settings = GatewaySettings(process.configuration.gateway)
+        let server = GatewayServer(
+            kernel: process.kernel, sessions: sessions, settings: settings, clock: { .now },
+            metricsType: PrometheusRegistry.contentType, metricsText: { process.metrics.text() },
+            logger: process.logger)
+        // Shut down in the opposite order: the sockets go first, what they rest on last.
+        var group = ServiceGroupConfiguration(
+            services: [
+                process.pool, process.schema(listens: true), listener, sessions, process.kernel.sweeper(),
+                server,
+            ],
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: process.logger)
+        group.maximumGracefulShutdownDuration = settings.shutdownSpread + .seconds(20)
+        group.maximumCancellationDuration = .seconds(5)
+        process.logger.notice(
+            "Starting", metadata: ["instance": "\(process.name)", "instanceId": "\(instanceID)"])
+        try await ServiceGroup(configuration: group).run()
+    }
+}
+
+extension GatewaySettings {
+    /// What the configuration says about sockets.
+    init(_ gateway: NodesConfiguration.Gateway) {
+        self.init(origins: OriginPolicy(gateway.publicOrigins), socketPath: gateway.socket)
+        maximumMessageBeforeConnect = gateway.maximumMessageBeforeConnect
+        maximumMessage = gateway.maximumMessage
+        firstRequestTimeout = gateway.firstRequestTimeout
+        pingInterval = gateway.pingInterval
+        silenceTimeout = gateway.silenceTimeout
+        sockets = gateway.sockets
+        unauthenticatedSockets = gateway.unauthenticatedSockets
+        unauthenticatedSocketsPerAddress = gateway.unauthenticatedSocketsPerAddress
+        framesPerSecond = gateway.framesPerSecond
+        framesBurst = gateway.framesBurst
+        signaturesPerSecond = gateway.signaturesPerSecond
+        outboundQueueBytes = gateway.outboundQueueBytes
+        outboundQueueMessages = gateway.outboundQueueMessages
+        shutdownSpread = gateway.shutdownSpread
+    }
+}

@@ -1,0 +1,78 @@
+import PairingCore
+import Testing
+
+@testable import AdminPages
+
+@Suite("What a browser says of itself is checked")
+struct BrowserInputTests {
+    @Test("A cookie is found among others")
+    func finds() throws {
+        let cookies = Cookies(header: "a=1; nodes_session=s3cret=;b=2;  c=\"x\"; broken")
+        #expect(try cookies.value("nodes_session") == "s3cret=")
+        #expect(try cookies.value("b") == "2")
+        #expect(try cookies.value("broken") == nil)
+        #expect(try Cookies(header: nil).value("a") == nil)
+        #expect(try Cookies(header: "a=").value("a") == nil)
+    }
+
+    @Test("A cookie of ours that arrives twice is refused; others' don't matter")
+    func repeatedCookie() throws {
+        let cookies = Cookies(header: "nodes_session=a; x=1; x=2; nodes_session=a")
+        #expect(throws: PageFault.repeatedCookie) { try cookies.value("nodes_session") }
+        #expect(try Cookies(header: "x=1; x=2; nodes_session=a").value("nodes_session") == "a")
+    }
+
+    @Test("A cookie is bound to the host and to TLS where there is TLS")
+    func cookieHeader() {
+        #expect(
+            CookieName.session.header(value: "v", maximumAge: .seconds(60), isSecure: true)
+                == "__Host-nodes_session=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure")
+        #expect(
+            CookieName.notice.header(value: "", maximumAge: .zero, isSecure: false)
+                == "nodes_notice=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")
+    }
+
+    private static let origins = OriginPolicy([Origin("https://nodes.example.org")!])
+
+    @Test(
+        "A form of this site is accepted",
+        arguments: [
+            ("https://nodes.example.org", "same-origin"), ("https://nodes.example.org", nil),
+            (nil, "same-origin"),
+            (nil, "none"), (nil, nil),
+        ] as [(String?, String?)])
+    func ownForm(origin: String?, fetchSite: String?) {
+        #expect(isSentFromThisSite(origin: origin, fetchSite: fetchSite, origins: Self.origins))
+    }
+
+    @Test(
+        "A form of another site is refused",
+        arguments: [
+            ("null", "same-origin"), ("null", nil), ("https://evil.example", nil),
+            ("http://nodes.example.org", nil),
+            ("https://nodes.example.org.evil.example", nil), (nil, "cross-site"), (nil, "same-site"),
+            ("https://nodes.example.org", "cross-site"), (nil, ""), ("", nil),
+        ] as [(String?, String?)])
+    func foreignForm(origin: String?, fetchSite: String?) {
+        #expect(!isSentFromThisSite(origin: origin, fetchSite: fetchSite, origins: Self.origins))
+    }
+
+    @Test(
+        "A notice survives its cookie",
+        arguments: [
+            Notice(.approved, SenderID("a:b@c.d_e-1")), Notice(.denied, SenderID("x")), Notice(.signedOut),
+        ])
+    func notice(notice: Notice) {
+        #expect(Notice(cookie: notice.cookie) == notice)
+    }
+
+    @Test(
+        "A notice that we never wrote says nothing",
+        arguments: [
+            "", "approved", "approved/", "approved/<b>", "signed-out/x", "erased/x", "approved/a/b",
+            "You won!",
+        ])
+    func forgedNotice(cookie: String) {
+        #expect(Notice(cookie: cookie) == nil)
+    }
+}

@@ -1,0 +1,158 @@
+import Foundation
+import Mustache
+import PairingCore
+import Testing
+
+@testable import AdminPages
+@testable import PairingKernel
+
+/// Pages with sample data, compared with files that people have looked at in a browser.
+///
+/// `UPDATE_GOLDEN=1` writes them anew.
+@Suite("Pages look as they were looked at")
+struct GoldenPagesTests {
+    private static func nodesPage(
+        filter: String = "", requests: [PairingAdministration.RequestRow] = [],
+        devices: [PairingAdministration.DeviceRow] = [], next: String? = nil, typed: Bool = false
+    ) -> NodesPage {
+        var settings = sampleSettings
+        settings.requiresTypedCode = typed
+        return NodesPage(
+            query: NodesQuery(filter: filter), requests: .init(rows: requests, next: nil),
+            devices: .init(rows: devices, next: next),
+            counts: (requests.count, next == nil ? devices.count : 1001),
+            settings: settings, now: sampleNow)
+    }
+
+    private static let requests = [
+        sampleRequest(
+            "tablet-reception-01", name: "Reception tablet",
+            details: [
+                Detail(label: "Browser", value: "Chromium 156 on Android 15"),
+                Detail(label: "Language", value: "de-CH"),
+            ]),
+        sampleRequest(
+            "sensor.hall-3:temp@plant-north", channel: "iot", code: "WX4HJ9RT", address: "2001:db8::17",
+            ageSeconds: 3420, rivals: sampleRivals, hasKey: false),
+        sampleRequest(
+            "phone-anna", channel: "mobile", code: "ABCD2345", name: hostileText,
+            details: [Detail(label: hostileText, value: hostileText)], address: nil, ageSeconds: 20),
+    ]
+
+    private static let devices = [
+        sampleDevice("tablet-reception-02", name: "Reception tablet, back office", isConnected: true),
+        sampleDevice("phone-marco", channel: "mobile", by: "maria.keller@example.org", days: 41),
+        sampleDevice(
+            "sensor.hall-1:temp@plant-north", channel: "iot", by: "ops (token provisioning)",
+            isConnected: true),
+        sampleDevice(
+            "sensor.hall-2:temp@plant-north", channel: "iot", days: 200, lastSeenSeconds: nil,
+            rivals: sampleRivals),
+        sampleDevice("kiosk-7", name: hostileText, by: "root (command line)", days: 0, lastSeenSeconds: 60),
+    ]
+
+    private static func page(_ name: String, _ templates: PageTemplates) -> String? {
+        func render(_ page: PageTemplates.Page, _ content: some MustacheParent, notice: Notice? = nil)
+            -> String
+        {
+            templates.render(page, PageView(frame: sampleFrame("Sample", notice: notice), content: content))
+        }
+        func renderSignedOut(_ page: PageTemplates.Page, _ content: some MustacheParent) -> String {
+            templates.render(
+                page, PageView(frame: PageFrame(title: "Sample", assetVersion: "1"), content: content))
+        }
+        func decision(
+            _ verdict: Verdict, _ row: PairingAdministration.RequestRow, typed: Bool = false,
+            problem: String? = nil
+        ) -> String {
+            render(
+                .decision,
+                DecisionPage(
+                    verdict: verdict, row: row, requiresTypedCode: typed, problem: problem, now: sampleNow))
+        }
+        switch name {
+        case "nodes":
+            return render(
+                .nodes, nodesPage(requests: requests, devices: devices, next: "x/y"),
+                notice: Notice(.approved, SenderID("kiosk-7")))
+        case "nodes-empty": return render(.nodes, nodesPage())
+        case "nodes-filtered": return render(.nodes, nodesPage(filter: hostileText))
+        case "nodes-typed": return render(.nodes, nodesPage(requests: [requests[0]], typed: true))
+        case "approve": return decision(.approve, requests[0])
+        case "approve-rivals": return decision(.approve, requests[1])
+        case "approve-typed":
+            return decision(
+                .approve, requests[2], typed: true,
+                problem: "The code is not this request's. Compare it with the one on the device.")
+        case "deny": return decision(.deny, requests[2])
+        case "decided":
+            return decision(
+                .approve, sampleRequest("tablet-reception-01", state: .denied, decidedBy: "maria"),
+                problem: "This request is no longer pending. Reload to see its state.")
+        case "revoke": return render(.revocation, RevocationPage(row: devices[4], now: sampleNow))
+        case "revoked":
+            return render(
+                .revocation, RevocationPage(row: sampleDevice("kiosk-7", revokedBy: "maria"), now: sampleNow))
+        case "device":
+            return render(
+                .device,
+                DevicePage(
+                    rows: [
+                        sampleDevice(
+                            "kiosk-7", name: "Kiosk", isConnected: true, generation: 3, rivals: sampleRivals),
+                        sampleDevice("kiosk-7", channel: "mobile", days: 90, revokedBy: "maria"),
+                    ], now: sampleNow))
+        case "login":
+            return renderSignedOut(.login, LoginPage(formToken: "form-token", next: ReturnPath("/nodes?q=x")))
+        case "login-problem":
+            return renderSignedOut(
+                .login,
+                LoginPage(
+                    formToken: "form-token", typedName: hostileText, problem: "Name or password is wrong."))
+        case "logout": return render(.logout, LogoutPage())
+        case "unknown-page":
+            return render(
+                .message,
+                MessagePage(
+                    status: 404, heading: PageFault.unknownPage.title, advice: PageFault.unknownPage.advice,
+                    wayOut: .nodes))
+        default: return nil
+        }
+    }
+
+    @Test(
+        "Every page is as in its golden file",
+        arguments: [
+            "nodes", "nodes-empty", "nodes-filtered", "nodes-typed", "approve", "approve-rivals",
+            "approve-typed", "deny",
+            "decided", "revoke", "revoked", "device", "login", "login-problem", "logout", "unknown-page",
+        ])
+    func golden(name: String) throws {
+        let html = try #require(Self.page(name, PageTemplates(sources: templateSources())))
+        let file = repository.appending(path: "Tests/AdminPagesTests/Golden/\(name).html")
+        if ProcessInfo.processInfo.environment["UPDATE_GOLDEN"] == "1" {
+            try html.write(to: file, atomically: true, encoding: .utf8)
+        }
+        #expect(try html == String(contentsOf: file, encoding: .utf8))
+    }
+
+    @Test("I7: what a device says of itself never becomes markup")
+    func hostile() throws {
+        let templates = try PageTemplates(sources: templateSources())
+        for name in ["nodes", "deny", "nodes-filtered", "login-problem"] {
+            let html = try #require(Self.page(name, templates))
+            #expect(!html.contains("<script>alert"))
+            #expect(!html.contains("' onmouseover"))
+            #expect(html.contains("&quot;\u{301}"))
+        }
+    }
+
+    @Test("An approver who types the code is not shown it")
+    func typedCode() throws {
+        let templates = try PageTemplates(sources: templateSources())
+        for name in ["nodes-typed", "approve-typed"] {
+            let html = try #require(Self.page(name, templates))
+            #expect(!html.contains("K7MP") && !html.contains("ABCD-2345") && !html.contains("ABCD2345"))
+        }
+    }
+}

@@ -1,0 +1,34 @@
+import Foundation
+
+/// The repository's files, read once.
+struct Repository {
+    struct SourceFile: Sendable, CustomStringConvertible {
+        /// Relative to the repository's root, such as `Sources/Postgres/Pool.swift`.
+        let path: String
+        let lines: [String]
+
+        var description: String { path }
+
+        /// The folder that is a target of its own: `Postgres`.
+        var target: String { path.split(separator: "/").dropFirst().first.map(String.init) ?? "" }
+    }
+
+    static let root = URL(filePath: #filePath).resolvingSymlinksInPath()
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    /// Every Swift file below the folders given.
+    static func swiftFiles(in folders: String...) throws -> [SourceFile] {
+        try folders.flatMap { try files(in: $0) { $0 == "swift" } }
+    }
+
+    /// Every file below a folder whose extension is wanted, in the order of their paths.
+    static func files(in folder: String, where isWanted: (String) -> Bool) throws -> [SourceFile] {
+        let manager = FileManager.default
+        guard manager.fileExists(atPath: root.appending(path: folder).path()) else { return [] }
+        let paths = try manager.subpathsOfDirectory(atPath: root.appending(path: folder).path())
+        return try paths.sorted().filter { isWanted(URL(filePath: $0).pathExtension) }.map { path in
+            let text = try String(contentsOf: root.appending(path: "\(folder)/\(path)"), encoding: .utf8)
+            return SourceFile(path: "\(folder)/\(path)", lines: text.components(separatedBy: "\n"))
+        }
+    }
+}

@@ -1,0 +1,90 @@
+import PairingCore
+import Testing
+
+@Suite("Origins")
+struct OriginTests {
+    @Test(
+        "An origin is kept in canonical form",
+        arguments: [
+            ("https://nodes.example.org", "https://nodes.example.org"),
+            ("HTTPS://Nodes.Example.ORG:443", "https://nodes.example.org"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"), ("http://localhost:80", "http://localhost"),
+            ("https://localhost:80", "https://localhost:80"), ("https://[::1]:8443", "https://[::1]:8443"),
+            ("http://[2001:DB8::1]", "http://[2001:db8::1]"), ("https://a:65535", "https://a:65535"),
+        ])
+    func canonical(_ text: String, _ expected: String) throws {
+        let origin = try #require(Origin(text))
+        #expect(origin.text == expected)
+        #expect(origin.description == expected)
+        #expect(origin == Origin(expected))
+        #expect(origin.isSecure == expected.hasPrefix("https"))
+    }
+
+    @Test(
+        "What is not an origin is refused",
+        arguments: [
+            "", "null", "nodes.example.org", "ws://nodes.example.org", "wss://nodes.example.org",
+            "file:///etc/passwd", "https://", "https:///", "https://nodes.example.org/", "https://a/b",
+            "https://user@nodes.example.org", "https://user:pass@nodes.example.org", "https://a b",
+            "https://a:0", "https://a:65536", "https://a:", "https://a:+80", "https://a:80:80", "https://:80",
+            "https://a?b", "https://a#b", "https://[::1", "https://[]", "https://[g::1]", "https://[::1]x",
+            "https://a\u{0}", "https://a\r\nX: y", "https://n\u{F6}des.example.org", "https://a,https://b",
+            // Lower-casing turns the Kelvin sign into a k.
+            "https://lin\u{212A}.example", "https://*.example.org",
+        ])
+    func refused(_ text: String) {
+        #expect(Origin(text) == nil)
+    }
+
+    private let policy: OriginPolicy
+
+    init() throws {
+        policy = OriginPolicy([
+            try #require(Origin("https://nodes.example.org")), try #require(Origin("http://127.0.0.1:8080")),
+            try #require(Origin("http://localhost:8080")),
+        ])
+    }
+
+    @Test("Only a configured origin may upgrade or post; a client without the header may")
+    func allows() {
+        #expect(policy.allows(originHeader: nil))
+        #expect(policy.allows(originHeader: "https://nodes.example.org"))
+        #expect(policy.allows(originHeader: "https://nodes.example.org:443"))
+        for origin in [
+            "", "null", "http://nodes.example.org", "https://nodes.example.org:8443", "http://127.0.0.1",
+            "https://evil.example.org", "https://nodes.example.org.evil", "https://nodes.example.org evil",
+        ] {
+            #expect(!policy.allows(originHeader: origin), "\(origin)")
+        }
+    }
+
+    @Test("The host that was dialled decides which origins a proof may name")
+    func dialled() {
+        #expect(policy.dialled(host: "nodes.example.org").map(\.text) == ["https://nodes.example.org"])
+        #expect(policy.dialled(host: "Nodes.Example.Org:443").map(\.text) == ["https://nodes.example.org"])
+        #expect(policy.dialled(host: "localhost:8080").map(\.text) == ["http://localhost:8080"])
+        for host in [
+            "", "localhost", "nodes.example.org:80", "evil", "127.0.0.1:8081", "nodes.example.org/",
+            "nodes.example.or\u{FF47}",
+        ] {
+            #expect(policy.dialled(host: host).isEmpty, "\(host)")
+        }
+    }
+
+    @Test("Cookies are secure where the host's origin is https")
+    func secureCookies() {
+        #expect(policy.usesSecureCookies(host: "nodes.example.org"))
+        #expect(!policy.usesSecureCookies(host: "127.0.0.1:8080"))
+        #expect(!policy.usesSecureCookies(host: "elsewhere"))
+    }
+
+    @Test("A host that is configured with both schemes can mean either, by its port")
+    func bothSchemes() throws {
+        let both = OriginPolicy([
+            try #require(Origin("https://a.example")), try #require(Origin("http://a.example")),
+        ])
+        #expect(both.dialled(host: "a.example").count == 2)
+        #expect(both.dialled(host: "a.example:443").map(\.text) == ["https://a.example"])
+        #expect(both.dialled(host: "a.example:80").map(\.text) == ["http://a.example"])
+    }
+}

@@ -1,0 +1,57 @@
+"""Fixtures of the system tests; the programs are built before they run (`make test` does)."""
+
+import contextlib
+import shutil
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from support.deployment import Deployment, deployed
+
+
+@pytest.fixture(scope="session")
+def shared_deployment():
+    """Two gateways and two kernels on one database, for every test that leaves them as they were."""
+    with deployed() as deployment:
+        yield deployment
+
+
+@pytest.fixture
+def nodes(shared_deployment: Deployment):
+    """The shared deployment, everything of it running."""
+    yield shared_deployment
+    shared_deployment.close_opened()
+    for process in shared_deployment.processes:
+        assert process.is_running, f"{process.name} did not survive:\n{process.last_lines(60)}"
+
+
+@pytest.fixture
+def deploy():
+    """Makes a deployment of the test's own: `deploy(gateways=1, settings={"edition": "lite"})`."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **options: stack.enter_context(deployed(**options))
+
+
+@pytest.fixture
+def administrator(nodes: Deployment):
+    """A session signed in as the first administrator."""
+    return nodes.administrator()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    program = shutil.which("chromium")
+    assert program, "chromium is not on this machine; scripts/install-dependencies test installs it"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium, nodes: Deployment):
+    """A browser's page with an empty profile; relative addresses are the deployment's."""
+    context = chromium.new_context(base_url=nodes.origin)
+    context.set_default_timeout(15_000)
+    yield context.new_page()
+    context.close()

@@ -1,0 +1,1 @@
+"""What the system tests are written with: a deployment, devices, administrators and browsers."""

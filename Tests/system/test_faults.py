@@ -1,0 +1,152 @@
+"""Processes die and the database goes away; nothing granted is lost and nothing is granted meanwhile (I4, I5, I12)."""
+
+import secrets
+import threading
+import time
+
+import pytest
+from support.deployment import Deployment, eventually
+from support.device import Refused, TokenCredential
+from websockets.exceptions import ConnectionClosed
+
+
+def come_back(device, deadline: float = 30) -> dict:
+    """What a well-behaved device does: tries again until it is let in."""
+    until = time.monotonic() + deadline
+    while True:
+        try:
+            return device.reconnect()
+        except (OSError, ConnectionClosed, TimeoutError, Exception) as error:
+            if isinstance(error, Refused) and error.code != "UNAVAILABLE":
+                raise
+            assert time.monotonic() < until, f"not back after {deadline} s: {error!r}"
+            time.sleep(0.05)
+
+
+def test_every_process_can_be_killed_and_devices_are_back_and_requests_still_there(deploy):
+    nodes = deploy()
+    administrator = nodes.administrator()
+    paired = nodes.device()
+    paired.pair(administrator)
+    waiting = nodes.device(credential=TokenCredential())
+    request = waiting.ask()
+    paired.socket.request("message.send", {"messageId": "before", "message": "kept"})
+    for process in nodes.processes:
+        nodes.kill(process)
+        nodes.restart(process)
+        answer = come_back(paired)
+        assert answer["status"] == "paired", process.name
+        assert waiting.sender_id in nodes.administrator().get("/nodes").text, process.name
+        come_back_waiting = waiting.dial()
+        assert waiting.ask()["requestId"] == request["requestId"], process.name
+        assert come_back_waiting is waiting.socket
+    administrator = nodes.administrator()
+    administrator.approve(request["requestId"], request["code"])
+    assert waiting.socket.event("device.pair.resolved")["decision"] == "approved"
+    # Sent before the first kill: answered, whoever was killed meanwhile.
+    assert paired.socket.event("message")["message"] == "kept"
+
+
+def test_nothing_is_granted_and_nothing_lost_while_postgresql_is_stopped(deploy):
+    nodes = deploy()
+    administrator = nodes.administrator()
+    paired = nodes.device()
+    paired.pair(administrator, gateway=0)
+    waiting = nodes.device(credential=TokenCredential())
+    request = waiting.ask()
+    newcomer = nodes.device(credential=TokenCredential())
+    newcomer.dial()
+    returning = nodes.device(credential=TokenCredential())
+    returning.pair(administrator)
+    returning.close()
+    path = f"/nodes/requests/{request['requestId']}/approve"
+    form = administrator.get(path).form(path)
+    events = nodes.rows("SELECT count(*) FROM events")
+    with nodes.database_stopped():
+        started = time.monotonic()
+        while time.monotonic() - started < 10:
+            with pytest.raises(Refused) as refusal:
+                newcomer.ask()
+            assert refusal.value.code == "UNAVAILABLE" and refusal.value.error["retryable"]
+            returning.dial()
+            with pytest.raises(Refused) as refusal:
+                returning.connect()
+            assert refusal.value.code == "UNAVAILABLE"
+            returning.close()
+            assert administrator.get("/nodes").status == 503
+            page = administrator.submit(form, code=request["code"])
+            assert page.status == 503, page.text
+            time.sleep(1)
+    eventually(lambda: administrator.get("/nodes").status == 200, "the pages recover", 20)
+    assert nodes.rows("SELECT count(*) FROM events") == events, "something was granted meanwhile"
+    assert come_back(returning)["status"] == "paired"
+    assert come_back(paired)["status"] == "paired"
+    assert newcomer.ask()["status"] == "pending"
+    assert administrator.submit(form, code=request["code"]).status == 303
+    waiting.dial()
+    assert waiting.connect()["status"] == "paired"
+
+
+def test_acknowledged_messages_survive_the_death_of_a_gateway(deploy):
+    nodes = deploy()
+    administrator = nodes.administrator()
+    device = nodes.device(credential=TokenCredential())
+    device.pair(administrator, gateway=0)
+    acknowledged = []
+    killed = threading.Timer(0.4, lambda: nodes.kill(nodes.gateways[0]))
+    killed.start()
+    with pytest.raises((ConnectionClosed, OSError, TimeoutError)):
+        for number in range(100_000):
+            receipt = device.socket.request(
+                "message.send", {"messageId": f"m{number}", "message": number}, timeout=5
+            )
+            acknowledged.append(receipt["messageSeq"])
+            time.sleep(0.02)
+    killed.join()
+    assert acknowledged == list(range(1, len(acknowledged) + 1))
+    stored = nodes.rows(
+        "SELECT sequence FROM messages WHERE sender_key = lower(%s) AND direction = 'in' ORDER BY sequence",
+        device.sender_id,
+    )
+    assert [row[0] for row in stored][: len(acknowledged)] == acknowledged
+    device.reconnect(gateway=1)
+    answers = {}
+    while len(answers) < len(stored):
+        message = device.socket.event("message")
+        answers[message["messageSeq"]] = message["message"]
+    assert [answers[n] for n in sorted(answers)] == list(range(len(stored)))
+
+
+def test_twenty_administrators_decide_one_request_and_one_wins(nodes: Deployment, administrator):
+    device = nodes.device(credential=TokenCredential(), sender_id=f"popular-{secrets.token_hex(4)}")
+    request = device.ask()
+    forms = []
+    for index in range(20):
+        verb = "approve" if index % 2 == 0 else "deny"
+        path = f"/nodes/requests/{request['requestId']}/{verb}"
+        session = nodes.browser_session(index % 2)
+        session.cookies = dict(administrator.cookies)
+        forms.append((session, session.get(path).form(path)))
+    pages = [None] * 20
+    barrier = threading.Barrier(20)
+
+    def decide(index):
+        session, form = forms[index]
+        barrier.wait()
+        pages[index] = session.submit(form, code=request["code"])
+
+    threads = [threading.Thread(target=decide, args=(index,)) for index in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    winners = [page for page in pages if page.status == 303]
+    losers = [page for page in pages if page.status == 409]
+    assert (len(winners), len(losers)) == (1, 19), [page.status for page in pages]
+    state = nodes.rows("SELECT state FROM pairing_requests WHERE request_id = %s", request["requestId"])[0][0]
+    for page in losers:
+        assert f"already {state} by admin" in page.text, page.text
+    decisions = nodes.rows(
+        "SELECT count(*) FROM events WHERE request_id = %s AND event <> 'pairing.requested'", request["requestId"]
+    )
+    assert decisions == [(1,)]

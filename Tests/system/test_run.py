@@ -1,0 +1,151 @@
+"""`make run`, as a person uses it."""
+
+import contextlib
+import os
+import re
+import selectors
+import signal
+import subprocess
+import time
+
+import pytest
+
+from support.administrator import Administrator
+from support.deployment import ROOT, eventually, free_ports
+
+
+class Run:
+    """One `make run` and what it has printed."""
+
+    def __init__(self, **variables: str) -> None:
+        port, status_port = free_ports(2)
+        self.origin = f"http://127.0.0.1:{port}"
+        environment = {**os.environ, "PORT": str(port), "STATUS_PORT": str(status_port), **variables}
+        environment.pop("MAKEFLAGS", None)
+        self.child = subprocess.Popen(
+            ["make", "--no-print-directory", "run"], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        self.output = ""
+
+    def read_until(self, pattern: str, timeout: float = 120) -> re.Match:
+        deadline = time.monotonic() + timeout
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.child.stdout, selectors.EVENT_READ)
+            while not (found := re.search(pattern, self.output, re.MULTILINE)):
+                assert selector.select(max(0, deadline - time.monotonic())), f"no {pattern} in:\n{self.output}"
+                data = os.read(self.child.stdout.fileno(), 65536)
+                assert data, f"ended without {pattern}:\n{self.output}"
+                self.output += data.decode()
+        return found
+
+    def wait_ready(self) -> None:
+        self.read_until(rf"^ready: {re.escape(self.origin)}/nodes$")
+
+    def children(self, program: str) -> list[int]:
+        """The process numbers of a program below this run."""
+        shown = subprocess.run(["ps", "-e", "-o", "pid=,ppid=,comm="], capture_output=True, text=True, check=True)
+        rows = [line.split(None, 2) for line in shown.stdout.splitlines()]
+        below, found = {self.child.pid}, []
+        for _ in range(6):
+            below |= {int(pid) for pid, parent, _ in rows if int(parent) in below}
+        for pid, _, name in rows:
+            if int(pid) in below and name.strip() == program[:15]:
+                found.append(int(pid))
+        return found
+
+    def interrupt(self) -> None:
+        """Ctrl-C: every process of the terminal's foreground group gets it."""
+        os.killpg(self.child.pid, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            rest, _ = self.child.communicate(timeout=60)
+            self.output += rest.decode()
+
+
+@contextlib.contextmanager
+def running(**variables: str):
+    run = Run(**variables)
+    try:
+        run.wait_ready()
+        yield run
+    finally:
+        if run.child.poll() is None:
+            run.interrupt()
+        if run.child.poll() is None:
+            os.killpg(run.child.pid, signal.SIGKILL)
+            run.child.wait()
+
+
+def test_the_first_run_prints_a_password_and_the_next_finds_the_same_data(tmp_path):
+    # A path much longer than a unix socket's may be.
+    state = tmp_path / ("state-" + "x" * 150)
+    with running(STATE=str(state)) as run:
+        password = run.read_until(r"^password: (\S+)$")[1]
+        assert re.search(r"^administrator: admin$", run.output, re.MULTILINE)
+        Administrator(run.origin).sign_in("admin", password)
+        run.interrupt()
+        assert "stopped" in run.output
+
+    with running(STATE=str(state)) as run:
+        assert "password:" not in run.output
+        Administrator(run.origin).sign_in("admin", password)
+
+
+def test_a_process_that_dies_is_started_again(tmp_path):
+    with running(STATE=str(tmp_path / "state"), GATEWAYS="2", KERNELS="2", ADMIN_PASSWORD="a password of mine") as run:
+        for program in ("nodes-gateway", "nodes-kernel", "nginx", "postgres"):
+            before = run.children(program)
+            assert before
+            if program.startswith("nodes-"):
+                assert len(before) == 2
+            os.kill(min(before), signal.SIGKILL)
+            eventually(lambda: len(run.children(program)) >= len(before) and min(before) not in run.children(program),
+                       f"{program} runs again", timeout=30)  # fmt: skip
+
+        def signed_in() -> bool:
+            with contextlib.suppress(OSError, AssertionError):
+                return bool(Administrator(run.origin).sign_in("admin", "a password of mine"))
+            return False
+
+        eventually(signed_in, "the pages are back", timeout=30)
+
+
+def test_a_folder_or_a_port_in_use_is_refused_with_the_way_out(nodes, tmp_path):
+    for variables, expected in (
+        ({"STATE": str(nodes.state)}, "choose another folder with STATE="),
+        ({"STATE": str(tmp_path / "state"), "PORT": str(nodes.port)}, "choose another with PORT="),
+    ):
+        run = Run(**variables)
+        output, _ = run.child.communicate(timeout=120)
+        assert run.child.returncode != 0
+        assert expected in output.decode()
+
+
+def test_another_postgresql_is_used_when_its_address_is_given(nodes, tmp_path):
+    nodes.rows("CREATE DATABASE elsewhere")
+    try:
+        url = nodes.database_url.replace("/nodes?", "/elsewhere?")
+        with running(STATE=str(tmp_path / "state"), DATABASE_URL=url) as run:
+            assert not run.children("postgres")
+            assert not (tmp_path / "state/postgres").exists()
+            assert run.read_until(r"^password: (\S+)$")
+    finally:
+        nodes.rows("DROP DATABASE elsewhere WITH (FORCE)")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [("PORT", "http", "PORT"), ("GATEWAYS", "0", "GATEWAYS"), ("KERNELS", "-1", "KERNELS")],
+)
+def test_a_bad_variable_is_refused_by_its_name(tmp_path, variable, value, expected):
+    run = Run(STATE=str(tmp_path / "state"), **{variable: value})
+    output, _ = run.child.communicate(timeout=120)
+    assert run.child.returncode != 0
+    assert f"{expected} is “{value}”" in output.decode()
+
+
+def test_a_bad_setting_stops_the_start_with_its_key(tmp_path):
+    run = Run(STATE=str(tmp_path / "state"), GATEWAY_PAIRING_CODE_TTL="an hour")
+    output, _ = run.child.communicate(timeout=120)
+    assert run.child.returncode != 0
+    assert "gateway.pairing_code_ttl" in output.decode()

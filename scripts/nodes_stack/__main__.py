@@ -1,0 +1,92 @@
+"""`make run`: builds, starts everything, keeps it running until Ctrl-C, and stops it in order."""
+
+import argparse
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+from .process import Supervisor
+from .stack import ADMINISTRATOR, ROOT, Failure, Stack
+
+VARIABLES = """\
+variables:
+  PORT            where nginx listens on 127.0.0.1 (8080)
+  STATUS_PORT     where health and metrics are, on 127.0.0.1 (PORT + 1)
+  STATE           the folder of everything that lasts (.nodes)
+  GATEWAYS        how many gateways (1)
+  KERNELS         how many kernels (1)
+  ADMIN_PASSWORD  the password of the account "admin", when it is created
+  DATABASE_URL    use this PostgreSQL instead of a private one
+  GATEWAY_PAIRING_CODE_TTL and the like: every setting that `nodesctl config` lists
+"""
+
+
+def number(name: str, default: int, highest: int) -> int:
+    text = os.environ.get(name) or str(default)
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= highest:
+        raise Failure(f"{name} is “{text}”; expected a number from 1 to {highest}")
+    return int(text)
+
+
+def build() -> pathlib.Path:
+    print("building (the first time takes some minutes) …")
+    if subprocess.run(["swift", "build"], cwd=ROOT, stdin=subprocess.DEVNULL).returncode != 0:
+        raise Failure("the build failed; its messages are above")
+    shown = subprocess.run(
+        ["swift", "build", "--show-bin-path"], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    return pathlib.Path(shown.stdout.strip())
+
+
+def main() -> None:
+    argparse.ArgumentParser(
+        prog="scripts/run", description=__doc__, epilog=VARIABLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()  # fmt: skip
+    # Plugins in a folder that a group may write are refused.
+    os.umask(0o022)
+    port = number("PORT", 8080, 65534)
+    stack = Stack(
+        pathlib.Path(os.environ.get("STATE") or ROOT / ".nodes"),
+        port=port,
+        status_port=number("STATUS_PORT", port + 1, 65535),
+        gateways=number("GATEWAYS", 1, 64),
+        kernels=number("KERNELS", 1, 64),
+        database_url=os.environ.get("DATABASE_URL") or None,
+        administrator_password=os.environ.get("ADMIN_PASSWORD") or None,
+        binaries=build(),
+    )
+
+    def interrupt(*_) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGHUP, interrupt)
+    try:
+        password = stack.start()
+        if password is not None:
+            print(f"administrator: {ADMINISTRATOR}\npassword: {password}")
+        print(f"logs: {stack.log}; health: http://127.0.0.1:{stack.status_port}/gateway/0/readyz")
+        print(f"ready: {stack.origin}/nodes", flush=True)
+        supervisor = Supervisor()
+        while True:
+            supervisor.look(stack.processes)
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        # A second Ctrl-C must not leave half of it running.
+        for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ignored, signal.SIG_IGN)
+        print("stopping …", flush=True)
+    finally:
+        stack.stop()
+    print("stopped")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Failure as failure:
+        sys.exit(f"error: {failure}")
