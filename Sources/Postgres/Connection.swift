@@ -231,6 +231,8 @@ final class Connection {
         if PQstatus(handle) == CONNECTION_BAD { throw lost(answer.failure) }
         guard let failure = answer.failure else { return answer }
         if failure.isFatal { throw lost(failure) }
+        // The server may be a standby since a failover; the next connection may find the primary.
+        if failure.sqlState == .readOnlySQLTransaction { isSpent = true }
         guard failure.sqlState == .queryCanceled else { throw failure.error(.server) }
         if let cancelRequested { throw failure.error(cancelRequested) }
         // Somebody else may cancel as well, with the same SQLSTATE; only the time tells.

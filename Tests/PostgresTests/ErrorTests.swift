@@ -89,6 +89,17 @@ extension OnServer {
             #expect(error.description.contains("connection string"))
         }
 
+        @Test("A configuration doesn't print its password (I9)")
+        func noPassword() throws {
+            let configuration = try PostgresConfiguration("postgresql://u:hunter2@h/d?sslpassword=hunter2")
+            var dumped = ""
+            dump(configuration, to: &dumped)
+            for text in ["\(configuration)", String(reflecting: configuration), dumped] {
+                #expect(!text.contains("hunter2"))
+            }
+            #expect("\(configuration)" == "PostgreSQL(host=h dbname=d user=u)")
+        }
+
         @Test("What the connection string says stays, and what it leaves open is bounded")
         func defaults() throws {
             let given = try PostgresConfiguration(
