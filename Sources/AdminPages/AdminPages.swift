@@ -73,7 +73,9 @@ public struct AdminPages: Sendable {
 
     /// Whether the form carries the token it was given.
     func check(_ token: String?, expected: String) throws(PageFault) {
-        guard let token, kernel.accounts.isValid(csrfToken: token, expected: expected) else { throw .staleForm }
+        guard let token, kernel.accounts.isValid(csrfToken: token, expected: expected) else {
+            throw .staleForm
+        }
     }
 
     private func home(_ visit: Visit) -> Answer {
@@ -112,7 +114,8 @@ public struct AdminPages: Sendable {
         }
         let notice = status == 200 && !visit.isPost ? (try? visit.cookie(.notice)) ?? nil : nil
         frame.notice = notice.flatMap(Notice.init(cookie:))
-        let answer = Answer.page(templates.render(page, PageView(frame: frame, content: content)), status: status)
+        let answer = Answer.page(
+            templates.render(page, PageView(frame: frame, content: content)), status: status)
         return notice == nil ? answer : answer.settingCookie(visit.cookieHeader(.notice, "", for: .zero))
     }
 

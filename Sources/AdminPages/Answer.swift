@@ -32,7 +32,8 @@ struct Answer {
         PageFault.Header(name: "Cache-Control", value: "no-store"),
         PageFault.Header(
             name: "Content-Security-Policy",
-            value: "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+            value:
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
                 + "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"),
         PageFault.Header(name: "X-Content-Type-Options", value: "nosniff"),
         PageFault.Header(name: "Referrer-Policy", value: "no-referrer"),

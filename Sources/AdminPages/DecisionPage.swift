@@ -30,6 +30,7 @@ struct DecisionPage: MustacheParent {
         case "action": verdict == .approve ? Route.approve(request.id).path : Route.deny(request.id).path
         case "problem": problem
         case "state": request.state.rawValue
+        case "ending": request.state == .expired ? "has expired" : "was \(request.state)"
         case "decidedAt": request.decidedAt.map { TimeItem($0, .moment, now: now) }
         case "decidedBy": request.state == .expired ? nil : request.decidedBy
         case "pairedDevicePath": request.state == .approved ? Route.device(request.senderID).path : nil

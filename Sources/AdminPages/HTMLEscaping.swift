@@ -10,25 +10,27 @@ struct HTMLEscaping: MustacheContentType {
     static let name = "ESCAPED_HTML"
 
     func escapeText(_ text: String) -> String {
-        var text = text
-        let special: (UInt8) -> [UInt8]? = { byte in
-            switch byte {
-            case UInt8(ascii: "&"): Array("&amp;".utf8)
-            case UInt8(ascii: "<"): Array("&lt;".utf8)
-            case UInt8(ascii: ">"): Array("&gt;".utf8)
-            case UInt8(ascii: "\""): Array("&quot;".utf8)
-            case UInt8(ascii: "'"): Array("&#39;".utf8)
-            default: nil
+        guard text.utf8.contains(where: { Self.replacement(for: $0) != nil }) else { return text }
+        var escaped: [UInt8] = []
+        escaped.reserveCapacity(text.utf8.count + 32)
+        for byte in text.utf8 {
+            if let replacement = Self.replacement(for: byte) {
+                replacement.withUTF8Buffer { escaped += $0 }
+            } else {
+                escaped.append(byte)
             }
         }
-        return text.withUTF8 { bytes in
-            guard bytes.contains(where: { special($0) != nil }) else { return nil }
-            var escaped: [UInt8] = []
-            escaped.reserveCapacity(bytes.count + 32)
-            for byte in bytes {
-                if let replacement = special(byte) { escaped += replacement } else { escaped.append(byte) }
-            }
-            return String(decoding: escaped, as: UTF8.self)
-        } ?? text
+        return String(decoding: escaped, as: UTF8.self)
+    }
+
+    private static func replacement(for byte: UInt8) -> StaticString? {
+        switch byte {
+        case UInt8(ascii: "&"): "&amp;"
+        case UInt8(ascii: "<"): "&lt;"
+        case UInt8(ascii: ">"): "&gt;"
+        case UInt8(ascii: "\""): "&quot;"
+        case UInt8(ascii: "'"): "&#39;"
+        default: nil
+        }
     }
 }

@@ -3,10 +3,11 @@ import PairingCore
 import PairingKernel
 
 // What templates are given of requests and devices. An item that may be absent has a name that nothing
-// around it has, since Mustache looks for absent names in the surroundings.
+// around it has, since Mustache looks for absent names in the surroundings. They are classes because Mustache
+// copies what it is given several times for every tag.
 
 /// A moment with the words that show it.
-struct TimeItem: MustacheParent {
+final class TimeItem: MustacheParent {
     /// How the page's script rewrites the words.
     enum Style: String {
         /// Date and time in the reader's zone.
@@ -28,14 +29,13 @@ struct TimeItem: MustacheParent {
             switch style {
             case .moment: time.text
             case .ago: briefDuration(now - moment) + " ago"
-            case .left: "in " + briefDuration(moment - now)
+            case .left: moment > now ? "in " + briefDuration(moment - now) : "expired"
             }
     }
 
     func child(named name: String) -> Any? {
         switch name {
         case "machine": time.machine
-        case "utc": time.text
         case "style": style.rawValue
         case "words": words
         default: nil
@@ -44,7 +44,7 @@ struct TimeItem: MustacheParent {
 }
 
 /// A labelled fact.
-struct DetailItem: MustacheParent {
+final class DetailItem: MustacheParent {
     private let detail: Detail
 
     init(_ detail: Detail) { self.detail = detail }
@@ -59,7 +59,7 @@ struct DetailItem: MustacheParent {
 }
 
 /// A refused claim of another device.
-struct RivalItem: MustacheParent {
+final class RivalItem: MustacheParent {
     private let rival: PairingAdministration.Rival
     private let lastAt: TimeItem
 
@@ -80,7 +80,7 @@ struct RivalItem: MustacheParent {
 }
 
 /// A pairing request.
-struct RequestItem: MustacheParent {
+final class RequestItem: MustacheParent {
     private let row: PairingAdministration.RequestRow
     private let showsCode: Bool
     private let now: Timestamp
@@ -115,13 +115,15 @@ struct RequestItem: MustacheParent {
 }
 
 /// A pairing.
-struct DeviceItem: MustacheParent {
+final class DeviceItem: MustacheParent {
     private let row: PairingAdministration.DeviceRow
+    private let pairedAt: PageTime
     private let now: Timestamp
 
     init(_ row: PairingAdministration.DeviceRow, now: Timestamp) {
         self.row = row
         self.now = now
+        pairedAt = PageTime(row.device.pairedAt)
     }
 
     func child(named name: String) -> Any? {
@@ -129,9 +131,12 @@ struct DeviceItem: MustacheParent {
         return switch name {
         case "senderID": device.senderID.text
         case "channel": device.channel.text
+        case "hasName": !device.profile.displayName.isEmpty
         case "claimedName": device.profile.displayName.isEmpty ? nil : device.profile.displayName
         case "details": device.profile.details.map(DetailItem.init)
         case "fingerprint": row.fingerprint
+        case "pairedAtMachine": pairedAt.machine
+        case "pairedAtText": pairedAt.text
         case "pairedAt": TimeItem(device.pairedAt, .moment, now: now)
         case "pairedBy": device.pairedBy
         case "isActive": device.state == .active
@@ -139,6 +144,9 @@ struct DeviceItem: MustacheParent {
         case "revokedBy": device.revokedBy
         case "generation": device.generation.description
         case "isConnected": row.isConnected
+        case "wasConnected": row.lastSeenAt != nil
+        case "lastSeenAtMachine": row.lastSeenAt.map { PageTime($0).machine }
+        case "lastSeenAtText": row.lastSeenAt.map { briefDuration(now - $0) + " ago" }
         case "lastSeenAt": row.lastSeenAt.map { TimeItem($0, .ago, now: now) }
         case "lastAddress": row.lastAddress?.description
         case "hasRivals": !row.rivals.isEmpty

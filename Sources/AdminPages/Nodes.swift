@@ -7,7 +7,8 @@ extension AdminPages {
         let query = NodesQuery(try visit.query())
         let administration = kernel.administration
         let requests = try await administration.pendingRequests(
-            filter: query.filter, after: query.requestsAfter, limit: NodesPage.rowLimit, by: session.authority)
+            filter: query.filter, after: query.requestsAfter, limit: NodesPage.rowLimit, by: session.authority
+        )
         let devices = try await administration.pairedDevices(
             filter: query.filter, after: query.devicesAfter, limit: NodesPage.rowLimit, by: session.authority)
         let counts = try await administration.counts(by: session.authority)
@@ -19,15 +20,19 @@ extension AdminPages {
             visit)
     }
 
-    func decide(_ verdict: Verdict, _ id: RequestID, _ visit: Visit, _ session: AdminSession) async throws -> Answer {
+    func decide(_ verdict: Verdict, _ id: RequestID, _ visit: Visit, _ session: AdminSession) async throws
+        -> Answer
+    {
         guard visit.isPost else {
             return decisionPage(
                 verdict, try await kernel.administration.request(id, by: session.authority), visit)
         }
         guard let code = visit.form?["code"].flatMap(PairingCode.init) else {
             return decisionPage(
-                verdict, try await kernel.administration.request(id, by: session.authority), visit, status: 400,
-                problem: "A code has eight letters and digits, such as ABCD-2345. Read it again from the device.")
+                verdict, try await kernel.administration.request(id, by: session.authority), visit,
+                status: 400,
+                problem:
+                    "A code has eight letters and digits, such as ABCD-2345. Read it again from the device.")
         }
         do throws(Refusal) {
             switch verdict {
@@ -54,7 +59,9 @@ extension AdminPages {
 
     func revoke(_ senderID: SenderID, _ visit: Visit, _ session: AdminSession) async throws -> Answer {
         guard visit.isPost else { return try await revocationPage(senderID, visit, session) }
-        guard let generation = visit.form?["generation"].flatMap(Generation.init) else { throw PageFault.staleForm }
+        guard let generation = visit.form?["generation"].flatMap(Generation.init) else {
+            throw PageFault.staleForm
+        }
         do throws(Refusal) {
             let device = try await kernel.administration.revoke(
                 senderID, channel: nil, generation: generation, from: visit.address, by: session.authority)
@@ -70,14 +77,16 @@ extension AdminPages {
         problem: String? = nil
     ) -> Answer {
         let page = DecisionPage(
-            verdict: verdict, row: row, requiresTypedCode: kernel.settings.requiresTypedCode, problem: problem,
+            verdict: verdict, row: row, requiresTypedCode: kernel.settings.requiresTypedCode,
+            problem: problem,
             now: now())
         let title = verdict == .approve ? "Approve \(row.request.senderID)" : "Deny \(row.request.senderID)"
         return render(.decision, title: title, page, visit, status: status)
     }
 
     private func revocationPage(
-        _ senderID: SenderID, _ visit: Visit, _ session: AdminSession, status: Int = 200, problem: String? = nil
+        _ senderID: SenderID, _ visit: Visit, _ session: AdminSession, status: Int = 200,
+        problem: String? = nil
     ) async throws -> Answer {
         let rows = try await kernel.administration.device(senderID, by: session.authority)
         guard let newest = rows.first else { throw PageFault.unknownPage }

@@ -25,8 +25,10 @@ struct NodesQuery: Equatable {
 
     /// The address that asks for it.
     var path: String {
-        let fields = [("q", filter.isEmpty ? nil : filter), ("requests", requestsAfter), ("devices", devicesAfter)]
-            .compactMap { name, value in value.map { "\(name)=\(percentEncoded($0))" } }
+        let fields = [
+            ("q", filter.isEmpty ? nil : filter), ("requests", requestsAfter), ("devices", devicesAfter),
+        ]
+        .compactMap { name, value in value.map { "\(name)=\(percentEncoded($0))" } }
         return fields.isEmpty ? Route.nodes.path : Route.nodes.path + "?" + fields.joined(separator: "&")
     }
 }
@@ -34,7 +36,7 @@ struct NodesQuery: Equatable {
 /// `/nodes`: Pending Requests and Paired Devices.
 struct NodesPage: MustacheParent {
     /// The rows of each list on one page.
-    static let rowLimit = 50
+    static let rowLimit = 25
 
     var query: NodesQuery
     var requests: PairingAdministration.Page<PairingAdministration.RequestRow>

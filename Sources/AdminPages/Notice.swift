@@ -51,7 +51,8 @@ struct Notice: Equatable, MustacheParent {
             switch kind {
             case .approved: "is paired. It is told at once if it is waiting, and can connect from now on."
             case .denied: "was told so, and its request is gone."
-            case .revoked: "is no longer paired. Its sessions end on every instance; to come back it must pair again."
+            case .revoked:
+                "is no longer paired. Its sessions end on every instance; to come back it must pair again."
             case .signedOut: "This browser's session has ended."
             }
         default: nil

@@ -19,22 +19,26 @@ struct PageFault: Error, Equatable {
 
     static let malformed = PageFault(
         status: 400, title: "The request can't be read",
-        advice: "It is not encoded as a browser encodes it. Nothing was changed. Go back, reload and try again.")
+        advice:
+            "It is not encoded as a browser encodes it. Nothing was changed. Go back, reload and try again.")
     static let repeatedCookie = PageFault(
         status: 400, title: "A cookie arrived twice",
         advice: "Nothing was changed. Delete this site's cookies in your browser and sign in again.")
     static let unknownPage = PageFault(
-        status: 404, title: "There is no such page", advice: "Check the address, or choose a page from the menu.")
+        status: 404, title: "There is no such page",
+        advice: "Check the address, or choose a page from the menu.")
     static let crossSite = PageFault(
         status: 403, title: "This form was sent from another site",
         advice: "Nothing was changed. Forms are accepted only from the addresses in gateway.public_origins.")
     static let staleForm = PageFault(
         status: 403, title: "This form is out of date",
-        advice: "Nothing was changed. It belongs to another session or was changed on its way. Go back, reload the "
+        advice:
+            "Nothing was changed. It belongs to another session or was changed on its way. Go back, reload the "
             + "page and try again.")
     static let formTooLong = PageFault(
         status: 413, title: "This form is too long",
-        advice: "Nothing was changed. Send at most \(FormFields.maximumBytes) bytes and \(FormFields.maximumCount) "
+        advice:
+            "Nothing was changed. Send at most \(FormFields.maximumBytes) bytes and \(FormFields.maximumCount) "
             + "fields.")
     static let notAForm = PageFault(
         status: 415, title: "This is not a form",
@@ -44,7 +48,8 @@ struct PageFault: Error, Equatable {
         advice: "Open the pages under one of the addresses in gateway.public_origins, or add this one to it.")
     static let noChannels = PageFault(
         status: 404, title: "This edition has no devices",
-        advice: "Nodes belongs to the standard edition with its channels. The lite edition has no channels, so no "
+        advice:
+            "Nodes belongs to the standard edition with its channels. The lite edition has no channels, so no "
             + "device can be paired. Set edition to \"standard\" to use it.")
 
     static func wrongMethod(_ method: String, allowed: [String]) -> PageFault {
@@ -85,8 +90,10 @@ struct PageFault: Error, Equatable {
                 advice: changes
                     ? "Whether your decision was carried out is not known. Look at the list when the database is "
                         + "back: repeating a decision never carries it out twice."
-                    : "Nothing was changed, and no device was let in or locked out meanwhile. Try again in a moment.")
-        case .invalidRequest: self.init(status: 400, title: "The request was not accepted", advice: refusal.message)
+                    : "Nothing was changed, and no device was let in or locked out meanwhile. Try again in a moment."
+            )
+        case .invalidRequest:
+            self.init(status: 400, title: "The request was not accepted", advice: refusal.message)
         case .unauthorized, .forbidden:
             self.init(status: 403, title: "This is not allowed", advice: refusal.message)
         case .notFound, .notPaired: self.init(status: 404, title: "Not found", advice: refusal.message)
@@ -96,7 +103,8 @@ struct PageFault: Error, Equatable {
         case .internal:
             self.init(
                 status: 500, title: "The server failed",
-                advice: "Its log has the cause. Look at the list to see whether your decision was carried out.")
+                advice:
+                    "Its log has the cause. Look at the list to see whether your decision was carried out.")
         }
         if let wait = refusal.retryAfter {
             headers = [Header(name: "Retry-After", value: String(max(1, (wait.milliseconds + 999) / 1000)))]

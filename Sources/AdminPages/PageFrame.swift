@@ -30,9 +30,14 @@ struct PageFrame: MustacheParent {
 }
 
 /// A page: what it shows, in its frame.
-struct PageView<Content: MustacheParent>: MustacheParent {
-    var frame: PageFrame
-    var content: Content
+final class PageView<Content: MustacheParent>: MustacheParent {
+    private let frame: PageFrame
+    private let content: Content
+
+    init(frame: PageFrame, content: Content) {
+        self.frame = frame
+        self.content = content
+    }
 
     func child(named name: String) -> Any? { content.child(named: name) ?? frame.child(named: name) }
 }

@@ -31,7 +31,8 @@ public struct PageTemplates: Sendable {
         for name in Self.names {
             guard let source = sources[name] else {
                 throw TemplateFault(
-                    description: "The template \(name).mustache is missing. Install it again with the others.")
+                    description: "The template \(name).mustache is missing. Install it again with the others."
+                )
             }
             try Self.check(source, name: name)
             do {
@@ -61,13 +62,15 @@ public struct PageTemplates: Sendable {
             switch tag.first {
             case "{", "&", "%", "=":
                 throw TemplateFault(
-                    description: "The template \(name).mustache has a tag {{\(tag.prefix(1)): values are always "
+                    description:
+                        "The template \(name).mustache has a tag {{\(tag.prefix(1)): values are always "
                         + "escaped, and delimiters and content types never change. Write {{name}}.")
             case ">", "<":
                 let used = tag.dropFirst().prefix { $0 != "}" }.filter { $0 != " " }
                 guard names.contains(used) else {
                     throw TemplateFault(
-                        description: "The template \(name).mustache uses a template \(used), which does not exist.")
+                        description:
+                            "The template \(name).mustache uses a template \(used), which does not exist.")
                 }
             default: continue
             }

@@ -51,7 +51,9 @@ extension AdminPages {
             return answer
         }
         // Whoever signs in again in the same browser leaves no session behind that nobody can end.
-        if let old = try visit.cookie(.session) { try? await kernel.accounts.signOut(secret: old, from: address) }
+        if let old = try visit.cookie(.session) {
+            try? await kernel.accounts.signOut(secret: old, from: address)
+        }
         return Answer.seeOther(next?.text ?? Route.home.path)
             .settingCookie(visit.cookieHeader(.session, signIn.sessionSecret, for: signIn.lifetime))
             .settingCookie(visit.cookieHeader(.browser, browser, for: Self.browserLifetime))

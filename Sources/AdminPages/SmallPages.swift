@@ -42,7 +42,8 @@ struct MessagePage: MustacheParent {
         case "heading": heading
         case "advice": advice
         case "wayOutPath": wayOut.path
-        case "wayOutLabel": wayOut == .nodes ? "Go to Nodes" : wayOut == .login ? "Sign in" : "Go to the start page"
+        case "wayOutLabel":
+            wayOut == .nodes ? "Go to Nodes" : wayOut == .login ? "Sign in" : "Go to the start page"
         default: nil
         }
     }

@@ -45,10 +45,13 @@ struct Visit {
     mutating func readForm(origins: OriginPolicy) throws(PageFault) {
         guard
             isSentFromThisSite(
-                origin: request.header("Origin"), fetchSite: request.header("Sec-Fetch-Site"), origins: origins)
+                origin: request.header("Origin"), fetchSite: request.header("Sec-Fetch-Site"),
+                origins: origins)
         else { throw .crossSite }
         let type = (request.header("Content-Type") ?? "").lowercased().filter { $0 != " " }
-        guard type == "application/x-www-form-urlencoded" || type == "application/x-www-form-urlencoded;charset=utf-8"
+        guard
+            type == "application/x-www-form-urlencoded"
+                || type == "application/x-www-form-urlencoded;charset=utf-8"
         else { throw .notAForm }
         do { form = try FormFields(request.body) } catch { throw PageFault(error) }
     }

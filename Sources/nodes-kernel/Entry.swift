@@ -24,7 +24,8 @@ struct NodesKernel: AsyncParsableCommand {
         let configuration = process.configuration
         let files = try TemplateFiles(directory: configuration.templatesDirectory)
         let pages = AdminPages(
-            kernel: process.kernel, templates: files.templates, assetVersion: files.assetVersion, now: { .now })
+            kernel: process.kernel, templates: files.templates, assetVersion: files.assetVersion,
+            now: { .now })
         let status = Status(kernel: process.kernel, metrics: process.metrics)
         var limits = FastCGIServer.Configuration()
         limits.threads = configuration.kernel.threads
@@ -43,7 +44,8 @@ struct NodesKernel: AsyncParsableCommand {
         group.maximumGracefulShutdownDuration = configuration.kernel.requestTimeout + .seconds(5)
         group.maximumCancellationDuration = .seconds(5)
         process.logger.notice(
-            "Serving pages", metadata: ["socket": "\(configuration.kernel.socket)", "instance": "\(process.name)"])
+            "Serving pages",
+            metadata: ["socket": "\(configuration.kernel.socket)", "instance": "\(process.name)"])
         try await ServiceGroup(configuration: group).run()
     }
 }

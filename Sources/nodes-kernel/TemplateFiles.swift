@@ -38,7 +38,8 @@ struct TemplateFiles {
             return Array(try Data(contentsOf: URL(filePath: path)))
         } catch {
             throw Fault(
-                description: "\(path) can't be read. Set templates.directory to the folder of the templates, or "
+                description:
+                    "\(path) can't be read. Set templates.directory to the folder of the templates, or "
                     + "install them again.")
         }
     }

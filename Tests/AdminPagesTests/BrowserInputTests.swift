@@ -37,7 +37,8 @@ struct BrowserInputTests {
     @Test(
         "A form of this site is accepted",
         arguments: [
-            ("https://nodes.example.org", "same-origin"), ("https://nodes.example.org", nil), (nil, "same-origin"),
+            ("https://nodes.example.org", "same-origin"), ("https://nodes.example.org", nil),
+            (nil, "same-origin"),
             (nil, "none"), (nil, nil),
         ] as [(String?, String?)])
     func ownForm(origin: String?, fetchSite: String?) {
@@ -47,7 +48,8 @@ struct BrowserInputTests {
     @Test(
         "A form of another site is refused",
         arguments: [
-            ("null", "same-origin"), ("null", nil), ("https://evil.example", nil), ("http://nodes.example.org", nil),
+            ("null", "same-origin"), ("null", nil), ("https://evil.example", nil),
+            ("http://nodes.example.org", nil),
             ("https://nodes.example.org.evil.example", nil), (nil, "cross-site"), (nil, "same-site"),
             ("https://nodes.example.org", "cross-site"), (nil, ""), ("", nil),
         ] as [(String?, String?)])
@@ -67,7 +69,8 @@ struct BrowserInputTests {
     @Test(
         "A notice that we never wrote says nothing",
         arguments: [
-            "", "approved", "approved/", "approved/<b>", "signed-out/x", "erased/x", "approved/a/b", "You won!",
+            "", "approved", "approved/", "approved/<b>", "signed-out/x", "erased/x", "approved/a/b",
+            "You won!",
         ])
     func forgedNotice(cookie: String) {
         #expect(Notice(cookie: cookie) == nil)

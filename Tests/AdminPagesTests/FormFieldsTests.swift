@@ -7,7 +7,8 @@ struct FormFieldsTests {
     @Test(
         "A well-formed text gives its fields",
         arguments: [
-            ("", nil), ("a=1", "1"), ("b=2&a=x+y", "x y"), ("a=%2B%26%3D", "+&="), ("a=%c3%A9", "é"), ("a", ""),
+            ("", nil), ("a=1", "1"), ("b=2&a=x+y", "x y"), ("a=%2B%26%3D", "+&="), ("a=%c3%A9", "é"),
+            ("a", ""),
             ("a=", ""), ("&&a=1&", "1"), ("a=1=2", "1=2"), ("%61=1", "1"),
         ] as [(String, String?)])
     func wellFormed(text: String, value: String?) throws {
@@ -41,7 +42,8 @@ struct FormFieldsTests {
         #expect(throws: FormFault.tooLong) { try FormFields((longest + "x").utf8) }
     }
 
-    @Test("What was percent-encoded is decoded to the same", arguments: ["", "a b", "ä/?&=%+", "x.y_z~-", "日本"])
+    @Test(
+        "What was percent-encoded is decoded to the same", arguments: ["", "a b", "ä/?&=%+", "x.y_z~-", "日本"])
     func roundTrip(text: String) {
         #expect(percentDecoded(percentEncoded(text).utf8, plusIsSpace: true) == text)
     }

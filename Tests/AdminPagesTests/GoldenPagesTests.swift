@@ -19,7 +19,8 @@ struct GoldenPagesTests {
         settings.requiresTypedCode = typed
         return NodesPage(
             query: NodesQuery(filter: filter), requests: .init(rows: requests, next: nil),
-            devices: .init(rows: devices, next: next), counts: (requests.count, next == nil ? devices.count : 1001),
+            devices: .init(rows: devices, next: next),
+            counts: (requests.count, next == nil ? devices.count : 1001),
             settings: settings, now: sampleNow)
     }
 
@@ -41,24 +42,33 @@ struct GoldenPagesTests {
     private static let devices = [
         sampleDevice("tablet-reception-02", name: "Reception tablet, back office", isConnected: true),
         sampleDevice("phone-marco", channel: "mobile", by: "maria.keller@example.org", days: 41),
-        sampleDevice("sensor.hall-1:temp@plant-north", channel: "iot", by: "ops (token provisioning)", isConnected: true),
-        sampleDevice("sensor.hall-2:temp@plant-north", channel: "iot", days: 200, lastSeenSeconds: nil, rivals: sampleRivals),
+        sampleDevice(
+            "sensor.hall-1:temp@plant-north", channel: "iot", by: "ops (token provisioning)",
+            isConnected: true),
+        sampleDevice(
+            "sensor.hall-2:temp@plant-north", channel: "iot", days: 200, lastSeenSeconds: nil,
+            rivals: sampleRivals),
         sampleDevice("kiosk-7", name: hostileText, by: "root (command line)", days: 0, lastSeenSeconds: 60),
     ]
 
     private static func page(_ name: String, _ templates: PageTemplates) -> String? {
-        func render(_ page: PageTemplates.Page, _ content: some MustacheParent, notice: Notice? = nil) -> String {
+        func render(_ page: PageTemplates.Page, _ content: some MustacheParent, notice: Notice? = nil)
+            -> String
+        {
             templates.render(page, PageView(frame: sampleFrame("Sample", notice: notice), content: content))
         }
         func renderSignedOut(_ page: PageTemplates.Page, _ content: some MustacheParent) -> String {
-            templates.render(page, PageView(frame: PageFrame(title: "Sample", assetVersion: "1"), content: content))
+            templates.render(
+                page, PageView(frame: PageFrame(title: "Sample", assetVersion: "1"), content: content))
         }
         func decision(
-            _ verdict: Verdict, _ row: PairingAdministration.RequestRow, typed: Bool = false, problem: String? = nil
+            _ verdict: Verdict, _ row: PairingAdministration.RequestRow, typed: Bool = false,
+            problem: String? = nil
         ) -> String {
             render(
                 .decision,
-                DecisionPage(verdict: verdict, row: row, requiresTypedCode: typed, problem: problem, now: sampleNow))
+                DecisionPage(
+                    verdict: verdict, row: row, requiresTypedCode: typed, problem: problem, now: sampleNow))
         }
         switch name {
         case "nodes":
@@ -88,14 +98,17 @@ struct GoldenPagesTests {
                 .device,
                 DevicePage(
                     rows: [
-                        sampleDevice("kiosk-7", name: "Kiosk", isConnected: true, generation: 3, rivals: sampleRivals),
+                        sampleDevice(
+                            "kiosk-7", name: "Kiosk", isConnected: true, generation: 3, rivals: sampleRivals),
                         sampleDevice("kiosk-7", channel: "mobile", days: 90, revokedBy: "maria"),
                     ], now: sampleNow))
-        case "login": return renderSignedOut(.login, LoginPage(formToken: "form-token", next: ReturnPath("/nodes?q=x")))
+        case "login":
+            return renderSignedOut(.login, LoginPage(formToken: "form-token", next: ReturnPath("/nodes?q=x")))
         case "login-problem":
             return renderSignedOut(
                 .login,
-                LoginPage(formToken: "form-token", typedName: hostileText, problem: "Name or password is wrong."))
+                LoginPage(
+                    formToken: "form-token", typedName: hostileText, problem: "Name or password is wrong."))
         case "logout": return render(.logout, LogoutPage())
         case "unknown-page":
             return render(
@@ -110,7 +123,8 @@ struct GoldenPagesTests {
     @Test(
         "Every page is as in its golden file",
         arguments: [
-            "nodes", "nodes-empty", "nodes-filtered", "nodes-typed", "approve", "approve-rivals", "approve-typed", "deny",
+            "nodes", "nodes-empty", "nodes-filtered", "nodes-typed", "approve", "approve-rivals",
+            "approve-typed", "deny",
             "decided", "revoke", "revoked", "device", "login", "login-problem", "logout", "unknown-page",
         ])
     func golden(name: String) throws {

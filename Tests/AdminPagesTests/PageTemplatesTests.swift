@@ -12,7 +12,8 @@ struct PageTemplatesTests {
         let files = try FileManager.default.contentsOfDirectory(
             atPath: repository.appending(path: "templates").path())
         #expect(
-            Set(files.filter { $0.hasSuffix(".mustache") }) == Set(PageTemplates.names.map { $0 + ".mustache" }))
+            Set(files.filter { $0.hasSuffix(".mustache") })
+                == Set(PageTemplates.names.map { $0 + ".mustache" }))
     }
 
     @Test("A missing template stops the start with its name")
@@ -26,7 +27,8 @@ struct PageTemplatesTests {
     @Test(
         "A bad template stops the start with its name",
         arguments: [
-            "{{#a}}", "{{a", "{{/a}}", "{{{a}}}", "{{&a}}", "{{> nothing}}", "{{=<% %>=}}", "{{% CONTENT_TYPE: TEXT}}",
+            "{{#a}}", "{{a", "{{/a}}", "{{{a}}}", "{{&a}}", "{{> nothing}}", "{{=<% %>=}}",
+            "{{% CONTENT_TYPE: TEXT}}",
         ])
     func bad(source: String) throws {
         var sources = try templateSources()

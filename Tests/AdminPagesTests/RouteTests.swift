@@ -22,7 +22,8 @@ struct RouteTests {
         arguments: [
             "", "nodes", "/nodes/", "//nodes", "/Nodes", "/nodes/requests", "/nodes/requests/1/approve",
             "/nodes/requests/\(uuid)", "/nodes/requests/\(uuid)/approve/", "/nodes/requests/\(uuid)/erase",
-            "/nodes/devices/", "/nodes/devices/-x", "/nodes/devices/a%2Fb", "/nodes/devices/a%00", "/nodes/devices/a%",
+            "/nodes/devices/", "/nodes/devices/-x", "/nodes/devices/a%2Fb", "/nodes/devices/a%00",
+            "/nodes/devices/a%",
             "/nodes/devices/a/revoke/b", "/nodes/devices/../login", "/login?next=/", "/etc/passwd",
         ])
     func unknown(path: String) {
@@ -34,7 +35,9 @@ struct RouteTests {
         #expect(Route(path: "/nodes/devices/tablet%2D1") == .device(SenderID("tablet-1")!))
     }
 
-    @Test("After signing in one goes to a page of this site", arguments: ["/nodes", "/", "/nodes?q=a%20b&devices=x"])
+    @Test(
+        "After signing in one goes to a page of this site",
+        arguments: ["/nodes", "/", "/nodes?q=a%20b&devices=x"])
     func returnsTo(text: String) {
         #expect(ReturnPath(text)?.text == text)
     }
@@ -42,8 +45,10 @@ struct RouteTests {
     @Test(
         "After signing in one is never sent to another site",
         arguments: [
-            "https://evil.example/nodes", "//evil.example", "//evil.example/nodes", "/\\evil.example", "\\\\evil.example",
-            "nodes", "", "/nodes\r\nX: y", "/nodes\t", " /nodes", "/nodes ", "/nodes\u{0}", "/nodés", "/login", "/logout",
+            "https://evil.example/nodes", "//evil.example", "//evil.example/nodes", "/\\evil.example",
+            "\\\\evil.example",
+            "nodes", "", "/nodes\r\nX: y", "/nodes\t", " /nodes", "/nodes ", "/nodes\u{0}", "/nodés",
+            "/login", "/logout",
             "/login?next=/login", "/nodes/../logout", "javascript:alert(1)",
             "/nodes?q=" + String(repeating: "x", count: 512),
         ])

@@ -18,7 +18,8 @@ func sampleRequest(
     let request = PairingRequest(
         id: RequestID("6f1c1d1e-0000-4000-8000-00000000abcd")!, senderID: SenderID(senderID)!,
         channel: ChannelID(channel)!, code: PairingCode(code)!, credential: .tokenHash([]),
-        profile: DeviceProfile(displayName: name, details: details), address: address.flatMap(ClientAddress.init),
+        profile: DeviceProfile(displayName: name, details: details),
+        address: address.flatMap(ClientAddress.init),
         state: state, createdAt: created, expiresAt: created + .seconds(3600),
         decidedAt: state == .pending ? nil : sampleNow, decidedBy: decidedBy)
     return PairingAdministration.RequestRow(
@@ -26,20 +27,24 @@ func sampleRequest(
 }
 
 func sampleDevice(
-    _ senderID: String, channel: String = "web", name: String = "", by admin: String = "admin", days: Int64 = 3,
-    isConnected: Bool = false, lastSeenSeconds: Int64? = 7300, revokedBy: String? = nil, generation: Int64 = 1,
+    _ senderID: String, channel: String = "web", name: String = "", by admin: String = "admin",
+    days: Int64 = 3,
+    isConnected: Bool = false, lastSeenSeconds: Int64? = 7300, revokedBy: String? = nil,
+    generation: Int64 = 1,
     rivals: [PairingAdministration.Rival] = []
 ) -> PairingAdministration.DeviceRow {
     let device = PairedDevice(
         requestID: RequestID("6f1c1d1e-0000-4000-8000-00000000abcd")!, senderID: SenderID(senderID)!,
         channel: ChannelID(channel)!, credential: .tokenHash([]),
-        profile: DeviceProfile(displayName: name, details: [Detail(label: "Browser", value: "Chromium 156 on Android")]),
+        profile: DeviceProfile(
+            displayName: name, details: [Detail(label: "Browser", value: "Chromium 156 on Android")]),
         generation: Generation(generation), state: revokedBy == nil ? .active : .revoked,
         pairedAt: sampleNow + .seconds(-days * 86_400), pairedBy: admin,
         revokedAt: revokedBy == nil ? nil : sampleNow + .seconds(-600), revokedBy: revokedBy)
     return PairingAdministration.DeviceRow(
         device: device, fingerprint: sampleFingerprint, rivals: rivals, isConnected: isConnected,
-        lastSeenAt: lastSeenSeconds.map { sampleNow + .seconds(-$0) }, lastAddress: ClientAddress("192.0.2.17"))
+        lastSeenAt: lastSeenSeconds.map { sampleNow + .seconds(-$0) },
+        lastAddress: ClientAddress("192.0.2.17"))
 }
 
 let sampleRivals = [

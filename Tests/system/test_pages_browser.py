@@ -1,0 +1,190 @@
+"""The pages in a real Chromium: by mouse, by keyboard, without JavaScript, and judged by axe."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+from support.deployment import PASSWORD, Deployment
+
+
+def sign_in(page: Page) -> None:
+    page.goto("/login")
+    page.get_by_label("Name").fill("admin")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/nodes")
+
+
+@pytest.fixture
+def tab(page: Page):
+    """A page that signed in and that nothing went wrong on."""
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda request: request.url.startswith(page_origin) or problems.append(request.url))
+    sign_in_url = page.goto("/login").url
+    page_origin = sign_in_url.removesuffix("/login")
+    sign_in(page)
+    yield page
+    assert not problems
+
+
+@pytest.fixture
+def waiting(nodes: Deployment):
+    """A device that waits for a decision."""
+    device = nodes.device()
+    device.request = device.ask(displayName="Reception tablet")
+    return device
+
+
+def row(page: Page, device):
+    return page.get_by_role("row").filter(has_text=device.sender_id)
+
+
+def test_a_device_is_approved_and_revoked_in_dialogs(tab: Page, waiting):
+    tab.get_by_role("link", name="Refresh").click()
+    tab.get_by_role("link", name=f"Approve {waiting.sender_id}").click()
+    dialog = tab.get_by_role("dialog", name="Approve this device?")
+    expect(dialog).to_be_visible()
+    for shown in ("web", waiting.sender_id, waiting.request["code"]):
+        expect(dialog.get_by_text(shown, exact=True)).to_be_visible()
+    assert tab.url.endswith("/nodes")
+    dialog.get_by_role("button", name="Approve").click()
+    expect(tab.get_by_role("status")).to_contain_text(f"Approved. {waiting.sender_id}")
+    assert waiting.socket.event("device.pair.resolved")["decision"] == "approved"
+    expect(row(tab, waiting)).to_contain_text("admin")
+    expect(row(tab, waiting)).to_contain_text("web")
+
+    tab.get_by_role("link", name=f"Revoke {waiting.sender_id}").click()
+    dialog = tab.get_by_role("dialog", name="Revoke this device?")
+    for shown in ("web", waiting.sender_id):
+        expect(dialog.get_by_text(shown, exact=True)).to_be_visible()
+    dialog.get_by_role("button", name="Revoke").click()
+    expect(tab.get_by_role("status")).to_contain_text(f"Revoked. {waiting.sender_id}")
+    assert waiting.socket.wait_closed()[0] == 4001
+    expect(row(tab, waiting)).to_have_count(0)
+
+
+def test_a_request_is_denied_in_a_dialog(tab: Page, waiting):
+    tab.reload()
+    tab.get_by_role("link", name=f"Deny {waiting.sender_id}").click()
+    dialog = tab.get_by_role("dialog", name="Deny this request?")
+    for shown in ("web", waiting.sender_id, waiting.request["code"]):
+        expect(dialog.get_by_text(shown, exact=True)).to_be_visible()
+    dialog.get_by_role("button", name="Deny").click()
+    expect(tab.get_by_role("status")).to_contain_text(f"Denied. {waiting.sender_id}")
+    expect(tab.get_by_role("link", name=f"Approve {waiting.sender_id}")).to_have_count(0)
+    assert waiting.socket.wait_closed()[0] == 4003
+
+
+def test_the_keyboard_is_enough(tab: Page, waiting):
+    tab.reload()
+    tab.keyboard.press("Tab")
+    expect(tab.get_by_role("link", name="Skip to the content")).to_be_focused()
+    link = tab.get_by_role("link", name=f"Approve {waiting.sender_id}")
+    link.focus()
+    tab.keyboard.press("Enter")
+    dialog = tab.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    expect(dialog.locator(":focus")).to_have_count(1)
+    tab.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(link).to_be_focused()
+    tab.keyboard.press("Enter")
+    dialog.get_by_role("link", name="Cancel").click()
+    expect(dialog).to_have_count(0)
+    expect(link).to_be_focused()
+
+
+def test_a_form_is_sent_once_however_often_its_button_is_pressed(tab: Page, waiting):
+    tab.reload()
+    tab.get_by_role("link", name=f"Approve {waiting.sender_id}").click()
+    tab.get_by_role("dialog").get_by_role("button", name="Approve").dblclick()
+    expect(tab.get_by_role("status")).to_contain_text(f"Approved. {waiting.sender_id}")
+
+
+def test_everything_works_without_javascript(chromium, nodes: Deployment, waiting):
+    context = chromium.new_context(base_url=nodes.origin, java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page)
+    page.get_by_role("link", name=f"Approve {waiting.sender_id}").click()
+    expect(page.get_by_role("heading", name="Approve this device?")).to_be_visible()
+    expect(page.get_by_text(waiting.request["code"])).to_be_visible()
+    page.get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("status")).to_contain_text(f"Approved. {waiting.sender_id}")
+    page.get_by_role("link", name=f"Revoke {waiting.sender_id}").click()
+    expect(page.get_by_role("heading", name="Revoke this device?")).to_be_visible()
+    page.get_by_role("link", name="Cancel").click()
+    page.get_by_role("searchbox").fill(waiting.sender_id)
+    page.get_by_role("button", name="Filter").click()
+    expect(row(page, waiting)).to_contain_text("UTC")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    context.close()
+
+
+def test_times_are_in_the_readers_zone(chromium, nodes: Deployment, administrator):
+    device = nodes.device()
+    device.pair(administrator)
+    texts = set()
+    for zone in ("UTC", "Asia/Kathmandu"):
+        context = chromium.new_context(base_url=nodes.origin, timezone_id=zone, locale="en-GB")
+        page = context.new_page()
+        sign_in(page)
+        time = row(page, device).locator("time").first
+        expect(time).to_have_attribute("datetime", re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"))
+        texts.add(time.inner_text())
+        context.close()
+    assert len(texts) == 2 and not any("UTC" in text for text in texts)
+
+
+def test_a_session_that_ended_leads_from_a_dialog_to_the_sign_in_page(tab: Page, waiting):
+    tab.reload()
+    tab.context.clear_cookies()
+    tab.get_by_role("link", name=f"Approve {waiting.sender_id}").click()
+    tab.wait_for_url("**/login?next=**")
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_and_nothing_sticks_out(
+    chromium, nodes: Deployment, administrator, scheme: str, width: int
+):
+    rival_name = f"Claimed.{'x' * 60}@plant"
+    waiting, paired = nodes.device(sender_id=rival_name + scheme + str(width)), nodes.device()
+    request = waiting.ask(displayName="A very long name " * 6)
+    with pytest.raises(Exception, match="ALREADY_EXISTS"):
+        nodes.device(sender_id=waiting.sender_id).ask()
+    paired.pair(administrator)
+    context = chromium.new_context(
+        base_url=nodes.origin, color_scheme=scheme, viewport={"width": width, "height": 800}, bypass_csp=True
+    )
+    page = context.new_page()
+
+    def check() -> None:
+        results = Axe().run(page)
+        assert results.violations_count == 0, f"{page.url}\n{results.generate_report()}"
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, page.url
+
+    page.goto("/login")
+    check()
+    sign_in(page)
+    check()
+    for path in (
+        f"/nodes/requests/{request['requestId']}/approve",
+        f"/nodes/requests/{request['requestId']}/deny",
+        f"/nodes/devices/{paired.sender_id}",
+        f"/nodes/devices/{paired.sender_id}/revoke",
+        "/nodes?q=nothing-like-it",
+        "/logout",
+        "/nowhere",
+    ):
+        page.goto(path)
+        check()
+    page.goto("/nodes")
+    page.get_by_role("link", name=f"Deny {waiting.sender_id}").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    check()
+    context.close()
+    administrator.deny(request["requestId"], request["code"])
