@@ -135,6 +135,16 @@ let package = Package(
         tests("ChannelHostTests", ["ChannelHost", "Cryptography", "PairingCore", log]),
         tests("CryptographyTests", ["Cryptography"]),
         tests("PairingCoreTests", ["PairingCore"]),
+        tests("NodesProtocolTests", ["NodesProtocol", "PairingCore"]),
+        tests(
+            "PrometheusMetricsTests",
+            ["PrometheusMetrics", .product(name: "CoreMetrics", package: "swift-metrics")]),
+        tests(
+            "DeviceGatewayTests",
+            [
+                "DeviceGateway", "NodesProtocol", "PairingKernel", "PairingCore",
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ] + nio),
         tests("NodesConfigurationTests", ["NodesConfiguration"]),
         .target(
             name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),
