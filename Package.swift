@@ -34,7 +34,13 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 func channel(_ name: String) -> Target {
     .target(
         name: name, dependencies: ["ChannelKit"], path: "Plugins/\(name)",
-        exclude: ["README.md"], swiftSettings: strict)
+        exclude: ["README.md"], swiftSettings: strict,
+        linkerSettings: [
+            // Of a plugin's symbols only its entry is visible.
+            .unsafeFlags([
+                "-Xlinker", "--version-script=\(Context.packageDirectory)/Plugins/channel.exports",
+            ])
+        ])
 }
 
 /// Everything a server process is made of.
@@ -125,6 +131,8 @@ let package = Package(
 
         // Tests.
         tests("ArchitectureTests", []),
+        tests("ChannelKitTests", ["ChannelKit", "CGoClawChannel"]),
+        tests("ChannelHostTests", ["ChannelHost", "Cryptography", "PairingCore", log]),
         tests("CryptographyTests", ["Cryptography"]),
         tests("PairingCoreTests", ["PairingCore"]),
         tests("NodesConfigurationTests", ["NodesConfiguration"]),
@@ -132,5 +140,6 @@ let package = Package(
             name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),
         tests("PostgresTests", ["Postgres", "PostgresTestSupport", log, metrics, lifecycle]),
         tests("FastCGITests", ["FastCGI", log, lifecycle]),
+        tests("NodesctlTests", ["nodesctl", "NodesProtocol", "PairingCore", "Cryptography"]),
     ]
 )

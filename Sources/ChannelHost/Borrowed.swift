@@ -38,9 +38,10 @@ func read<Record: BitwiseCopyable>(_ record: UnsafePointer<Record>?) -> Record? 
 extension goclaw_text {
     /// The bytes, where there are any and they are at least possible.
     var bytes: UnsafeRawBufferPointer? {
-        guard len > 0 else { return UnsafeRawBufferPointer(start: nil, count: 0) }
-        guard let ptr, len <= 1 << 40 else { return nil }
-        return UnsafeRawBufferPointer(start: ptr, count: Int(len))
+        if len == 0 { return UnsafeRawBufferPointer(start: nil, count: 0) }
+        // Swift sees a size_t as an Int: what is beyond its range is negative.
+        guard let ptr, len > 0 else { return nil }
+        return UnsafeRawBufferPointer(start: ptr, count: len)
     }
 
     /// A copy of at most that many bytes.

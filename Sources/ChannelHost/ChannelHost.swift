@@ -32,7 +32,7 @@ public final class ChannelHost: Sendable {
     /// ``refused``, and in the log, with the reason.
     ///
     /// - Parameters:
-    ///   - directory: the folder's path.
+    ///   - directory: the folder's path; empty where there are to be no channels.
     ///   - configurations: what each channel is configured with: a JSON object, by the channel's ID.
     public static func load(
         directory: String, configurations: [String: String] = [:],

@@ -20,6 +20,7 @@ struct ChannelLoader {
     }
 
     mutating func load(directory: String) {
+        guard !directory.isEmpty else { return }
         do throws(Untrusted) {
             let folder = try TrustedFolder(path: directory)
             let names = try folder.names()

@@ -15,6 +15,7 @@ public struct Answer<Item: Sendable>: Sendable, ExpressibleByArrayLiteral {
         return items
     }
 
+    /// Answers at once.
     public init(arrayLiteral items: Item...) { content = .now(items) }
 
     private init(content: Content) { self.content = content }

@@ -52,12 +52,13 @@ extension String {
     ///
     /// - Returns: `nil` where it is not UTF-8, or has a length and no bytes.
     init?(_ text: goclaw_text) {
-        guard text.len > 0 else {
+        if text.len == 0 {
             self = ""
             return
         }
-        guard let start = text.ptr, text.len <= Int.max else { return nil }
-        let bytes = UnsafeRawBufferPointer(start: start, count: Int(text.len))
+        // Swift sees a size_t as an Int: what is beyond its range is negative.
+        guard let start = text.ptr, text.len > 0 else { return nil }
+        let bytes = UnsafeRawBufferPointer(start: start, count: text.len)
         guard let copy = String(validating: bytes, as: UTF8.self) else { return nil }
         self = copy
     }

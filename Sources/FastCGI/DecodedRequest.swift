@@ -98,9 +98,8 @@ enum LibFCGI {
                 var action = action
                 sigaction(signal, &action, nil)
             }
-            if unsafeBitCast(actions[2].__sigaction_handler.sa_handler, to: Int.self) == 0 {
-                signal(SIGPIPE, SIG_IGN)
-            }
+            // A handler of nil is SIG_DFL.
+            if actions[2].__sigaction_handler.sa_handler == nil { signal(SIGPIPE, SIG_IGN) }
         }
         return FCGX_Init() == 0
     }()

@@ -125,7 +125,9 @@ public final class FastCGIServer: Service {
         if isAbandoned { exchange.abandon() }
         defer { exchanges.withLock { _ = $0?.removeValue(forKey: id) } }
         guard let response = exchange.wait(timeout: configuration.requestTimeout) else {
-            logger.warning("request unanswered in time", metadata: ["method": "\(request.method)"])
+            logger.warning(
+                "request unanswered in time",
+                metadata: ["method": "\(request.method)", "path": "\(request.path.debugDescription)"])
             return FastCGIResponse(error: 503)
         }
         return response

@@ -17,7 +17,7 @@ struct RequestFraming {
         case refused(String)
     }
 
-    /// nginx sends the request's header fields as parameters and by default accepts 40 KiB of them.
+    /// nginx sends the request's header fields as parameters and by default accepts 33 KiB of them.
     static let maximumParameterBytes = 64 << 10
 
     let maximumBodyBytes: Int
@@ -26,6 +26,7 @@ struct RequestFraming {
     /// Whether the parameters have arrived, so that there is a request to answer.
     private(set) var hasParameters = false
 
+    private var beginning: [UInt8] = []
     private var parameters: [UInt8] = []
     private var requestID: Int?
     private var header: [UInt8] = []
@@ -104,11 +105,10 @@ struct RequestFraming {
     private mutating func take(_ content: ArraySlice<UInt8>) -> Progress? {
         switch type {
         case RecordType.beginRequest:
-            // The first two of the eight bytes are the role; libfcgi answers no other than the responder's.
-            parameters += content
-            guard contentLeft == 0 else { return nil }
-            defer { parameters = [] }
-            return parameters.starts(with: [0, 1]) ? nil : .refused("another role than responder")
+            beginning += content
+            // The first two of the eight bytes are the role, and 1 is the responder's.
+            return contentLeft > 0 || beginning.starts(with: [0, 1])
+                ? nil : .refused("another role than responder")
         case RecordType.parameters:
             parameters += content
             return parameters.count <= Self.maximumParameterBytes

@@ -5,10 +5,10 @@ import Synchronization
 ///
 /// - Parameters:
 ///   - count: 1 or more.
-///   - started: told how many threads there are, if the system did not give them all.
+///   - shortage: told how many threads there are, if the system did not give them all.
 /// - Throws: ``FastCGIServerError/noThreads`` when the system gave none.
 func runOnThreads(
-    _ count: Int, started: (Int) -> Void, body: @escaping @Sendable () -> Void
+    _ count: Int, shortage: (Int) -> Void, body: @escaping @Sendable () -> Void
 ) async throws(FastCGIServerError) {
     let running = Countdown(count)
     var failed = 0
@@ -23,7 +23,7 @@ func runOnThreads(
         }
     }
     if failed == count { throw .noThreads }
-    if failed > 0 { started(count - failed) }
+    if failed > 0 { shortage(count - failed) }
     await running.wait()
 }
 

@@ -136,21 +136,21 @@ public enum DeviceRequest: Sendable, Equatable {
             "messageId", "the message's identifier, a string of 1 to \(limit) bytes"
         ) { (1...limit).contains($0.utf8.count) ? $0 : nil }
         guard let message = parameters.value("message") else {
-            throw Parameters.refusal("message", "is missing: expected any JSON value but null")
+            throw Parameters.refusal("message", "missing; expected any JSON value but null")
         }
         return .send(messageID: messageID, message: message)
     }
 
     private static func requiredCode(_ parameters: Parameters) throws(Refusal) -> PairingCode {
         guard let code = try parameters.code() else {
-            throw Parameters.refusal("code", "is missing: expected the code the device shows")
+            throw Parameters.refusal("code", "missing; expected the code the device shows")
         }
         return code
     }
 
     private static func required(_ messageSeq: Int64?) throws(Refusal) -> Int64 {
         guard let messageSeq else {
-            throw Parameters.refusal("messageSeq", "is missing: expected the number of a message")
+            throw Parameters.refusal("messageSeq", "missing; expected the number of a message")
         }
         return messageSeq
     }

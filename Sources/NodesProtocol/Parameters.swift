@@ -20,7 +20,7 @@ struct Parameters {
         throws(Refusal) -> Value
     {
         guard let value = try optional(name, expected, read) else {
-            throw Self.refusal(name, "is missing: expected \(expected)")
+            throw Self.refusal(name, "missing; expected \(expected)")
         }
         return value
     }
@@ -86,7 +86,7 @@ extension Parameters {
             Base64URL.decode($0, count: 64)
         }
         guard let signedAt = try parts.integer("proof.signedAt", in: 0...Self.greatestExactInteger) else {
-            throw Self.refusal("proof.signedAt", "is missing: expected milliseconds since the epoch")
+            throw Self.refusal("proof.signedAt", "missing; expected milliseconds since the epoch")
         }
         let nonce = try parts.require("proof.nonce", "this socket's nonce, base64url of 32 bytes") {
             Base64URL.decode($0, count: 32) == nil ? nil : $0
@@ -106,7 +106,7 @@ extension Parameters {
         switch (proof, token) {
         case (let proof?, nil): return .proof(proof)
         case (nil, let token?): return .token(token)
-        case (nil, nil): throw Self.refusal("proof", "is missing: expected proof or deviceToken")
+        case (nil, nil): throw Self.refusal("proof", "missing; expected proof or deviceToken")
         case (.some, .some): throw Self.refusal("proof", "expected either proof or deviceToken, not both")
         }
     }
@@ -121,8 +121,8 @@ extension Parameters {
         case (nil, nil, let token?): return .token(token)
         case (nil, nil, nil): return .none
         case (.some, nil, _):
-            throw Self.refusal("proof", "is missing: a publicKey needs a proof with purpose pair")
-        case (nil, .some, _): throw Self.refusal("publicKey", "is missing: a proof needs the key it is for")
+            throw Self.refusal("proof", "missing; a publicKey needs a proof with purpose pair")
+        case (nil, .some, _): throw Self.refusal("publicKey", "missing; a proof needs the key it is for")
         case (.some, .some, .some):
             throw Self.refusal("deviceToken", "expected either publicKey with proof or deviceToken, not both")
         }

@@ -40,12 +40,15 @@ public struct SenderLife: Sendable, Equatable {
         self.denials = denials
     }
 
+    /// Whether there is a pending request whose time is over.
+    public func isDue(now: Timestamp) -> Bool { pending.map { $0.expiresAt <= now } ?? false }
+
     /// Ends a pending request whose time is over. Called before every question, so that no answer depends
     /// on when a sweeper ran.
     ///
     /// - Returns: the request that expired.
     public mutating func expire(now: Timestamp) -> PairingRequest? {
-        guard let request = pending, request.expiresAt <= now else { return nil }
+        guard isDue(now: now), let request = pending else { return nil }
         pending = nil
         return request
     }

@@ -83,6 +83,8 @@ extension PairingStore {
             try transaction.lock(claim.senderID)
             let now = try transaction.now()
             var life = try transaction.life(of: claim.senderID, cooldown: claim.cooldown)
+            // An expiry holds the event counter, which others wait for while they hold the count.
+            if life.isDue(now: now) { try transaction.lockRequestCount() }
             try transaction.expire(&life, now: now)
             let action = life.claim(
                 channel: claim.channel, credential: claim.credential, address: claim.address, now: now)
@@ -110,7 +112,7 @@ extension PairingStore {
                 try transaction.record(
                     .pairingRequested, channel: claim.channel, senderID: claim.senderID,
                     by: Origination(.device, address: claim.address), requestID: request.id)
-                return .done(.pending(request, expiresIn: request.expiresAt - now))
+                return .done(.pending(request, expiresIn: claim.lifetime))
             }
         }
     }
@@ -191,8 +193,7 @@ extension Transaction {
                 .invalidRequest, "token_revoked",
                 "This device token belongs to a revoked pairing. Make a new token and ask again.")
         }
-        // One counter at a time: otherwise requests that arrive together would each see room for one.
-        _ = try query("SELECT pg_advisory_xact_lock(hashtextextended('pairing-requests', 0))")
+        try lockRequestCount()
         let counts = try query(
             """
             SELECT count(*) AS total, count(*) FILTER (WHERE address_limit_key = $1) AS of_address,
@@ -215,6 +216,13 @@ extension Transaction {
             .resourceExhausted, "requests_total",
             "Too many pairing requests wait for a decision. Ask an administrator to decide them, and try again.",
             retryable: true, retryAfter: .seconds(60))
+    }
+
+    /// One new request at a time: otherwise requests that arrive together would each see room for one.
+    ///
+    /// Taken after the sender ID's lock and before the event counter.
+    fileprivate func lockRequestCount() throws {
+        _ = try query("SELECT pg_advisory_xact_lock(hashtextextended('pairing-requests', 0))")
     }
 
     fileprivate func freeCode(for claim: PairingStore.Claim) throws -> PairingCode? {

@@ -9,7 +9,6 @@ final class Nginx: Sendable {
     let port: UInt16
     private let process: Process
 
-    /// - Parameter more: further lines of the location.
     init(folder: String, socket: String, keepsConnections: Bool) throws {
         port = try Self.freePort()
         let configuration = """
@@ -109,6 +108,7 @@ struct NginxTests {
     ) async throws {
         try await withServer(configuration: configuration, handler: handler) { socket in
             let folder = try TemporaryFolder()
+            defer { folder.remove() }
             let nginx = try Nginx(folder: folder.path, socket: socket, keepsConnections: keepsConnections)
             defer { nginx.stop() }
             try await nginx.start()

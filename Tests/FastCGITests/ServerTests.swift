@@ -163,6 +163,7 @@ struct ServerTests {
     @Test("Graceful shutdown finishes what runs and what waits, and refuses what comes later")
     func gracefulShutdown() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let path = folder.path + "/s"
         let arrived = Gate()
         let proceed = Gate()
@@ -192,6 +193,7 @@ struct ServerTests {
     @Test("Cancellation answers what runs with 503 and ends at once")
     func cancellation() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let path = folder.path + "/s"
         let arrived = Gate()
         let never = Gate()

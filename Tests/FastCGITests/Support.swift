@@ -6,8 +6,8 @@ import Logging
 import ServiceLifecycle
 import Testing
 
-/// A folder with a short path, removed afterwards.
-struct TemporaryFolder: ~Copyable {
+/// A folder with a short path.
+struct TemporaryFolder {
     let path: String
 
     init() throws {
@@ -15,7 +15,7 @@ struct TemporaryFolder: ~Copyable {
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
     }
 
-    deinit { try? FileManager.default.removeItem(atPath: path) }
+    func remove() { try? FileManager.default.removeItem(atPath: path) }
 }
 
 let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -27,6 +27,7 @@ func withServer<Result>(
     _ body: (_ path: String) async throws -> Result
 ) async throws -> Result {
     let folder = try TemporaryFolder()
+    defer { folder.remove() }
     let path = folder.path + "/kernel.sock"
     let server = try FastCGIServer(path: path, configuration: configuration, logger: quiet, handler: handler)
     let group = ServiceGroup(services: [server], logger: quiet)

@@ -11,6 +11,7 @@ struct UnixListenerTests {
         arguments: [0o660, 0o600, 0o666] as [UInt32])
     func mode(mode: UInt32) throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let path = folder.path + "/s"
         let listener = try UnixListener(path: path, mode: mode, backlog: 8)
         defer { listener.stop() }
@@ -23,6 +24,7 @@ struct UnixListenerTests {
     @Test("A second server on one path is refused and the first goes on")
     func twoServers() throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let path = folder.path + "/s"
         let first = try UnixListener(path: path, mode: 0o660, backlog: 8)
         #expect(throws: UnixListenerError.inUse(path)) {
@@ -37,6 +39,7 @@ struct UnixListenerTests {
     @Test("A live server whose backlog is full is not taken for a dead one")
     func fullBacklog() throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let path = folder.path + "/s"
         let first = try UnixListener(path: path, mode: 0o660, backlog: 0)
         let client = try ClientSocket(unix: path)
@@ -49,6 +52,7 @@ struct UnixListenerTests {
     @Test("The socket of a dead process is replaced")
     func stale() throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let path = folder.path + "/s"
         try leaveStaleSocket(path)
         let listener = try UnixListener(path: path, mode: 0o660, backlog: 8)
@@ -60,6 +64,7 @@ struct UnixListenerTests {
     @Test("Of many servers that find the same stale socket exactly one replaces it")
     func race() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let path = folder.path + "/s"
         try leaveStaleSocket(path)
         let listeners = await withTaskGroup(of: UnixListener?.self) { group in
@@ -78,6 +83,7 @@ struct UnixListenerTests {
     @Test("A regular file at the path is refused and left unharmed")
     func regularFile() throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let path = folder.path + "/s"
         try Data("precious".utf8).write(to: URL(fileURLWithPath: path))
         #expect(throws: UnixListenerError.notASocket(path)) {
@@ -89,6 +95,7 @@ struct UnixListenerTests {
     @Test("A link at the path is refused, whatever it points to")
     func link() throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         try leaveStaleSocket(folder.path + "/stale")
         #expect(symlink(folder.path + "/stale", folder.path + "/s") == 0)
         #expect(throws: UnixListenerError.notASocket(folder.path + "/s")) {
@@ -99,6 +106,7 @@ struct UnixListenerTests {
     @Test("A path of 107 bytes is accepted; one of 108, an empty one and one with a NUL are refused")
     func pathLength() throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let longest = folder.path + "/" + String(repeating: "s", count: 107 - folder.path.utf8.count - 1)
         try UnixListener(path: longest, mode: 0o660, backlog: 8).stop()
         for path in [longest + "s", "", folder.path + "/a\0b"] {
@@ -121,6 +129,7 @@ struct UnixListenerTests {
     @Test("Stopping removes the socket, refuses connections and ends every accept")
     func stop() async throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let path = folder.path + "/s"
         let listener = try UnixListener(path: path, mode: 0o660, backlog: 8)
         let ended = Gate()
@@ -144,6 +153,7 @@ struct UnixListenerTests {
     @Test("Connections that wait when the server stops are still returned")
     func waitingConnections() throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let listener = try UnixListener(path: folder.path + "/s", mode: 0o660, backlog: 8)
         let clients = try (0..<3).map { _ in try ClientSocket(unix: folder.path + "/s") }
         listener.stop()
@@ -154,6 +164,7 @@ struct UnixListenerTests {
     @Test("Stopping leaves a socket that another server has put at the path meanwhile")
     func replaced() throws {
         let folder = try TemporaryFolder()
+        defer { folder.remove() }
         let path = folder.path + "/s"
         let first = try UnixListener(path: path, mode: 0o660, backlog: 8)
         unlink(path)

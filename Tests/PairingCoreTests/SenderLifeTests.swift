@@ -123,8 +123,10 @@ struct SenderLifeTests {
     func expiry() throws {
         let request = try Self.request(expiresIn: 1)
         var life = Self.life(pending: request)
+        #expect(!life.isDue(now: now))
         #expect(life.expire(now: now) == nil)
         #expect(life.pending == request)
+        #expect(life.isDue(now: now + .milliseconds(1)))
         #expect(life.expire(now: now + .milliseconds(1)) == request)
         #expect(life.pending == nil)
         #expect(life.expire(now: now + .milliseconds(1)) == nil)

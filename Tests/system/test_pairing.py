@@ -283,11 +283,12 @@ def test_a_proof_made_for_anything_else_opens_nothing(nodes: Deployment, adminis
     elif change == "future":
         facts["signed_at"] = now + 130_000
     params = {"channel": "web", "senderId": device.sender_id, "proof": key.proof(**facts)}
+    method = "connect"
     if change == "twice":
-        socket.request("connect", params)
-        refusal = refused(socket.request, "connect", params)
-    else:
-        refusal = refused(socket.request, "connect", params)
+        method = "device.pair.status"
+        params["proof"] = key.proof(**{**facts, "purpose": "status"})
+        assert socket.request(method, params)["status"] == "approved"
+    refusal = refused(socket.request, method, params)
     expected = {
         "socket": "nonce_mismatch", "twice": "nonce_mismatch",
         "past": "signed_at_out_of_range", "future": "signed_at_out_of_range",

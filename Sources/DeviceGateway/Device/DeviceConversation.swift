@@ -64,6 +64,12 @@ struct DeviceConversation {
         do throws(Refusal) {
             let request = try DeviceRequest(frame)
             if case .challenge = request { return .reply(respond(challenge())) }
+            // A device that was just approved may not have waited to be told: nothing is to be done.
+            if case .connect(let identity) = request, case .paired(let grant) = role,
+                identity.senderID == grant.senderID, identity.channel == grant.channel
+            {
+                return .reply(respond(.object(facts.paired(grant))))
+            }
             return .call(try call(for: request, now: now))
         } catch {
             return .reply(.failure(id: frame.id, error))
@@ -73,13 +79,13 @@ struct DeviceConversation {
     private mutating func call(for request: DeviceRequest, now: NIODeadline) throws(Refusal) -> DeviceCall {
         switch request {
         case .pair(let claim):
-            try checkIdentity(claim.senderID, mayBePaired: true)
+            try checkIdentity(claim.senderID)
             postpone(now)
             if case .key = claim.credential { return .pair(claim, spentNonce: spendNonce()) }
             return .pair(claim, spentNonce: nil)
         case .status(let identity): return .status(identity, spentNonce: spentNonce(for: identity))
         case .connect(let identity):
-            try checkIdentity(identity.senderID, mayBePaired: false)
+            try checkIdentity(identity.senderID)
             postpone(now)
             return .connect(identity, spentNonce: spentNonce(for: identity))
         case .connectAdministrator(let token):
@@ -97,13 +103,13 @@ struct DeviceConversation {
         }
     }
 
-    /// A socket is one device's: it has one pending request, and one session that it does not replace itself.
-    private func checkIdentity(_ senderID: SenderID, mayBePaired: Bool) throws(Refusal) {
+    /// A socket is one device's, and has one pending request.
+    private func checkIdentity(_ senderID: SenderID) throws(Refusal) {
         switch role {
         case .stranger: return
         case .waiting(_, senderID): return
         case .waiting: throw .oneRequestASocket
-        case .paired(let grant) where mayBePaired && grant.senderID == senderID: return
+        case .paired(let grant) where grant.senderID == senderID: return
         case .paired, .administrator: throw .alreadySomebody
         }
     }

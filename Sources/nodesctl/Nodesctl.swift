@@ -1,0 +1,23 @@
+import ArgumentParser
+
+@main
+struct Nodesctl: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "nodesctl",
+        abstract: "Operates GoClaw Nodes: accounts, requests, devices, tokens, events.",
+        discussion: """
+            Talks to PostgreSQL directly, so it works when no page can be reached. Whoever may read the \
+            database's password may do everything; what is done carries the operating system account's name.
+
+            \(ExitStatus.table)
+            """,
+        version: "1.0.0",
+        subcommands: [
+            MigrateCommand.self, AdminCommand.self, RequestsCommand.self, DevicesCommand.self,
+            ApproveCommand.self, DenyCommand.self, RevokeCommand.self, TokenCommand.self, EventsCommand.self,
+            ChannelsCommand.self, ConfigCommand.self, DeviceCommand.self,
+        ])
+
+    // Accepted before a subcommand as well, which then finds them here.
+    @OptionGroup var options: OperatorOptions
+}

@@ -1,0 +1,4 @@
+/* Does everything right, and nothing more than it must. */
+#include "zoo.h"
+
+ZOO_ENTRY()
