@@ -133,6 +133,10 @@ let package = Package(
         tests("ArchitectureTests", []),
         tests("ChannelKitTests", ["ChannelKit", "CGoClawChannel"]),
         tests("ChannelHostTests", ["ChannelHost", "Cryptography", "PairingCore", log]),
+        tests(
+            "AdminPagesTests",
+            ["AdminPages", "PairingKernel", "PairingCore", .product(name: "Mustache", package: "swift-mustache")],
+            exclude: ["Golden"]),
         tests("CryptographyTests", ["Cryptography"]),
         tests("PairingCoreTests", ["PairingCore"]),
         tests("NodesProtocolTests", ["NodesProtocol", "PairingCore"]),
