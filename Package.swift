@@ -149,6 +149,8 @@ let package = Package(
                 "DeviceGateway", "NodesProtocol", "PairingKernel", "PairingCore",
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ] + nio),
+        tests(
+            "PairingStoreTests", ["PairingCore", "PairingStore", "Postgres", "PostgresTestSupport", log]),
         tests("NodesConfigurationTests", ["NodesConfiguration"]),
         .target(
             name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),
