@@ -1,5 +1,5 @@
 /// Durations and sizes as people write them.
-enum Quantities {
+public enum Quantities {
     private static let durationUnits: [(suffix: String, milliseconds: Int64)] = [
         ("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000),
     ]
@@ -8,7 +8,7 @@ enum Quantities {
     ]
 
     /// Reads `500ms`, `90s`, `60m`, `12h` or `30d`.
-    static func duration(_ text: String) -> Duration? {
+    public static func duration(_ text: String) -> Duration? {
         let digits = text.prefix { $0.isASCII && $0.isNumber }
         guard let count = Int64(digits),
             let unit = durationUnits.first(where: { $0.suffix == text.dropFirst(digits.count) })

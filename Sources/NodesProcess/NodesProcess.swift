@@ -33,11 +33,13 @@ public struct NodesProcess: Sendable {
     ///   - program: the program's name, for the log and for the database's list of connections.
     ///   - file: the configuration file; `nil` to use the environment alone.
     ///   - use: whether the program serves (and needs the public origins) or is a command.
+    ///   - loadsChannels: whether the program needs the channel plugins, whose code runs in it.
     ///   - logLevel: overrides the configuration's.
     /// - Throws: a `ConfigurationError` with everything that is wrong with the configuration, or what made
     ///   the kernel impossible.
     public init(
-        program: String, file: String?, for use: NodesConfiguration.Program, logLevel: Logger.Level? = nil
+        program: String, file: String?, for use: NodesConfiguration.Program,
+        loadsChannels: Bool = true, logLevel: Logger.Level? = nil
     ) async throws {
         configuration = try await NodesConfiguration.load(
             file: file, environment: ProcessInfo.processInfo.environment, for: use)
@@ -61,7 +63,8 @@ public struct NodesProcess: Sendable {
         pool = PostgresPool(configuration: database, logger: logger)
 
         let channels = ChannelHost.load(
-            directory: configuration.edition == .lite ? "" : configuration.channels.directory,
+            directory: loadsChannels && configuration.edition == .standard
+                ? configuration.channels.directory : "",
             configurations: Dictionary(
                 uniqueKeysWithValues: configuration.channels.configurations.map { ($0.key.text, $0.value) }),
             logger: logger)

@@ -30,7 +30,7 @@ enum ExitStatus: Int32, CaseIterable {
 
     /// The table of all of them.
     static var table: String {
-        (["EXIT STATUS:"] + allCases.map { "  \($0.rawValue)\t\($0.meaning)" }).joined(separator: "\n")
+        (["EXIT STATUS:"] + allCases.map { "  \($0.rawValue)  \($0.meaning)" }).joined(separator: "\n")
     }
 }
 

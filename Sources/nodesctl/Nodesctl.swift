@@ -1,5 +1,4 @@
 import ArgumentParser
-import Logging
 
 @main
 struct Nodesctl: AsyncParsableCommand {
@@ -12,7 +11,13 @@ struct Nodesctl: AsyncParsableCommand {
 
             \(ExitStatus.table)
             """,
+        version: "1.0.0",
         subcommands: [
-            DeviceCommand.self
+            MigrateCommand.self, AdminCommand.self, RequestsCommand.self, DevicesCommand.self,
+            ApproveCommand.self, DenyCommand.self, RevokeCommand.self, TokenCommand.self, EventsCommand.self,
+            ChannelsCommand.self, ConfigCommand.self, DeviceCommand.self,
         ])
+
+    // Accepted before a subcommand as well, which then finds them here.
+    @OptionGroup var options: OperatorOptions
 }

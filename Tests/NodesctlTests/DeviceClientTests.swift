@@ -68,7 +68,8 @@ struct Stage {
     }
 }
 
-extension JSONValue: @retroactive ExpressibleByStringLiteral {
+extension JSONValue: ExpressibleByStringLiteral {
+    /// A string of JSON.
     public init(stringLiteral text: String) { self = .string(text) }
 }
 

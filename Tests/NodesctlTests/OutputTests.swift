@@ -64,7 +64,7 @@ struct OutputTests {
     @Test("Every refusal has its exit status", arguments: ErrorCode.allCases)
     func statuses(code: ErrorCode) {
         let failure = CommandFailure(Refusal(code, "reason", "Message.", details: ["state": "denied"]))
-        let expected: ExitStatus =
+        let expected: nodesctl.ExitStatus =
             switch code {
             case .invalidRequest: .usage
             case .unauthorized, .forbidden: .notPermitted

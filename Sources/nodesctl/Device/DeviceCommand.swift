@@ -1,6 +1,7 @@
 import ArgumentParser
 import Cryptography
 import Dispatch
+import NodesProcess
 import PairingCore
 import UnixSignals
 
@@ -55,8 +56,7 @@ struct DeviceCommand: AsyncParsableCommand {
     @Flag(help: "End once connected and, for every --send, a message was received.")
     var once = false
 
-    @Flag(help: "Print one JSON object a line.")
-    var json = false
+    @OptionGroup var output: OutputOptions
 
     /// What a device can prove itself by.
     enum CredentialKind: String, EnumerableFlag {
@@ -71,7 +71,7 @@ struct DeviceCommand: AsyncParsableCommand {
     }
 
     mutating func run() async throws {
-        try await reporting(asJSON: json) { try await live() }
+        try await reporting(asJSON: output.json) { try await live() }
     }
 
     private func live() async throws {
@@ -84,9 +84,9 @@ struct DeviceCommand: AsyncParsableCommand {
         let run = DeviceRun(
             identity: identity, address: address, file: file, contents: contents,
             plan: DeviceRun.Plan(repairs: repair, answers: once ? send.count : nil)
-        ) { [json] report throws(CommandFailure) in
+        ) { [json = output.json] report throws(CommandFailure) in
             try Terminal.print(
-                json ? report.json(at: .now()).text : terminalText(report.text, keepingLines: true))
+                json ? report.json(at: .now).text : terminalText(report.text, keepingLines: true))
         }
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         Task { for await _ in signals { await run.quit() } }

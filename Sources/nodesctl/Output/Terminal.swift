@@ -69,7 +69,7 @@ func terminalText(_ text: String, keepingLines: Bool = false) -> String {
     var output = String.UnicodeScalarView()
     for scalar in text.unicodeScalars {
         switch scalar.properties.generalCategory {
-        case .control where keepingLines && scalar == "\n": output.append(scalar)
+        case .control where keepingLines && (scalar == "\n" || scalar == "\t"): output.append(scalar)
         case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned:
             output.append(contentsOf: "\\u{\(String(scalar.value, radix: 16))}".unicodeScalars)
         default: output.append(scalar)

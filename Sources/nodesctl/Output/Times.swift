@@ -2,13 +2,6 @@ import Glibc
 import PairingCore
 
 extension Timestamp {
-    /// This computer's clock.
-    static func now() -> Timestamp {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return Timestamp(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
-    }
-
     /// `2026-01-31T23:59:59Z` (RFC 3339), in whole seconds.
     var text: String {
         var seconds = time_t(milliseconds / 1000 - (milliseconds % 1000 < 0 ? 1 : 0))

@@ -1,0 +1,137 @@
+import ArgumentParser
+import Cryptography
+import PairingCore
+import PairingKernel
+
+/// `nodesctl admin`
+struct AdminCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "admin", abstract: "Administrators' accounts.",
+        subcommands: [Create.self, Password.self, List.self, Remove.self])
+
+    /// Where a password comes from.
+    struct PasswordOptions: ParsableArguments {
+        @Flag(help: "Read the password from the first line of standard input.")
+        var passwordStdin = false
+
+        @Flag(help: "Make a password and print it.")
+        var generate = false
+
+        func validate() throws {
+            guard !(passwordStdin && generate) else {
+                throw ValidationError("Give either --password-stdin or --generate.")
+            }
+        }
+
+        /// The password, and whether this program made it.
+        func read(for name: String) throws -> (password: String, isGenerated: Bool) {
+            if generate { return (Base64URL.encode(try randomBytes(count: 18)), true) }
+            if passwordStdin {
+                guard let line = readLine() else {
+                    throw CommandFailure(
+                        .usage, "Standard input is empty; expected the password in its first line.")
+                }
+                return (line, false)
+            }
+            guard Terminal.isInteractive else {
+                throw CommandFailure(
+                    .usage,
+                    "There is no terminal to ask for the password. Give --password-stdin or --generate.")
+            }
+            guard let password = Terminal.askSecretly("New password for \(name):"),
+                let again = Terminal.askSecretly("The same again:")
+            else { throw CommandFailure(.usage, "No password was given.") }
+            guard password == again else {
+                throw CommandFailure(.usage, "The two passwords differ; nothing was changed.")
+            }
+            return (password, false)
+        }
+    }
+
+    /// `nodesctl admin create`
+    struct Create: OperatorCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "create", abstract: "Make an account.",
+            discussion: "Without an option the password is asked for on the terminal.")
+
+        @OptionGroup var options: OperatorOptions
+        @OptionGroup var source: PasswordOptions
+
+        @Argument(help: "The account's name: a-z, 0-9 and . _ @ -, at most 64 characters.")
+        var name: String
+
+        func run(at desk: Desk) async throws {
+            let (password, isGenerated) = try source.read(for: name)
+            try await desk.accounts.create(username: name, password: password, by: desk.authority)
+            try desk.print(account: name, isGenerated ? password : nil, "Made the account \(name).")
+        }
+    }
+
+    /// `nodesctl admin passwd`
+    struct Password: OperatorCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "passwd", abstract: "Change an account's password; its sessions end.",
+            discussion: "Without an option the password is asked for on the terminal.")
+
+        @OptionGroup var options: OperatorOptions
+        @OptionGroup var source: PasswordOptions
+
+        @Argument(help: "The account's name.")
+        var name: String
+
+        func run(at desk: Desk) async throws {
+            let (password, isGenerated) = try source.read(for: name)
+            try await desk.accounts.setPassword(username: name, password: password, by: desk.authority)
+            try desk.print(
+                account: name, isGenerated ? password : nil,
+                "Changed the password of \(name) and ended its sessions.")
+        }
+    }
+
+    /// `nodesctl admin list`
+    struct List: OperatorCommand {
+        static let configuration = CommandConfiguration(commandName: "list", abstract: "List the accounts.")
+
+        @OptionGroup var options: OperatorOptions
+
+        func run(at desk: Desk) async throws {
+            let accounts = try await desk.accounts.list(by: desk.authority)
+            var table = TextTable("NAME", "CREATED", "LAST SIGN-IN")
+            for account in accounts {
+                table.add(account.username, account.createdAt.text, account.lastSignInAt?.text ?? "")
+            }
+            try desk.print(.array(accounts.map(JSONValue.account)), table.text)
+        }
+    }
+
+    /// `nodesctl admin remove`
+    struct Remove: OperatorCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "remove", abstract: "Remove an account, its sessions and its API tokens.",
+            discussion: "The last account can't be removed.")
+
+        @OptionGroup var options: OperatorOptions
+
+        @Argument(help: "The account's name.")
+        var name: String
+
+        @Flag(help: "Do it without asking.")
+        var yes = false
+
+        func run(at desk: Desk) async throws {
+            try confirm(
+                yes, typing: name, "Type the account's name to remove it with its sessions and tokens:")
+            try await desk.accounts.remove(username: name, by: desk.authority)
+            try desk.print(.object(["username": .string(name)]), "Removed the account \(terminalText(name)).")
+        }
+    }
+}
+
+extension Desk {
+    /// - Parameter password: what this program made and nobody else knows yet.
+    fileprivate func print(account name: String, _ password: String?, _ text: String) throws(CommandFailure) {
+        try print(
+            .object(["username": .string(name), "password": password.map(JSONValue.string) ?? .null]),
+            password.map { "\(text)\nPassword: \($0)" } ?? text)
+    }
+}

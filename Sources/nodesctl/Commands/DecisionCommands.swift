@@ -1,0 +1,154 @@
+import ArgumentParser
+import PairingCore
+import PairingKernel
+
+/// What approving and denying share: which request, and the code that proves the device was looked at.
+struct DecisionOptions: ParsableArguments {
+    @Argument(help: "The request's ID, as listed.", transform: readRequestID)
+    var request: RequestID
+
+    @Option(help: "The code that the device shows; without it, it is asked for on the terminal.")
+    var code: String?
+
+    /// The code from the command line, or typed after looking at the request.
+    fileprivate func readCode(at desk: Desk, to decision: String) async throws -> PairingCode {
+        if let code { return try parse(code) }
+        guard Terminal.isInteractive else {
+            throw CommandFailure(.usage, "Give the code that the device shows: --code XXXX-XXXX.")
+        }
+        let row = try await desk.administration.request(request, by: desk.authority)
+        Terminal.complain(row.sheet)
+        guard let line = Terminal.ask("Type the code that the device shows to \(decision) it:"), !line.isEmpty
+        else { throw CommandFailure(.usage, "No code was given; nothing was done.") }
+        return try parse(line)
+    }
+
+    private func parse(_ text: String) throws -> PairingCode {
+        guard let code = PairingCode(text) else {
+            throw CommandFailure(
+                .usage, "That is no pairing code; expected eight letters and digits such as ABCD-EFGH.")
+        }
+        return code
+    }
+
+    private static func readRequestID(_ text: String) throws -> RequestID {
+        guard let id = RequestID(text) else {
+            throw ValidationError("expected a request's ID, a UUID such as nodesctl requests list shows")
+        }
+        return id
+    }
+}
+
+/// `nodesctl approve`
+struct ApproveCommand: OperatorCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "approve", abstract: "Approve a request: the device is paired from then on.")
+
+    @OptionGroup var options: OperatorOptions
+    @OptionGroup var decision: DecisionOptions
+
+    func run(at desk: Desk) async throws {
+        let code = try await decision.readCode(at: desk, to: "approve")
+        let device = try await desk.administration.approve(decision.request, code: code, by: desk.authority)
+        try desk.print(
+            .pairing(device),
+            "Approved: \(device.senderID) on channel \(device.channel) is paired, generation \(device.generation)."
+        )
+    }
+}
+
+/// `nodesctl deny`
+struct DenyCommand: OperatorCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "deny",
+        abstract: "Deny a request: the device is told, and has to wait before it may ask again.")
+
+    @OptionGroup var options: OperatorOptions
+    @OptionGroup var decision: DecisionOptions
+
+    func run(at desk: Desk) async throws {
+        let code = try await decision.readCode(at: desk, to: "deny")
+        let request = try await desk.administration.deny(decision.request, code: code, by: desk.authority)
+        try desk.print(
+            .request(request),
+            "Denied request \(request.id) of \(request.senderID) on channel \(request.channel).")
+    }
+}
+
+/// `nodesctl revoke`
+struct RevokeCommand: OperatorCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "revoke", abstract: "Revoke a paired device, or all paired since a time.",
+        discussion: """
+            A revoked device is disconnected everywhere and must pair again. --all-since is for after a restored \
+            backup or a lost replica, which bring back pairings that were revoked.
+            """)
+
+    @OptionGroup var options: OperatorOptions
+
+    @Argument(help: "The device's sender ID.", transform: readSenderID)
+    var sender: SenderID?
+
+    @Option(help: "Only if it is paired on this channel.")
+    var channel: String?
+
+    @Option(help: "Only if the pairing still has this generation.")
+    var generation: Int64?
+
+    @Option(
+        help: "Revoke every device paired at or after this time: RFC 3339 with its zone, or milliseconds.",
+        transform: readTime)
+    var allSince: Timestamp?
+
+    @Flag(help: "With --all-since: do it without asking.")
+    var yes = false
+
+    func validate() throws {
+        guard (sender == nil) != (allSince == nil) else {
+            throw ValidationError("Give either a sender ID or --all-since.")
+        }
+        guard allSince == nil || (channel == nil && generation == nil) else {
+            throw ValidationError("--channel and --generation belong to one device, not to --all-since.")
+        }
+        guard channel == nil || channel.flatMap(ChannelID.init) != nil else {
+            throw ValidationError("--channel: expected a channel's name, such as web.")
+        }
+    }
+
+    func run(at desk: Desk) async throws {
+        if let allSince { return try await revokeAll(since: allSince, at: desk) }
+        guard let sender else { return }
+        let device = try await desk.administration.revoke(
+            sender, channel: channel.flatMap(ChannelID.init), generation: generation.map(Generation.init),
+            by: desk.authority)
+        try desk.print(
+            .pairing(device), "Revoked \(device.senderID) on channel \(device.channel). It must pair again.")
+    }
+
+    private func revokeAll(since time: Timestamp, at desk: Desk) async throws {
+        let devices = try await desk.administration.devicesPaired(since: time, by: desk.authority)
+        if !devices.isEmpty {
+            var table = TextTable("CHANNEL", "SENDER", "GENERATION", "PAIRED", "PAIRED BY")
+            for device in devices {
+                table.add(
+                    device.channel.text, device.senderID.text, device.generation.description,
+                    device.pairedAt.text, device.pairedBy)
+            }
+            if !desk.json || !yes { Terminal.complain(table.text) }
+            try confirm(
+                yes, typing: String(devices.count),
+                "Type the number of these devices, \(devices.count), to revoke them all:")
+        }
+        let revoked = try await desk.administration.revoke(devices, by: desk.authority)
+        try desk.print(
+            .array(revoked.map(JSONValue.pairing)),
+            "Revoked \(revoked.count) of \(devices.count) devices paired since \(time.text).")
+    }
+
+    private static func readTime(_ text: String) throws -> Timestamp {
+        guard let time = Timestamp(operatorText: text) else {
+            throw ValidationError("expected a time such as 2026-01-31T14:00:00Z")
+        }
+        return time
+    }
+}
