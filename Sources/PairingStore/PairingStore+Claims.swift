@@ -112,11 +112,7 @@ extension PairingStore {
                 try transaction.record(
                     .pairingRequested, channel: claim.channel, senderID: claim.senderID,
                     by: Origination(.device, address: claim.address), requestID: request.id)
-<<<<<<< HEAD
-                return .done(.pending(request, expiresIn: request.expiresAt - request.createdAt))
-=======
                 return .done(.pending(request, expiresIn: claim.lifetime))
->>>>>>> kerneltests
             }
         }
     }

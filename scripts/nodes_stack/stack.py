@@ -169,7 +169,7 @@ class Stack:
     def _install_channels(self) -> None:
         libraries = [str(self.binaries / f"lib{name}Channel.so") for name in CHANNELS]
         done = subprocess.run(
-            [str(ROOT / "scripts/install-channels"), str(self.state / "channels"), *libraries],
+            [str(ROOT / "scripts/install-channels"), *libraries, str(self.state / "channels")],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -216,11 +216,11 @@ class Stack:
     def nodesctl(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess:
         """Runs `nodesctl` against this deployment."""
         done = subprocess.run(
-            [str(self.binaries / "nodesctl"), "--config", str(self.config / "nodesctl.json"), *arguments],
+            [str(self.binaries / "nodesctl"), *arguments],
             input=stdin,
             text=True,
             capture_output=True,
-            env=self.environment,
+            env={**self.environment, "NODES_CONFIG": str(self.config / "nodesctl.json")},
             timeout=120,
         )
         if check and done.returncode != 0:

@@ -29,7 +29,7 @@ function showTimes(root) {
 async function openDialog(link) {
   link.setAttribute("aria-busy", "true");
   try {
-    const answer = await fetch(link.href, { credentials: "same-origin", redirect: "error" });
+    const answer = await fetch(link.href, { credentials: "same-origin", redirect: "manual" });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const content = page.querySelector("[data-dialog-content]");
     if (!content) throw new Error("not a dialog");

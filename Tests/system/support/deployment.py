@@ -108,8 +108,10 @@ class Deployment(Stack):
         self.cluster.process.stop()
 
     def start_database(self) -> None:
+        """Starts PostgreSQL and waits until every process has found it again."""
         self.cluster.process.start()
         self.cluster.wait_until_ready()
+        self.wait_until_ready()
 
     @contextlib.contextmanager
     def database_stopped(self):

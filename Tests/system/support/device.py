@@ -98,6 +98,7 @@ class Socket:
             compression=None,
             proxy=None,
             ping_interval=None,
+            legacy=True,
         )
         self.events: collections.deque[dict] = collections.deque()
         self.answers: dict[str, dict] = {}
