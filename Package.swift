@@ -142,6 +142,18 @@ let package = Package(
             exclude: ["Golden"]),
         tests("CryptographyTests", ["Cryptography"]),
         tests("PairingCoreTests", ["PairingCore"]),
+        tests("NodesProtocolTests", ["NodesProtocol", "PairingCore"]),
+        tests(
+            "PrometheusMetricsTests",
+            ["PrometheusMetrics", .product(name: "CoreMetrics", package: "swift-metrics")]),
+        tests(
+            "DeviceGatewayTests",
+            [
+                "DeviceGateway", "NodesProtocol", "PairingKernel", "PairingCore",
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ] + nio),
+        tests(
+            "PairingStoreTests", ["PairingCore", "PairingStore", "Postgres", "PostgresTestSupport", log]),
         tests("NodesConfigurationTests", ["NodesConfiguration"]),
         .target(
             name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),

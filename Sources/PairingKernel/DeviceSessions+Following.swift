@@ -16,6 +16,7 @@ extension DeviceSessions {
             group.addTask { await self.followHints() }
             group.addTask { await self.followFeed() }
             group.addTask { await self.tick() }
+            group.addTask { await self.watchLease() }
             group.addTask { await self.touch() }
             try? await gracefulShutdown()
             group.cancelAll()
@@ -93,19 +94,18 @@ extension DeviceSessions {
     func resolve(_ id: RequestID, of senderID: SenderID) async {
         do {
             guard let request = try await store.request(id), request.state != .pending else { return }
+            let newest =
+                request.state == .approved ? try await store.waitingSocket(of: id, on: instanceID) : nil
             // Taken out at once: whoever comes second finds none to tell.
             let waiting = state.withLock { state in
                 let waiting = state.table.waiting(for: id, of: senderID)
-                for (socketID, socket) in waiting {
-                    state.table.authorise(socketID, socket, as: senderID)
-                }
+                for waiter in waiting { state.table.authorise(waiter.id, as: senderID) }
                 return waiting
             }
-            for (index, waiter) in waiting.enumerated() {
+            for waiter in waiting {
                 switch request.state {
                 case .approved:
-                    let isFirst = index == 0
-                    let grant = isFirst ? await grant(of: request, to: waiter.socket) : nil
+                    let grant = waiter.id == newest ? await grant(of: request, to: waiter.socket) : nil
                     waiter.socket.resolve(.approved(id, grant))
                     if let grant {
                         begin(grant, on: waiter.socket)
@@ -132,7 +132,6 @@ extension DeviceSessions {
     private func grant(of request: PairingRequest, to socket: any DeviceSocket) async -> SessionGrant? {
         do {
             guard
-                try await store.isNewestWaiting(socket.id, of: instanceID, for: request.id),
                 let device = try await store.activeDevices(of: [request.senderID])[request.senderID.key],
                 device.requestID == request.id
             else { return nil }
@@ -157,7 +156,7 @@ extension DeviceSessions {
             guard let end = ends[grant.liveSession],
                 state.withLock({ state in
                     guard state.table.isLive(id, grant) else { return false }
-                    state.table.remove(id)
+                    state.table.leave(id)
                     return true
                 })
             else { continue }
@@ -168,7 +167,7 @@ extension DeviceSessions {
             await resolve(request, of: senderID)
         }
         for (id, socket, authority) in administrators where try await !accounts.isLive(authority) {
-            state.withLock { _ = $0.table.remove(id) }
+            state.withLock { _ = $0.table.leave(id) }
             socket.close(.authorityEnded)
         }
         if state.withLock({ $0.lease.confirm(asked: asked) }) {
@@ -177,11 +176,19 @@ extension DeviceSessions {
         }
     }
 
-    /// Once a second: wakes the follower, passes on ended sessions, and watches the lease.
+    /// Once a second: wakes the follower, and passes on ended sessions.
     private func tick() async {
         while !Task.isCancelled {
             wakes.continuation.yield()
             await flushEnded()
+            try? await Task.sleep(for: min(.seconds(1), reconcileInterval))
+        }
+    }
+
+    /// Suspends and closes the sessions when the lease ends. Asks the database nothing: one that hangs must
+    /// not delay this (I3).
+    private func watchLease() async {
+        while !Task.isCancelled {
             let action = state.withLock { $0.lease.check(now: .now) }
             switch action {
             case .none: break
@@ -192,7 +199,7 @@ extension DeviceSessions {
             case .close:
                 logger.error("The database is still away: this instance's sessions are closed")
                 for (id, socket, _) in state.withLock({ $0.table.live }) {
-                    state.withLock { _ = $0.table.remove(id) }
+                    state.withLock { _ = $0.table.leave(id) }
                     socket.close(.authorityLost)
                 }
             }

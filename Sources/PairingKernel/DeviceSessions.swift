@@ -184,15 +184,21 @@ public final class DeviceSessions: Service, Sendable {
 
     /// Closes the socket with ``SocketClosure/authorityEnded`` within seconds of the authority's end.
     public func watch(_ authority: Authority, on socket: any DeviceSocket) {
-        state.withLock { $0.table.watch(socket.id, socket, authority) }
+        state.withLock { $0.table.watch(socket.id, authority) }
         wakes.continuation.yield()
     }
 
-    /// The socket is gone. Never blocks; the database learns of it soon after.
+    /// The socket is open. Comes before everything else on it; never blocks.
+    public func attach(_ socket: any DeviceSocket) {
+        state.withLock { $0.table.attach(socket.id, socket) }
+    }
+
+    /// The socket is gone. Never blocks; the database learns of it soon after. What is still under way on it,
+    /// or begins later, comes to nothing.
     public func detach(_ socket: any DeviceSocket) {
         state.withLock { state in
             state.queues[socket.id] = nil
-            if let grant = state.table.remove(socket.id) { state.ended.append(grant.liveSession) }
+            if let grant = state.table.detach(socket.id) { state.ended.append(grant.liveSession) }
         }
     }
 
@@ -226,10 +232,11 @@ public final class DeviceSessions: Service, Sendable {
     private func authorising<Value>(
         _ socket: any DeviceSocket, as senderID: SenderID, _ body: () async throws(Refusal) -> Value
     ) async throws(Refusal) -> Value {
-        state.withLock { state in
-            if let grant = state.table.remove(socket.id) { state.ended.append(grant.liveSession) }
-            state.table.authorise(socket.id, socket, as: senderID)
+        let isThere = state.withLock { state in
+            if let grant = state.table.leave(socket.id) { state.ended.append(grant.liveSession) }
+            return state.table.authorise(socket.id, as: senderID)
         }
+        guard isThere else { throw .sessionEnded }
         do {
             return try await body()
         } catch {
@@ -284,10 +291,22 @@ public final class DeviceSessions: Service, Sendable {
     }
 
     private func catchUp(_ grant: SessionGrant, on socket: any DeviceSocket) async throws {
-        guard let open = try await store.openWork(of: grant.liveSession) else { return }
-        for message in open.unacknowledged { deliver(message, for: grant, on: socket) }
-        for message in open.unanswered {
-            try await answer(message.sequence, message.body, for: grant, on: socket)
+        try await forEachOpen(.outbound, of: grant) { deliver($0, for: grant, on: socket) }
+        try await forEachOpen(.inbound, of: grant) {
+            try await answer($0.sequence, $0.body, for: grant, on: socket)
+        }
+    }
+
+    private func forEachOpen(
+        _ direction: PairingStore.MessageDirection, of grant: SessionGrant,
+        _ body: (PairingStore.StoredMessage) async throws -> Void
+    ) async throws {
+        var last: Int64 = 0
+        while let page = try await store.openMessages(direction, of: grant.liveSession, after: last),
+            let end = page.last
+        {
+            for message in page { try await body(message) }
+            last = end.sequence
         }
     }
 

@@ -12,9 +12,6 @@ extension Refusal {
         .notPaired, "expired",
         "Nobody decided the pairing request in time. Ask again with device.pair.request.")
 
-    static let sessionEnded = Refusal(
-        .notPaired, "session_ended", "This socket is not the device's session any more. Connect again.")
-
     static let tooManyMessages = Refusal(
         .resourceExhausted, "messages_waiting",
         "\(SessionQueue.capacity) messages of this device wait to be answered. Wait before sending more.",

@@ -7,6 +7,8 @@ import PairingCore
 struct SessionTable<Socket> {
     /// What a socket is to the kernel.
     enum Role {
+        /// It is open, and that is all.
+        case stranger
         /// It says who it is, and the database is being asked. A revocation or a decision that arrives
         /// meanwhile is remembered, so that nothing slips through between reading and acting (I3).
         case authorising(SenderID, revokedBelow: Generation, replacedBelow: Epoch)
@@ -29,12 +31,27 @@ struct SessionTable<Socket> {
     /// How many devices have their session here.
     private(set) var liveCount = 0
 
+    /// A socket is open.
+    mutating func attach(_ id: SocketID, _ socket: Socket) {
+        entries[id] = Entry(socket: socket, role: .stranger)
+    }
+
+    /// A socket is gone.
+    ///
+    /// - Returns: the session that it was.
+    mutating func detach(_ id: SocketID) -> SessionGrant? {
+        defer { entries[id] = nil }
+        return leave(id)
+    }
+
     /// A socket says who it is. It leaves whatever it was before.
-    mutating func authorise(_ id: SocketID, _ socket: Socket, as senderID: SenderID) {
-        remove(id)
-        insert(
-            id, socket,
-            .authorising(senderID, revokedBelow: Generation(0), replacedBelow: Epoch(0)))
+    ///
+    /// - Returns: whether the socket is still there.
+    @discardableResult
+    mutating func authorise(_ id: SocketID, as senderID: SenderID) -> Bool {
+        leave(id)
+        return enter(
+            id, .authorising(senderID, revokedBelow: Generation(0), replacedBelow: Epoch(0)))
     }
 
     /// What ``activate(_:_:)`` leads to.
@@ -52,11 +69,11 @@ struct SessionTable<Socket> {
         guard let entry = entries[id] else { return .gone }
         if case .authorising(_, let revokedBelow, let replacedBelow) = entry.role {
             if grant.generation < revokedBelow {
-                remove(id)
+                leave(id)
                 return .ended(.revoked)
             }
             if grant.epoch < replacedBelow {
-                remove(id)
+                leave(id)
                 return .ended(.replaced)
             }
         }
@@ -64,14 +81,14 @@ struct SessionTable<Socket> {
         for other in socketsBySender[grant.senderID.key] ?? [] where other != id {
             guard let existing = entries[other], case .live(let older) = existing.role else { continue }
             guard older.epoch < grant.epoch else {
-                remove(id)
+                leave(id)
                 return .ended(.replaced)
             }
             replaced.append(existing.socket)
-            remove(other)
+            leave(other)
         }
-        remove(id)
-        insert(id, entry.socket, .live(grant))
+        leave(id)
+        enter(id, .live(grant))
         return .granted(replacing: replaced)
     }
 
@@ -79,36 +96,35 @@ struct SessionTable<Socket> {
     ///
     /// - Returns: whether the socket is still there.
     mutating func wait(_ id: SocketID, for request: RequestID, of senderID: SenderID) -> Bool {
-        guard let entry = entries[id] else { return false }
-        remove(id)
-        insert(id, entry.socket, .waiting(request, senderID))
-        return true
+        leave(id)
+        return enter(id, .waiting(request, senderID))
     }
 
     /// The socket acts for an administrator.
-    mutating func watch(_ id: SocketID, _ socket: Socket, _ authority: Authority) {
-        remove(id)
-        insert(id, socket, .administrator(authority))
+    mutating func watch(_ id: SocketID, _ authority: Authority) {
+        leave(id)
+        enter(id, .administrator(authority))
     }
 
-    /// The socket is gone, or is nothing to the kernel any more.
+    /// The socket is a stranger again.
     ///
     /// - Returns: the session that it was.
     @discardableResult
-    mutating func remove(_ id: SocketID) -> SessionGrant? {
-        guard let entry = entries.removeValue(forKey: id) else { return nil }
-        if let key = entry.role.senderID?.key {
+    mutating func leave(_ id: SocketID) -> SessionGrant? {
+        guard let role = entries[id]?.role else { return nil }
+        entries[id]?.role = .stranger
+        if let key = role.senderID?.key {
             socketsBySender[key]?.removeAll { $0 == id }
             if socketsBySender[key]?.isEmpty == true { socketsBySender[key] = nil }
         }
-        guard case .live(let grant) = entry.role else { return nil }
+        guard case .live(let grant) = role else { return nil }
         liveCount -= 1
         return grant
     }
 
-    /// A socket that is being established failed: it becomes nothing.
+    /// A socket that is being established failed: it is a stranger again.
     mutating func abandon(_ id: SocketID) {
-        if case .authorising = entries[id]?.role { remove(id) }
+        if case .authorising = entries[id]?.role { leave(id) }
     }
 
     /// The device was revoked: no session of an older generation lives on.
@@ -121,11 +137,11 @@ struct SessionTable<Socket> {
             switch entry.role {
             case .live(let grant) where grant.generation < generation:
                 closed.append(entry.socket)
-                remove(id)
+                leave(id)
             case .authorising(let sender, let revokedBelow, let replacedBelow):
                 entries[id]?.role = .authorising(
                     sender, revokedBelow: max(revokedBelow, generation), replacedBelow: replacedBelow)
-            case .live, .waiting, .administrator: continue
+            case .live, .waiting, .administrator, .stranger: continue
             }
         }
         return closed
@@ -141,11 +157,11 @@ struct SessionTable<Socket> {
             switch entry.role {
             case .live(let grant) where grant.epoch < epoch:
                 closed.append(entry.socket)
-                remove(id)
+                leave(id)
             case .authorising(let sender, let revokedBelow, let replacedBelow):
                 entries[id]?.role = .authorising(
                     sender, revokedBelow: revokedBelow, replacedBelow: max(replacedBelow, epoch))
-            case .live, .waiting, .administrator: continue
+            case .live, .waiting, .administrator, .stranger: continue
             }
         }
         return closed
@@ -189,10 +205,14 @@ struct SessionTable<Socket> {
         }
     }
 
-    private mutating func insert(_ id: SocketID, _ socket: Socket, _ role: Role) {
-        entries[id] = Entry(socket: socket, role: role)
+    /// - Returns: whether the socket is still there.
+    @discardableResult
+    private mutating func enter(_ id: SocketID, _ role: Role) -> Bool {
+        guard entries[id] != nil else { return false }
+        entries[id]?.role = role
         if let key = role.senderID?.key { socketsBySender[key, default: []].append(id) }
         if case .live = role { liveCount += 1 }
+        return true
     }
 }
 
@@ -201,7 +221,7 @@ extension SessionTable.Role {
         switch self {
         case .authorising(let senderID, _, _), .waiting(_, let senderID): senderID
         case .live(let grant): grant.senderID
-        case .administrator: nil
+        case .administrator, .stranger: nil
         }
     }
 }

@@ -122,9 +122,10 @@ extension PairingStore {
                 SELECT $1, place, clock_timestamp() FROM unnest($2::bytea[]) AS place ORDER BY place
                 ON CONFLICT (username, place) DO UPDATE SET last_at = excluded.last_at
                 """, [.text(attempt.username), .bytesArray(attempt.places)])
-            try transaction.execute(
-                "DELETE FROM sign_in_failures WHERE subject = ANY($1)",
-                [.texts([attempt.accountSubject, attempt.addressSubject])])
+            // In the order of `admit`.
+            for subject in [attempt.accountSubject, attempt.addressSubject] {
+                try transaction.execute("DELETE FROM sign_in_failures WHERE subject = $1", [.text(subject)])
+            }
             try transaction.record(
                 .adminSignedIn,
                 by: Origination(.administrator(attempt.username), address: attempt.address))

@@ -61,6 +61,12 @@ extension PairingStore {
                 try transaction.execute(
                     "UPDATE device_streams SET generation = $2, active = false WHERE sender_key = $1",
                     [.text(senderID.key), .int64(life.generation.number)])
+                // Nobody will answer or acknowledge them: from now on they are kept as long as settled ones.
+                try transaction.execute(
+                    """
+                    UPDATE messages SET done_at = clock_timestamp()
+                    WHERE sender_key = $1 AND generation = $2 AND done_at IS NULL
+                    """, [.text(senderID.key), .int64(device.generation.number)])
                 try transaction.record(
                     .pairingRevoked, channel: device.channel, senderID: device.senderID, by: origination,
                     requestID: device.requestID, generation: life.generation)

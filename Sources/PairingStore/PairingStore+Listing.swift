@@ -59,8 +59,9 @@ extension PairingStore {
             SELECT \(Columns.request), (extract(epoch FROM created_at) * 1000000)::bigint AS microseconds
             FROM pairing_requests
             WHERE state = 'pending' AND expires_at > clock_timestamp()
-                AND ($1 = '' OR strpos(lower(sender_id || ' ' || channel || ' ' || code || ' ' || display_name),
-                    lower($1)) > 0)
+                AND ($1 = '' OR strpos(
+                    lower(concat_ws(' ', sender_id, channel, code, left(code, 4) || '-' || right(code, 4),
+                        display_name)), lower(normalize($1, NFC))) > 0)
                 AND ($2::bigint IS NULL OR (created_at, request_id)
                     < ('epoch'::timestamptz + $2::bigint * interval '1 microsecond', $3::uuid))
             ORDER BY created_at DESC, request_id DESC LIMIT $4
@@ -79,8 +80,8 @@ extension PairingStore {
                 (extract(epoch FROM d.paired_at) * 1000000)::bigint AS microseconds
             FROM (SELECT * FROM paired_devices
                 WHERE state = 'active'
-                    AND ($1 = '' OR strpos(lower(sender_id || ' ' || channel || ' ' || display_name),
-                        lower($1)) > 0)
+                    AND ($1 = '' OR strpos(lower(concat_ws(' ', sender_id, channel, display_name)),
+                        lower(normalize($1, NFC))) > 0)
                     AND ($2::bigint IS NULL OR (paired_at, request_id)
                         < ('epoch'::timestamptz + $2::bigint * interval '1 microsecond', $3::uuid))
                 ORDER BY paired_at DESC, request_id DESC LIMIT $4) AS d

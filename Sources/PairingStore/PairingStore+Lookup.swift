@@ -69,17 +69,15 @@ extension PairingStore {
             uniquingKeysWith: { first, _ in first })
     }
 
-    /// Whether this socket is the newest that waits for a request's decision.
-    public func isNewestWaiting(
-        _ socketID: SocketID, of instanceID: InstanceID, for id: RequestID
-    ) async throws -> Bool {
-        try await !pool.query(
+    /// The socket that waited for a request's decision, the newest of those that asked, if it is on this
+    /// instance.
+    public func waitingSocket(of id: RequestID, on instanceID: InstanceID) async throws -> SocketID? {
+        try await pool.query(
             """
-            SELECT 1 FROM pairing_requests
-            WHERE request_id = $1 AND waiting_instance = $2 AND waiting_socket = $3
-            """,
-            [.uuid(id.text), .uuid(instanceID.text), .int64(Int64(bitPattern: socketID.number))]
-        ).isEmpty
+            SELECT waiting_socket FROM pairing_requests
+            WHERE request_id = $1 AND waiting_instance = $2 AND waiting_socket IS NOT NULL
+            """, [.uuid(id.text), .uuid(instanceID.text)]
+        ).first.map { SocketID(UInt64(bitPattern: try $0.int64("waiting_socket"))) }
     }
 
     /// Remembers that a socket waits for a request's decision; the newest one is authenticated on approval.

@@ -74,29 +74,30 @@ extension PairingStore {
         }
     }
 
-    /// What a session has to catch up with.
-    public struct OpenWork: Sendable {
-        /// Messages from the device that no agent has answered.
-        public var unanswered: [StoredMessage]
-        /// Messages to the device that it has not acknowledged.
-        public var unacknowledged: [StoredMessage]
+    /// Which way a message goes.
+    public enum MessageDirection: String, Sendable {
+        /// From the device; open until an agent has answered it.
+        case inbound = "in"
+        /// To the device; open until the device has acknowledged it.
+        case outbound = "out"
     }
 
-    /// Accepts messages that arrived together, each under its device's lock at its generation (I3, I4).
+    /// Accepts messages that arrived together, each under its device's lock at its generation (I3, I4), and
+    /// only by its newest session: that one has looked for messages without an answer, and answers those it
+    /// accepts.
     ///
     /// Numbers are handed out without gaps, in the order of the messages here.
     ///
     /// - Returns: for each message what came of it.
     public func accept(_ messages: [InboundMessage]) async throws -> [Outcome<Acceptance>] {
         try await pool.transaction { transaction in
-            var streams = try transaction.lockStreams(messages.map(\.session.senderID))
+            var streams = try transaction.lockStreams(of: messages.map(\.session))
             var known = try transaction.knownMessages(messages)
             var accepted: [(message: InboundMessage, sequence: Int64)] = []
             let outcomes = messages.map { message -> Outcome<Acceptance> in
                 let key = message.session.senderID.key
-                guard var stream = streams[key], stream.active,
-                    stream.generation == message.session.generation
-                else { return .refused(.pairingEnded) }
+                guard var stream = streams[key] else { return .refused(.pairingEnded) }
+                if let refusal = stream.refusal(of: message.session) { return .refused(refusal) }
                 let identity = MessageIdentity(senderKey: key, messageID: message.messageID)
                 if let sequence = known[identity] {
                     return .done(Acceptance(sequence: sequence, isRepeat: true))
@@ -122,17 +123,18 @@ extension PairingStore {
 
     /// Stores agents' answers and claims them for the devices' sessions, under the same lock (I3).
     ///
-    /// - Returns: for each reply the message to deliver, or `nil` where the pairing has ended or the message
-    ///   was answered before.
+    /// - Returns: for each reply the message to deliver, or `nil` where the pairing has ended, a newer session
+    ///   exists (which answers by itself) or the message was answered before.
     public func reply(_ replies: [Reply]) async throws -> [StoredMessage?] {
         try await pool.transaction { transaction in
-            var streams = try transaction.lockStreams(replies.map(\.session.senderID))
-            let answered = try transaction.answered(replies)
+            var streams = try transaction.lockStreams(of: replies.map(\.session))
+            var answered = try transaction.answered(replies)
             var stored: [(reply: Reply, sequence: Int64)] = []
-            let outcomes = replies.enumerated().map { index, reply -> StoredMessage? in
+            let outcomes = replies.map { reply -> StoredMessage? in
                 let key = reply.session.senderID.key
-                guard !answered.contains(index), var stream = streams[key], stream.active,
-                    stream.generation == reply.session.generation
+                let answer = AnswerIdentity(senderKey: key, inReplyTo: reply.inReplyTo)
+                guard var stream = streams[key], stream.refusal(of: reply.session) == nil,
+                    answered.insert(answer).inserted
                 else { return nil }
                 let sequence = stream.nextOut
                 stream.nextOut += 1
@@ -173,33 +175,31 @@ extension PairingStore {
         }
     }
 
-    /// What a new session has to catch up with, claimed under the device's lock; `nil` where the pairing has
-    /// ended or a newer session exists.
-    public func openWork(of session: LiveSession) async throws -> OpenWork? {
+    /// A page of the messages that a session has to catch up with, claimed under the device's lock.
+    ///
+    /// - Parameter sequence: where the page before ended; 0 for the first.
+    /// - Returns: those after it, oldest first; empty where there are no more; `nil` where the pairing has
+    ///   ended or a newer session exists.
+    public func openMessages(
+        _ direction: MessageDirection, of session: LiveSession, after sequence: Int64
+    ) async throws -> [StoredMessage]? {
         try await pool.transaction { transaction in
-            guard let stream = try transaction.lockStreams([session.senderID])[session.senderID.key],
-                stream.active, stream.generation == session.generation,
-                try transaction.query(
-                    "SELECT epoch FROM device_sessions WHERE sender_key = $1", [.text(session.senderID.key)]
-                ).first?.int64("epoch") == session.epoch.number
-            else { return nil }
-            let open = { (direction: String) in
-                try transaction.query(
-                    """
-                    SELECT sequence, agent, body FROM messages WHERE sender_key = $1 AND generation = $2
-                        AND direction = $3 AND done_at IS NULL ORDER BY sequence LIMIT $4
-                    """,
-                    [
-                        .text(session.senderID.key), .int64(session.generation.number), .text(direction),
-                        .int64(Self.maximumUnacknowledged),
-                    ]
-                ).map {
-                    StoredMessage(
-                        sequence: try $0.int64("sequence"), agent: try $0.optionalText("agent"),
-                        body: try $0.text("body"))
-                }
+            let stream = try transaction.lockStreams(of: [session])[session.senderID.key]
+            guard let stream, stream.refusal(of: session) == nil else { return nil }
+            return try transaction.query(
+                """
+                SELECT sequence, agent, body FROM messages WHERE sender_key = $1 AND generation = $2
+                    AND direction = $3 AND sequence > $4 AND done_at IS NULL ORDER BY sequence LIMIT 100
+                """,
+                [
+                    .text(session.senderID.key), .int64(session.generation.number),
+                    .text(direction.rawValue), .int64(sequence),
+                ]
+            ).map {
+                StoredMessage(
+                    sequence: try $0.int64("sequence"), agent: try $0.optionalText("agent"),
+                    body: try $0.text("body"))
             }
-            return OpenWork(unanswered: try open("in"), unacknowledged: try open("out"))
         }
     }
 }
@@ -209,11 +209,20 @@ extension Refusal {
     public static let pairingEnded = Refusal(
         .notPaired, "revoked",
         "An administrator revoked this device. Ask to pair again with device.pair.request.")
+
+    /// The socket is not its device's session.
+    public static let sessionEnded = Refusal(
+        .notPaired, "session_ended", "This socket is not the device's session any more. Connect again.")
 }
 
 private struct MessageIdentity: Hashable {
     var senderKey: String
     var messageID: String
+}
+
+private struct AnswerIdentity: Hashable {
+    var senderKey: String
+    var inReplyTo: Int64
 }
 
 extension Transaction {
@@ -266,12 +275,11 @@ extension Transaction {
             """, [keys, sequences])
     }
 
-    fileprivate func answered(_ replies: [PairingStore.Reply]) throws -> Set<Int> {
+    fileprivate func answered(_ replies: [PairingStore.Reply]) throws -> Set<AnswerIdentity> {
         let rows = try query(
             """
-            SELECT a.ordinality
-            FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY
-                AS a (sender_key, generation, reply_to, ordinality)
+            SELECT m.sender_key, m.reply_to
+            FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS a (sender_key, generation, reply_to)
             JOIN messages m ON m.sender_key = a.sender_key AND m.generation = a.generation
                 AND m.reply_to = a.reply_to AND m.direction = 'out'
             """,
@@ -279,7 +287,10 @@ extension Transaction {
                 .texts(replies.map(\.session.senderID.key)),
                 .int64s(replies.map(\.session.generation.number)), .int64s(replies.map(\.inReplyTo)),
             ])
-        return Set(try rows.map { try $0.int("ordinality") - 1 })
+        return Set(
+            try rows.map {
+                AnswerIdentity(senderKey: try $0.text("sender_key"), inReplyTo: try $0.int64("reply_to"))
+            })
     }
 
     fileprivate func insertReplies(_ stored: [(reply: PairingStore.Reply, sequence: Int64)]) throws {

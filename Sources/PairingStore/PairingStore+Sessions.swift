@@ -112,7 +112,7 @@ extension PairingStore {
                     connected_at, last_seen_at)
                 SELECT sender_key, 1, generation, gen_random_uuid(), $4, address, clock_timestamp(),
                     clock_timestamp()
-                FROM arrival
+                FROM arrival ORDER BY sender_key
                 ON CONFLICT (sender_key) DO UPDATE SET epoch = s.epoch + 1, generation = excluded.generation,
                     session_id = excluded.session_id, instance_id = excluded.instance_id,
                     address = excluded.address, connected_at = excluded.connected_at,
@@ -144,8 +144,10 @@ extension PairingStore {
         try await pool.execute(
             """
             UPDATE device_sessions s SET instance_id = NULL, last_seen_at = clock_timestamp()
-            FROM unnest($1::text[], $2::bigint[]) AS ended (sender_key, epoch)
-            WHERE s.sender_key = ended.sender_key AND s.epoch = ended.epoch AND s.instance_id = $3
+            FROM (SELECT sender_key FROM device_sessions
+                JOIN unnest($1::text[], $2::bigint[]) AS ended (sender_key, epoch) USING (sender_key, epoch)
+                WHERE instance_id = $3 ORDER BY sender_key FOR UPDATE OF device_sessions) AS locked
+            WHERE s.sender_key = locked.sender_key
             """,
             [
                 .texts(ended.map(\.senderID.key)), .int64s(ended.map(\.epoch.number)), .uuid(instanceID.text),
@@ -189,9 +191,11 @@ extension PairingStore {
         try await pool.execute(
             """
             UPDATE device_sessions s SET last_seen_at = clock_timestamp()
-            FROM unnest($1::text[]) AS seen (sender_key)
-            WHERE s.sender_key = seen.sender_key AND s.instance_id = $2
-                AND s.last_seen_at < clock_timestamp() - interval '1 minute'
+            FROM (SELECT sender_key FROM device_sessions
+                WHERE sender_key = ANY($1) AND instance_id = $2
+                    AND last_seen_at < clock_timestamp() - interval '1 minute'
+                ORDER BY sender_key FOR UPDATE SKIP LOCKED) AS locked
+            WHERE s.sender_key = locked.sender_key
             """, [.texts(live.map(\.senderID.key)), .uuid(instanceID.text)])
     }
 
@@ -199,8 +203,12 @@ extension PairingStore {
     public func retire(_ instanceID: InstanceID) async throws {
         try await pool.transaction { transaction in
             try transaction.execute(
-                "UPDATE device_sessions SET instance_id = NULL WHERE instance_id = $1",
-                [.uuid(instanceID.text)])
+                """
+                UPDATE device_sessions s SET instance_id = NULL
+                FROM (SELECT sender_key FROM device_sessions WHERE instance_id = $1
+                    ORDER BY sender_key FOR UPDATE) AS locked
+                WHERE s.sender_key = locked.sender_key
+                """, [.uuid(instanceID.text)])
             try transaction.execute(
                 "UPDATE instances SET lease_until = clock_timestamp() WHERE instance_id = $1",
                 [.uuid(instanceID.text)])
@@ -212,9 +220,17 @@ extension PairingStore {
 struct Stream {
     var generation: Generation
     var active: Bool
+    /// The newest session's, where it was asked for.
+    var epoch: Epoch?
     var nextIn: Int64
     var nextOut: Int64
     var acknowledgedOut: Int64
+
+    /// Why the session may act no more; `nil` while it may.
+    func refusal(of session: PairingStore.LiveSession) -> Refusal? {
+        guard active, generation == session.generation else { return .pairingEnded }
+        return epoch == session.epoch ? nil : .sessionEnded
+    }
 }
 
 extension Transaction {
@@ -235,6 +251,17 @@ extension Transaction {
                         acknowledgedOut: try $0.int64("acknowledged_out"))
                 )
             }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Locks the devices' rows, with the epochs of their newest sessions: a newer one can't begin meanwhile.
+    func lockStreams(of sessions: [PairingStore.LiveSession]) throws -> [String: Stream] {
+        var streams = try lockStreams(sessions.map(\.senderID))
+        // A statement of its own: one that waited for the locks would still see the epochs of its start.
+        let rows = try query(
+            "SELECT sender_key, epoch FROM device_sessions WHERE sender_key = ANY($1)",
+            [.texts(Array(streams.keys))])
+        for row in rows { streams[try row.text("sender_key")]?.epoch = Epoch(try row.int64("epoch")) }
+        return streams
     }
 
     /// Tells gateways which of their sessions were replaced; a payload stays under PostgreSQL's 8,000 bytes.

@@ -10,7 +10,7 @@ struct BuiltChannelTests {
     private func install() throws -> Cage {
         let cage = try Cage()
         let script = repository.appending(path: "scripts/install-channels").path()
-        let installed = try run(script, [builtProducts.path(), cage.folder.path()])
+        let installed = try run(script, [cage.folder.path(), builtProducts.path()])
         try #require(installed.status == 0, "\(installed.output)")
         return cage
     }
@@ -20,7 +20,7 @@ struct BuiltChannelTests {
         try install().load(configurations)
     }
 
-    @Test("They are installed with their manifests and loaded, and export their entry alone")
+    @Test("They are installed with their manifests and loaded, export their entry alone, and are small")
     func loaded() async throws {
         let cage = try install()
         let host = cage.load()
@@ -33,6 +33,12 @@ struct BuiltChannelTests {
             let symbols = try run("nm", ["-D", "--defined-only", "--extern-only", channel.path])
             #expect(symbols.output.split(separator: "\n").count == 1, "\(symbols.output)")
             #expect(symbols.output.contains(" T goclaw_channel_entry"))
+            // Without debug information; a release build has less than half of a debug build's.
+            let stripped = cage.folder.appending(path: "stripped").path()
+            try #require(try run("strip", ["-o", stripped, channel.path]).status == 0)
+            let size = try #require(
+                FileManager.default.attributesOfItem(atPath: stripped)[.size] as? Int)
+            #expect(size < 768 * 1024, "\(channel.id)")
         }
         withExtendedLifetime(cage) {}
     }

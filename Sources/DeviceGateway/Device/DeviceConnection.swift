@@ -41,6 +41,7 @@ final class DeviceConnection: WebSocketApplication {
     func opened(_ socket: WebSocket) {
         self.socket = socket
         handle.attach(self)
+        context.sessions.attach(handle)
         do throws(SocketAdmission.Refusal) {
             try context.admission.withLock { admission throws(SocketAdmission.Refusal) in
                 try admission.open(request.address)

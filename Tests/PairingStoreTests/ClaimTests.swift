@@ -1,0 +1,401 @@
+import PairingCore
+import PairingStore
+import Postgres
+import Testing
+
+@Suite("Claims")
+struct ClaimTests {
+    @Test("A claim is stored as its device made it, and read back the same")
+    func stored() async throws {
+        try await StoreFixture.run { fixture in
+            let profile = DeviceProfile(
+                displayName: "Empfang \u{1F4F1}", metadata: #"{"a":1,"b":["x, \"y\"",null]}"#,
+                details: [
+                    Detail(label: "Browser", value: "Fire{fox}, \"128\""), Detail(label: "", value: "NULL"),
+                ])
+            var claim = try StoreFixture.claim("Tablet-01", profile: profile)
+            claim.instanceID = StoreFixture.instances[0]
+            claim.socketID = SocketID(7)
+            let outcome = try await fixture.store.claim(claim)
+            guard case .done(.pending(let request, let expiresIn)) = outcome else {
+                throw Unexpected("a pending request", outcome)
+            }
+            #expect(request.senderID.text == "Tablet-01")
+            #expect(request.credential == claim.credential)
+            #expect(request.profile.displayName == profile.displayName)
+            #expect(request.profile.details == profile.details)
+            #expect(request.address == claim.address)
+            #expect(request.state == .pending)
+            #expect(claim.freshCodes.first == request.code)
+            #expect(request.expiresAt - request.createdAt == .seconds(3600))
+            #expect(expiresIn > .seconds(3590) && expiresIn <= .seconds(3600))
+            #expect(try await fixture.store.request(request.id) == request)
+            #expect(
+                try await fixture.store.waitingSocket(of: request.id, on: StoreFixture.instances[0])
+                    == SocketID(7))
+        }
+    }
+
+    @Test("The same device asking again gets the same request and changes nothing (I11)")
+    func repeats() async throws {
+        try await StoreFixture.run { fixture in
+            let first = try await fixture.pending("tablet-01")
+            let profile = DeviceProfile(
+                displayName: "Another", metadata: #"{"x":1}"#, details: [Detail(label: "l", value: "v")])
+            let answers = try await atOnce(50) { index in
+                var claim = try StoreFixture.claim(
+                    index.isMultiple(of: 2) ? "tablet-01" : "TABLET-01", profile: profile,
+                    address: "198.51.100.\(index)",
+                    limits: StoreFixture.limits(lifetime: .seconds(60), perAddress: 0, total: 0))
+                claim.ownCode = PairingCode("WXYZ-6789")
+                return try fixture.request(try await fixture.store.claim(claim))
+            }
+            #expect(answers.allSatisfy { $0 == first })
+            #expect(try await fixture.number("SELECT count(*) FROM pairing_requests") == 1)
+            #expect(try await fixture.events().map(\.event) == ["pairing.requested"])
+        }
+    }
+
+    @Test("Fifty first requests of one device at once make one row with one code (I1, I11)")
+    func firstRequestsAtOnce() async throws {
+        try await StoreFixture.run { fixture in
+            let answers = try await atOnce(50) { _ in
+                try fixture.request(try await fixture.store.claim(try StoreFixture.claim("tablet-01")))
+            }
+            #expect(Set(answers.map(\.id)).count == 1)
+            #expect(Set(answers.map(\.code)).count == 1)
+            #expect(try await fixture.number("SELECT count(*) FROM pairing_requests") == 1)
+        }
+    }
+
+    @Test(
+        "Of many devices that claim one sender ID at once exactly one gets it, whatever case and channel (I1)"
+    )
+    func rivalsAtOnce() async throws {
+        try await StoreFixture.run { fixture in
+            let outcomes = try await atOnce(40) { index in
+                try await fixture.store.claim(
+                    try StoreFixture.claim(
+                        ["tablet-01", "TABLET-01", "Tablet-01"][index % 3],
+                        channel: ["web", "iot", "mobile"][index % 3], credential: StoreFixture.key(index),
+                        address: "192.0.2.\(index)"))
+            }
+            let refusals = outcomes.compactMap { try? $0.refusal() }
+            #expect(refusals.count == 39)
+            #expect(refusals.allSatisfy { $0.code == .alreadyExists && $0.retryAfter != nil })
+            #expect(try await fixture.number("SELECT count(*) FROM pairing_requests") == 1)
+        }
+    }
+
+    @Test("Rivals are shown by address and channel, twenty at most, with one event each")
+    func rivals() async throws {
+        try await StoreFixture.run { fixture in
+            let senderID = try StoreFixture.sender("tablet-01")
+            _ = try await fixture.pending("tablet-01")
+            for index in 0..<30 {
+                for _ in 0..<2 {
+                    let outcome = try await fixture.store.claim(
+                        try StoreFixture.claim(
+                            "tablet-01", credential: StoreFixture.key(100 + index),
+                            address: "198.51.100.\(index)"))
+                    #expect(try outcome.refusal().code == .alreadyExists)
+                }
+            }
+            let rivals = try await fixture.store.rivals(of: [senderID])
+            #expect(rivals.count == 20)
+            #expect(rivals.allSatisfy { $0.attempts == 2 && $0.senderKey == "tablet-01" })
+            let events = try await fixture.events().filter { $0.event == "pairing.rival_refused" }
+            #expect(events.count == 20)
+            #expect(Set(events.compactMap(\.address)).count == 20)
+            #expect(try await fixture.store.rivals(of: []).isEmpty)
+        }
+    }
+
+    @Test("A rival of a paired device is refused and the device unharmed")
+    func rivalOfPaired() async throws {
+        try await StoreFixture.run { fixture in
+            let device = try await fixture.paired("tablet-01")
+            let rival = try StoreFixture.claim(
+                "TABLET-01", channel: "iot", credential: StoreFixture.key(2), address: "198.51.100.9")
+            #expect(try await fixture.store.claim(rival).refusal().code == .alreadyExists)
+            let active = try await fixture.store.activeDevices(of: [device.senderID])
+            #expect(active["tablet-01"]?.requestID == device.requestID)
+            guard
+                case .alreadyPaired = try await fixture.store.claim(try StoreFixture.claim("tablet-01"))
+                    .done()
+            else {
+                Issue.record("the owner of the pairing is paired")
+                return
+            }
+        }
+    }
+
+    // MARK: - Codes
+
+    @Test("A device's own code is used, unless a request of the last 30 days had it, ended or not")
+    func ownCode() async throws {
+        try await StoreFixture.run { fixture in
+            let code = try #require(PairingCode("ABCD-2345"))
+            var first = try StoreFixture.claim("tablet-01", credential: StoreFixture.key(1))
+            first.ownCode = code
+            let request = try fixture.request(try await fixture.store.claim(first))
+            #expect(request.code == code)
+            var second = try StoreFixture.claim("tablet-02", credential: StoreFixture.key(2))
+            second.ownCode = code
+            #expect(try await fixture.store.claim(second).refusal().reason == "code_taken")
+            _ = try await fixture.store.deny(request.id, code: code, by: StoreFixture.admin).done()
+            #expect(try await fixture.store.claim(second).refusal().reason == "code_taken")
+            try await fixture.pool.execute("DELETE FROM pairing_requests")
+            #expect(try fixture.request(try await fixture.store.claim(second)).code == code)
+        }
+    }
+
+    @Test("Devices that choose one code at once: one gets it")
+    func ownCodeAtOnce() async throws {
+        try await StoreFixture.run { fixture in
+            let outcomes = try await atOnce(20) { index in
+                var claim = try StoreFixture.claim("tablet-\(index)", credential: StoreFixture.key(index))
+                claim.ownCode = PairingCode("ABCD-2345")
+                return try await fixture.store.claim(claim)
+            }
+            #expect(outcomes.compactMap { try? $0.done() }.count == 1)
+            #expect(outcomes.compactMap { try? $0.refusal() }.allSatisfy { $0.reason == "code_taken" })
+        }
+    }
+
+    @Test("A fresh code that is taken is passed over")
+    func freshCodeTaken() async throws {
+        try await StoreFixture.run { fixture in
+            let codes = StoreFixture.randomCodes()
+            let first = try StoreFixture.claim("a", credential: StoreFixture.key(1), codes: codes)
+            let second = try StoreFixture.claim("b", credential: StoreFixture.key(2), codes: codes)
+            #expect(try fixture.request(try await fixture.store.claim(first)).code == codes[0])
+            #expect(try fixture.request(try await fixture.store.claim(second)).code == codes[1])
+        }
+    }
+
+    // MARK: - Credentials after a revocation
+
+    @Test("After a revocation a key may pair again; a token may not")
+    func afterRevocation() async throws {
+        try await StoreFixture.run { fixture in
+            for (sender, credential, reason) in [
+                ("with-key", try StoreFixture.key(1), nil),
+                ("with-token", StoreFixture.tokenHash(2), "token_revoked"),
+            ] {
+                let device = try await fixture.paired(sender, credential: credential)
+                _ = try await fixture.store.revoke(
+                    device.senderID, channel: device.channel, generation: device.generation,
+                    by: StoreFixture.admin
+                ).done()
+                let outcome = try await fixture.store.claim(
+                    try StoreFixture.claim(sender, credential: credential))
+                #expect((try? outcome.refusal())?.reason == reason)
+                let other = try await fixture.store.claim(
+                    try StoreFixture.claim("\(sender)-other", credential: credential))
+                #expect((try? other.refusal())?.reason == reason)
+            }
+        }
+    }
+
+    // MARK: - Limits
+
+    @Test("An address holds so many requests; its own device's repeats are never counted")
+    func perAddress() async throws {
+        try await StoreFixture.run { fixture in
+            let limits = StoreFixture.limits(perAddress: 5)
+            let claims = try (0..<5).map {
+                try StoreFixture.claim("t-\($0)", credential: StoreFixture.key($0), limits: limits)
+            }
+            for claim in claims { _ = try await fixture.store.claim(claim).done() }
+            let sixth = try StoreFixture.claim("t-6", credential: StoreFixture.key(6), limits: limits)
+            let refusal = try await fixture.store.claim(sixth).refusal()
+            #expect(refusal.code == .resourceExhausted)
+            #expect(refusal.reason == "requests_of_address")
+            #expect(refusal.retryable)
+            for claim in claims { _ = try await fixture.store.claim(claim).done() }
+            let elsewhere = try StoreFixture.claim(
+                "t-6", credential: StoreFixture.key(6), address: "198.51.100.1", limits: limits)
+            _ = try await fixture.store.claim(elsewhere).done()
+        }
+    }
+
+    @Test("An IPv6 address is counted by its /64")
+    func perNetwork() async throws {
+        try await StoreFixture.run { fixture in
+            let limits = StoreFixture.limits(perAddress: 1)
+            let outcomes = try await atOnce(3) { index in
+                try await fixture.store.claim(
+                    try StoreFixture.claim(
+                        "t-\(index)", credential: StoreFixture.key(index), address: "2001:db8:1:2::\(index)",
+                        limits: limits))
+            }
+            #expect(outcomes.compactMap { try? $0.done() }.count == 1)
+        }
+    }
+
+    @Test("Requests that arrive at once don't get past the limits")
+    func limitsAtOnce() async throws {
+        try await StoreFixture.run { fixture in
+            let limits = StoreFixture.limits(perAddress: 5)
+            let outcomes = try await atOnce(40) { index in
+                try await fixture.store.claim(
+                    try StoreFixture.claim("t-\(index)", credential: StoreFixture.key(index), limits: limits))
+            }
+            #expect(outcomes.compactMap { try? $0.done() }.count == 5)
+            #expect(
+                outcomes.compactMap { try? $0.refusal() }.allSatisfy { $0.reason == "requests_of_address" })
+        }
+    }
+
+    @Test("A flood from one network leaves half of the room to the others")
+    func totalLimit() async throws {
+        try await StoreFixture.run { fixture in
+            let limits = StoreFixture.limits(total: 20)
+            func claim(_ index: Int, _ address: String) async throws -> Outcome<PairingStore.ClaimResult> {
+                try await fixture.store.claim(
+                    try StoreFixture.claim(
+                        "t-\(index)", credential: StoreFixture.key(index), address: address, limits: limits))
+            }
+            var fromFlood = 0
+            for index in 0..<40 {
+                if (try? await claim(index, "198.51.100.\(index)").done()) != nil { fromFlood += 1 }
+            }
+            #expect(fromFlood == 10)
+            for index in 0..<5 { _ = try await claim(100 + index, "203.0.\(index).1").done() }
+            let refusal = try await claim(99, "198.51.100.99").refusal()
+            #expect(refusal.reason == "requests_total")
+            #expect(refusal.retryable)
+        }
+    }
+
+    @Test("No more than the total is ever accepted, from however many networks")
+    func hardTotal() async throws {
+        try await StoreFixture.run { fixture in
+            let outcomes = try await atOnce(60) { index in
+                try await fixture.store.claim(
+                    try StoreFixture.claim(
+                        "t-\(index)", credential: StoreFixture.key(index), address: "10.0.\(index).1",
+                        limits: StoreFixture.limits(total: 25)))
+            }
+            let accepted = outcomes.compactMap { try? $0.done() }.count
+            #expect(accepted == 25)
+        }
+    }
+
+    @Test("A request whose time is over is counted no more and frees its sender ID (I2)")
+    func expiredInline() async throws {
+        try await StoreFixture.run { fixture in
+            let old = try await fixture.pending("tablet-01", credential: StoreFixture.key(1))
+            try await fixture.expire(old.id)
+            let next = try fixture.request(
+                try await fixture.store.claim(
+                    try StoreFixture.claim(
+                        "tablet-01", credential: StoreFixture.key(2),
+                        limits: StoreFixture.limits(perAddress: 1))))
+            #expect(next.id != old.id)
+            let ended = try #require(try await fixture.store.request(old.id))
+            #expect(ended.state == .expired)
+            #expect(ended.decidedBy == "system")
+            #expect(
+                try await fixture.events().map(\.event)
+                    == ["pairing.requested", "pairing.expired", "pairing.requested"])
+        }
+    }
+
+    @Test("Claims that expire old requests and claims that make new ones never deadlock")
+    func expiryAndNewRequests() async throws {
+        try await StoreFixture.run(connections: 16) { fixture in
+            for index in 0..<60 {
+                let old = try await fixture.pending("old-\(index)", credential: StoreFixture.key(index))
+                try await fixture.expire(old.id)
+            }
+            let outcomes = try await atOnce(120) { index in
+                try await fixture.store.claim(
+                    try StoreFixture.claim(
+                        index < 60 ? "old-\(index)" : "new-\(index)",
+                        credential: StoreFixture.key(1000 + index)))
+            }
+            #expect(outcomes.allSatisfy { (try? $0.done()) != nil })
+        }
+    }
+
+    // MARK: - Text
+
+    @Test("Name, metadata and details are stored in NFC, and what looks alike is alike (I7)")
+    func normalised() async throws {
+        try await StoreFixture.run { fixture in
+            let decomposed = "Cafe\u{301}"
+            let profile = DeviceProfile(
+                displayName: decomposed, metadata: #"{"\#(decomposed)":"\#(decomposed)"}"#,
+                details: [Detail(label: decomposed, value: decomposed)])
+            let request = try fixture.request(
+                try await fixture.store.claim(try StoreFixture.claim("tablet-01", profile: profile)))
+            let composed = Array("Caf\u{E9}".utf8)
+            #expect(Array(request.profile.displayName.utf8) == composed)
+            #expect(request.profile.details.allSatisfy { Array($0.label.utf8) == composed })
+            #expect(request.profile.details.allSatisfy { Array($0.value.utf8) == composed })
+            #expect(Array(request.profile.metadata.utf8) == Array(#"{"Caf\#u{E9}": "Caf\#u{E9}"}"#.utf8))
+        }
+    }
+
+    // MARK: - The waiting time after a denial
+
+    @Test("After a denial the credential and the address wait; another device elsewhere doesn't")
+    func cooldown() async throws {
+        try await StoreFixture.run { fixture in
+            let request = try await fixture.pending("tablet-01", credential: StoreFixture.key(1))
+            _ = try await fixture.store.deny(request.id, code: request.code, by: StoreFixture.admin).done()
+            func claim(_ key: Int, _ address: String) async throws -> Outcome<PairingStore.ClaimResult> {
+                try await fixture.store.claim(
+                    try StoreFixture.claim("TABLET-01", credential: StoreFixture.key(key), address: address))
+            }
+            for outcome in [
+                try await claim(1, "192.0.2.7"), try await claim(1, "198.51.100.9"),
+                try await claim(2, "192.0.2.7"),
+            ] {
+                let refusal = try outcome.refusal()
+                #expect(refusal.reason == "denied_recently")
+                let wait = try #require(refusal.retryAfter)
+                #expect(wait > .seconds(590) && wait <= .seconds(600))
+            }
+            let elsewhere = try fixture.request(try await claim(2, "198.51.100.9"))
+            #expect(elsewhere.state == .pending)
+        }
+    }
+
+    @Test("The waiting time ends by itself, and an administrator can lift it")
+    func cooldownEnds() async throws {
+        try await StoreFixture.run { fixture in
+            func denied(_ sender: String, _ key: Int) async throws {
+                let request = try await fixture.pending(sender, credential: StoreFixture.key(key))
+                _ = try await fixture.store.deny(request.id, code: request.code, by: StoreFixture.admin)
+                    .done()
+            }
+            try await denied("waits", 1)
+            try await fixture.pool.execute(
+                "UPDATE pairing_requests SET decided_at = decided_at - interval '10 minutes'")
+            _ = try await fixture.pending("waits", credential: StoreFixture.key(1))
+            try await denied("lifted", 2)
+            let senderID = try StoreFixture.sender("LIFTED")
+            _ = try await fixture.store.clearCooldown(senderID, by: StoreFixture.admin).done()
+            _ = try await fixture.pending("lifted", credential: StoreFixture.key(2))
+            #expect(
+                try await fixture.store.clearCooldown(senderID, by: StoreFixture.admin).refusal().code
+                    == .notFound)
+            let cleared = try await fixture.events().filter { $0.event == "pairing.cooldown_cleared" }
+            #expect(cleared.map(\.actor) == ["maria"])
+        }
+    }
+}
+
+extension StoreFixture {
+    /// Makes a request's time be over.
+    func expire(_ id: RequestID) async throws {
+        try await pool.execute(
+            """
+            UPDATE pairing_requests SET created_at = created_at - interval '2 hours',
+                expires_at = clock_timestamp() - interval '1 second' WHERE request_id = $1
+            """, [.uuid(id.text)])
+    }
+}

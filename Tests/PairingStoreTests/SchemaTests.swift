@@ -1,0 +1,51 @@
+import Logging
+import PairingStore
+import Postgres
+import PostgresTestSupport
+import Testing
+
+@Suite("The schema")
+struct SchemaTests {
+    @Test("The migrations apply to an empty database, once")
+    func applies() async throws {
+        try await PostgresCluster.shared.withDatabase { url in
+            let pool = PostgresPool(
+                configuration: try PostgresConfiguration(url), logger: Logger(label: "test"))
+            let runner = MigrationRunner(migrations: Schema.migrations)
+            #expect(try await runner.migrate(pool) == Schema.migrations.map(\.name))
+            #expect(try await runner.migrate(pool).isEmpty)
+            #expect(try await runner.status(pool).pending.isEmpty)
+            await pool.close()
+        }
+    }
+
+    @Test("A database in another encoding than UTF8 is told from a working one by its texts")
+    func encoding() async throws {
+        try await StoreFixture.run { fixture in
+            let row = try #require(try await fixture.pool.query("SHOW server_encoding").first)
+            #expect(try row.text("server_encoding") == "UTF8")
+        }
+    }
+
+    @Test("The database itself refuses a second live request and a second active pairing of a sender ID (I1)")
+    func uniqueness() async throws {
+        try await StoreFixture.run { fixture in
+            _ = try await fixture.pending("tablet-01")
+            let copyRequest = """
+                INSERT INTO pairing_requests SELECT gen_random_uuid(), sender_key, sender_id, channel, 'ZZZZZZZZ',
+                    state, public_key, token_hash, display_name, metadata, detail_labels, detail_values, address,
+                    address_limit_key, network_block, NULL, NULL, created_at, expires_at, decided_at, decided_by
+                FROM pairing_requests
+                """
+            await #expect(throws: PostgresError.self) { try await fixture.pool.execute(copyRequest) }
+            try await fixture.paired("tablet-02")
+            let copyDevice = """
+                INSERT INTO paired_devices SELECT gen_random_uuid(), sender_key, sender_id, channel,
+                    generation + 10, state, public_key, token_hash, display_name, metadata, detail_labels,
+                    detail_values, paired_at, paired_by
+                FROM paired_devices
+                """
+            await #expect(throws: PostgresError.self) { try await fixture.pool.execute(copyDevice) }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+import PairingCore
+import PairingStore
+import Postgres
+import Testing
+
+@Suite("Sessions")
+struct SessionTests {
+    private let one = StoreFixture.instances[0]
+    private let two = StoreFixture.instances[1]
+
+    @Test("Each session of a device has a greater epoch, also after a new pairing")
+    func epochs() async throws {
+        try await StoreFixture.run { fixture in
+            let device = try await fixture.paired("tablet-01")
+            #expect(try await fixture.session(device).epoch == Epoch(1))
+            #expect(try await fixture.session(device, on: two).epoch == Epoch(2))
+            _ = try await fixture.store.revoke(
+                device.senderID, channel: nil, generation: nil, by: StoreFixture.admin
+            ).done()
+            let again = try await fixture.paired("tablet-01")
+            let session = try await fixture.session(again)
+            #expect(session.epoch == Epoch(3))
+            #expect(session.generation == Generation(3))
+        }
+    }
+
+    @Test("Devices that arrive together get a session each, or none where the pairing has ended")
+    func batch() async throws {
+        try await StoreFixture.run { fixture in
+            var arrivals: [PairingStore.Arrival] = []
+            for index in 0..<10 {
+                let device = try await fixture.paired("t-\(index)", credential: StoreFixture.key(index))
+                arrivals.append(
+                    PairingStore.Arrival(
+                        senderID: device.senderID, generation: device.generation,
+                        address: try #require(StoreFixture.address)))
+            }
+            for index in [2, 5] {
+                _ = try await fixture.store.revoke(
+                    arrivals[index].senderID, channel: nil, generation: nil, by: StoreFixture.admin
+                ).done()
+            }
+            arrivals[7].generation = Generation(9)
+            arrivals.append(
+                PairingStore.Arrival(
+                    senderID: try StoreFixture.sender("unknown"), generation: Generation(1),
+                    address: try #require(StoreFixture.address)))
+            let rows = try await fixture.store.beginSessions(arrivals, on: one)
+            #expect(rows.count == arrivals.count)
+            #expect(rows.indices.filter { rows[$0] == nil } == [2, 5, 7, 10])
+            #expect(Set(rows.compactMap { $0?.sessionID }).count == 7)
+            #expect(try await fixture.store.beginSessions([], on: one).isEmpty)
+        }
+    }
+
+    @Test(
+        "A device that connects while it is revoked, hundreds of times: no session outlives the revocation (I3)"
+    )
+    func connectRacesRevoke() async throws {
+        try await StoreFixture.run(connections: 16) { fixture in
+            let begun = try await atOnce(200) { index -> Bool in
+                let device = try await fixture.paired("t-\(index)", credential: StoreFixture.key(index))
+                async let revoked = fixture.store.revoke(
+                    device.senderID, channel: nil, generation: device.generation, by: StoreFixture.admin)
+                async let session = fixture.store.beginSessions(
+                    [
+                        PairingStore.Arrival(
+                            senderID: device.senderID, generation: device.generation,
+                            address: try #require(StoreFixture.address))
+                    ], on: one)
+                let (outcome, rows) = try await (revoked, session)
+                _ = try outcome.done()
+                // From here on the revocation has committed.
+                let late = try await fixture.store.beginSessions(
+                    [
+                        PairingStore.Arrival(
+                            senderID: device.senderID, generation: device.generation,
+                            address: try #require(StoreFixture.address))
+                    ], on: one)
+                #expect(late == [nil])
+                if let row = rows[0] {
+                    let live = PairingStore.LiveSession(
+                        senderID: device.senderID, generation: device.generation, epoch: row.epoch)
+                    let ends = try await fixture.store.reconcile(
+                        [live], on: one, name: "one", lease: .seconds(10))
+                    #expect(ends == [live: .revoked])
+                }
+                return rows[0] != nil
+            }
+            #expect(begun.count == 200)
+        }
+    }
+
+    @Test("Reconciling tells what was revoked and what was replaced from what lives")
+    func reconcile() async throws {
+        try await StoreFixture.run { fixture in
+            let live = try await fixture.session(fixture.paired("lives", credential: StoreFixture.key(1)))
+            let revokedDevice = try await fixture.paired("revoked", credential: StoreFixture.key(2))
+            let revoked = try await fixture.session(revokedDevice)
+            let replacedDevice = try await fixture.paired("replaced", credential: StoreFixture.key(3))
+            let replaced = try await fixture.session(replacedDevice)
+            let againDevice = try await fixture.paired("again", credential: StoreFixture.key(4))
+            let again = try await fixture.session(againDevice)
+            for device in [revokedDevice, againDevice] {
+                _ = try await fixture.store.revoke(
+                    device.senderID, channel: nil, generation: nil, by: StoreFixture.admin
+                ).done()
+            }
+            _ = try await fixture.session(fixture.paired("again", credential: StoreFixture.key(4)), on: two)
+            _ = try await fixture.session(replacedDevice, on: two)
+            let invented = PairingStore.LiveSession(
+                senderID: try StoreFixture.sender("invented"), generation: Generation(1), epoch: Epoch(1))
+            let ends = try await fixture.store.reconcile(
+                [live, revoked, replaced, again, invented], on: one, name: "one", lease: .seconds(10))
+            #expect(
+                ends == [revoked: .revoked, replaced: .replaced, again: .revoked, invented: .revoked])
+            #expect(try await fixture.store.reconcile([], on: one, name: "one", lease: .seconds(1)).isEmpty)
+        }
+    }
+
+    @Test("A device counts as connected while its gateway's lease runs and its session lasts")
+    func presence() async throws {
+        try await StoreFixture.run { fixture in
+            let store = fixture.store
+            let device = try await fixture.paired("tablet-01")
+            func isConnected() async throws -> Bool {
+                try await store.pairings(of: device.senderID)[0].isConnected
+            }
+            #expect(try await !isConnected())
+            let session = try await fixture.session(device)
+            #expect(try await !isConnected(), "the gateway has no lease yet")
+            try await store.register(one, name: "one", lease: .seconds(60))
+            #expect(try await isConnected())
+            try await store.endSessions([session], on: two)
+            #expect(try await isConnected(), "another gateway can't end it")
+            try await store.endSessions([session], on: one)
+            #expect(try await !isConnected())
+            _ = try await fixture.session(device)
+            #expect(try await isConnected())
+            try await store.endSessions([session], on: one)
+            #expect(try await isConnected(), "the end of an older session ends no newer one")
+            try await store.retire(one)
+            #expect(try await !isConnected())
+            let row = try await store.pairings(of: device.senderID)[0]
+            #expect(row.lastAddress == StoreFixture.address)
+            #expect(row.lastSeenAt != nil)
+        }
+    }
+
+    @Test("Being seen is written once a minute, and for the own sessions only")
+    func touch() async throws {
+        try await StoreFixture.run { fixture in
+            let device = try await fixture.paired("tablet-01")
+            let session = try await fixture.session(device)
+            func seen() async throws -> Timestamp? {
+                try await fixture.store.pairings(of: device.senderID)[0].lastSeenAt
+            }
+            let first = try await seen()
+            try await fixture.store.touch([session], on: one)
+            #expect(try await seen() == first)
+            try await fixture.pool.execute(
+                "UPDATE device_sessions SET last_seen_at = last_seen_at - interval '2 minutes'")
+            let old = try #require(try await seen())
+            try await fixture.store.touch([session], on: two)
+            #expect(try await seen() == old)
+            try await fixture.store.touch([session], on: one)
+            #expect(try #require(try await seen()) > old)
+        }
+    }
+
+    @Test("Batches of the same devices in different orders, on several gateways, never deadlock")
+    func lockOrder() async throws {
+        try await StoreFixture.run(connections: 16) { fixture in
+            var devices: [PairedDevice] = []
+            for index in 0..<60 {
+                devices.append(
+                    try await fixture.paired("t-\(index)", credential: StoreFixture.key(index)))
+            }
+            let all = devices
+            let address = try #require(StoreFixture.address)
+            _ = try await atOnce(48) { index in
+                let instance = StoreFixture.instances[index % 3]
+                let shuffled = all.shuffled()
+                switch index % 4 {
+                case 0, 1:
+                    let rows = try await fixture.store.beginSessions(
+                        shuffled.map {
+                            PairingStore.Arrival(
+                                senderID: $0.senderID, generation: $0.generation, address: address)
+                        }, on: instance)
+                    #expect(rows.allSatisfy { $0 != nil })
+                case 2:
+                    try await fixture.pool.execute(
+                        "UPDATE device_sessions SET last_seen_at = last_seen_at - interval '2 minutes' WHERE false"
+                    )
+                    try await fixture.store.endSessions(
+                        shuffled.flatMap { device in
+                            (1...24).map {
+                                PairingStore.LiveSession(
+                                    senderID: device.senderID, generation: device.generation, epoch: Epoch($0)
+                                )
+                            }
+                        }, on: instance)
+                default:
+                    if index % 8 == 3 {
+                        try await fixture.store.retire(instance)
+                    } else {
+                        try await fixture.store.touch(
+                            shuffled.map {
+                                PairingStore.LiveSession(
+                                    senderID: $0.senderID, generation: $0.generation, epoch: Epoch(1))
+                            }, on: instance)
+                    }
+                }
+            }
+        }
+    }
+}
