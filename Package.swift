@@ -133,8 +133,25 @@ let package = Package(
         tests("ArchitectureTests", []),
         tests("ChannelKitTests", ["ChannelKit", "CGoClawChannel"]),
         tests("ChannelHostTests", ["ChannelHost", "Cryptography", "PairingCore", log]),
+        tests(
+            "AdminPagesTests",
+            [
+                "AdminPages", "PairingKernel", "PairingCore",
+                .product(name: "Mustache", package: "swift-mustache"),
+            ],
+            exclude: ["Golden"]),
         tests("CryptographyTests", ["Cryptography"]),
         tests("PairingCoreTests", ["PairingCore"]),
+        tests("NodesProtocolTests", ["NodesProtocol", "PairingCore"]),
+        tests(
+            "PrometheusMetricsTests",
+            ["PrometheusMetrics", .product(name: "CoreMetrics", package: "swift-metrics")]),
+        tests(
+            "DeviceGatewayTests",
+            [
+                "DeviceGateway", "NodesProtocol", "PairingKernel", "PairingCore",
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ] + nio),
         tests(
             "PairingStoreTests", ["PairingCore", "PairingStore", "Postgres", "PostgresTestSupport", log]),
         tests(

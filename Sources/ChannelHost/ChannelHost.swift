@@ -110,7 +110,31 @@ public final class ChannelHost: Sendable {
     public func receive(
         _ message: ChannelDeviceMessage, in session: ChannelSession
     ) async throws(Refusal) -> ChannelOutput {
-        try await find(session.opening.channel).receive(message, in: session)
+        let channel = try find(session.opening.channel)
+        return try await waiting { channel.receive(message, in: session, completion: $0) }
+    }
+
+    /// Turns device messages that arrived together into agent messages and frames; as
+    /// ``receive(_:in:)``, with one hand-over to the channels' threads and back.
+    ///
+    /// - Returns: what became of each, in the order of the batch; one's refusal is its own.
+    public func receive(
+        batch: [(message: ChannelDeviceMessage, session: ChannelSession)]
+    ) async -> [Result<ChannelOutput, Refusal>] {
+        await withCheckedContinuation { continuation in
+            let results = Batch<Result<ChannelOutput, Refusal>>(count: batch.count) {
+                continuation.resume(returning: $0)
+            }
+            for (index, (message, session)) in batch.enumerated() {
+                do throws(Refusal) {
+                    try find(session.opening.channel).receive(message, in: session) {
+                        results.put($0, at: index)
+                    }
+                } catch {
+                    results.put(.failure(error), at: index)
+                }
+            }
+        }
     }
 
     /// Turns an agent's message into frames for the device. Calls for one session are answered in order.
@@ -119,7 +143,8 @@ public final class ChannelHost: Sendable {
     public func deliver(
         _ message: ChannelAgentMessage, in session: ChannelSession
     ) async throws(Refusal) -> [ChannelFrame] {
-        try await find(session.opening.channel).deliver(message, in: session)
+        let channel = try find(session.opening.channel)
+        return try await waiting { channel.deliver(message, in: session, completion: $0) }
     }
 
     /// Ends the channels' threads and instances, when every session is closed. Blocks for at most about the

@@ -15,8 +15,18 @@ public final class ChannelSession: Sendable {
         /// What the plugin keeps for the session, as the address's bits; 0 for nothing.
         var slot: UInt = 0
         var bucket: TokenBucket?
-        var wasOpened = false
+        var phase = Phase.apart
         var isClosed = false
+    }
+
+    /// How far the plugin knows the session.
+    enum Phase: Sendable {
+        /// It has not heard of it, or has refused it.
+        case apart
+        /// It is being asked.
+        case opening
+        /// It has accepted it, so that it has to hear of its end.
+        case open
     }
 
     private static let lastID = Atomic<UInt64>(0)
@@ -34,11 +44,9 @@ public final class ChannelSession: Sendable {
         state = Mutex(State(bucket: bucket))
     }
 
-    /// Whether the plugin has accepted the session, so that it has to hear of its end.
-    var wasOpened: Bool { state.withLock { $0.wasOpened } }
+    var phase: Phase { state.withLock { $0.phase } }
 
-    /// The plugin has accepted the session.
-    func markOpened() { state.withLock { $0.wasOpened = true } }
+    func move(to phase: Phase) { state.withLock { $0.phase = phase } }
 
     /// Marks the session closed.
     ///
@@ -74,8 +82,4 @@ public final class ChannelSession: Sendable {
             }
         }
     }
-}
-
-func credential(hasKey: Bool) -> UInt32 {
-    UInt32(hasKey ? GOCLAW_CREDENTIAL_KEY : GOCLAW_CREDENTIAL_TOKEN)
 }

@@ -11,6 +11,7 @@ public struct JSONSyntaxError: Error, Sendable, Equatable, CustomStringConvertib
         self.problem = problem
     }
 
+    /// The problem and its place.
     public var description: String { "\(problem) at byte \(offset)" }
 }
 

@@ -39,17 +39,27 @@ struct Answer {
     }
 
     private static func failure(_ result: OpaquePointer) -> Failure {
-        func field(_ code: Character) -> String? {
-            guard let ascii = code.asciiValue, let text = PQresultErrorField(result, Int32(ascii)) else {
-                return nil
-            }
-            return String(cString: text)
-        }
-        // The codes are PG_DIAG_SQLSTATE, _CONSTRAINT_NAME and _SEVERITY_NONLOCALIZED, macros Swift can't see.
-        return Failure(
-            sqlState: field("C").map { SQLState($0) }, constraint: field("n"),
-            message: String(cString: PQresultErrorMessage(result)),
-            isFatal: ["FATAL", "PANIC"].contains(field("V")))
+        Failure(
+            sqlState: field(.sqlState, of: result).map { SQLState($0) },
+            constraint: field(.constraint, of: result),
+            message: String(cString: PQresultErrorMessage(result)), isFatal: isFatal(result))
+    }
+
+    /// Whether the server ends the connection with an error or notice.
+    static func isFatal(_ result: OpaquePointer) -> Bool {
+        ["FATAL", "PANIC"].contains(field(.severity, of: result))
+    }
+
+    /// The `PG_DIAG_…` codes, macros that Swift can't see.
+    private enum Field: Unicode.Scalar {
+        case sqlState = "C"
+        case constraint = "n"
+        /// In English, whatever the server's language.
+        case severity = "V"
+    }
+
+    private static func field(_ field: Field, of result: OpaquePointer) -> String? {
+        PQresultErrorField(result, Int32(field.rawValue.value)).map { String(cString: $0) }
     }
 
     private static func rows(_ result: OpaquePointer) -> PostgresRows {

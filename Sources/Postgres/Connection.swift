@@ -34,8 +34,7 @@ final class Connection {
         guard PQstatus(handle) == CONNECTION_OK, PQsetnonblocking(handle, 1) == 0 else {
             throw PostgresError(.connectionFailed, detail: String(cString: PQerrorMessage(handle)))
         }
-        // Notices may quote data and nobody waits for them; libpq would print them.
-        PQsetNoticeReceiver(handle, { _, _ in }, nil)
+        ignoreNotices()
         do {
             try runScript(configuration.sessionSettings)
         } catch {
@@ -69,7 +68,20 @@ final class Connection {
     /// Reads what the server sent unasked; false if it ended the connection.
     func absorbInput() -> Bool {
         if PQconsumeInput(handle) == 0 { isSpent = true }
+        // Not to know, but to make libpq look at what it read.
+        _ = PQisBusy(handle)
         return !isSpent
+    }
+
+    /// Notices may quote data and nobody waits for them; libpq would print them. But as one comes also the server's
+    /// last word on an idle connection.
+    private func ignoreNotices() {
+        let receiver: PQnoticeReceiver = { connection, notice in
+            guard let connection, let notice, Answer.isFatal(notice) else { return }
+            Unmanaged<Connection>.fromOpaque(connection).takeUnretainedValue().isSpent = true
+        }
+        // The pointer lasts as long as the connection, and libpq calls back only within calls made here.
+        PQsetNoticeReceiver(handle, receiver, Unmanaged.passUnretained(self).toOpaque())
     }
 
     /// The next notification that has arrived.
@@ -219,6 +231,8 @@ final class Connection {
         if PQstatus(handle) == CONNECTION_BAD { throw lost(answer.failure) }
         guard let failure = answer.failure else { return answer }
         if failure.isFatal { throw lost(failure) }
+        // The server may be a standby since a failover; the next connection may find the primary.
+        if failure.sqlState == .readOnlySQLTransaction { isSpent = true }
         guard failure.sqlState == .queryCanceled else { throw failure.error(.server) }
         if let cancelRequested { throw failure.error(cancelRequested) }
         // Somebody else may cancel as well, with the same SQLSTATE; only the time tells.

@@ -2,12 +2,12 @@ import Metrics
 
 /// What the pool tells an operator.
 struct PoolMetrics: Sendable {
-    private let connections = Gauge(label: "postgres_pool_connections")
-    private let busy = Gauge(label: "postgres_pool_connections_busy")
-    private let waiting = Gauge(label: "postgres_pool_waiting")
-    private let available = Gauge(label: "postgres_pool_available")
-    private let waits = Timer(label: "postgres_pool_wait_seconds")
-    private let runs = Timer(label: "postgres_transaction_seconds")
+    private let connections = Gauge(label: "postgres.connections")
+    private let busy = Gauge(label: "postgres.connections.busy")
+    private let waiting = Gauge(label: "postgres.waiting")
+    private let available = Gauge(label: "postgres.available")
+    private let waits = Timer(label: "postgres.wait")
+    private let runs = Timer(label: "postgres.transaction")
 
     /// Connections open, of these in use, callers that wait, and whether the server could be reached.
     func state(connections: Int, busy: Int, waiting: Int, isOutage: Bool) {
@@ -25,6 +25,6 @@ struct PoolMetrics: Sendable {
 
     /// A caller got an error from here.
     func failed(_ error: PostgresError) {
-        Counter(label: "postgres_errors_total", dimensions: [("code", error.code.description)]).increment()
+        Counter(label: "postgres.errors", dimensions: [("code", error.code.description)]).increment()
     }
 }

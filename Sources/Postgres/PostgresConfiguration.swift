@@ -1,5 +1,3 @@
-import CLibPQ
-
 /// Where the database is and how long anything may take there.
 public struct PostgresConfiguration: Sendable {
     /// What the connection string says, as libpq understood it.
@@ -34,4 +32,20 @@ public struct PostgresConfiguration: Sendable {
     public init(_ url: String) throws {
         parameters = try ConnectionString.parse(url)
     }
+}
+
+extension PostgresConfiguration: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// Where the database is; no password.
+    public var description: String {
+        let parts = ["host", "port", "dbname", "user"].compactMap { name in
+            parameters[name].map { "\(name)=\($0)" }
+        }
+        return "PostgreSQL(\(parts.joined(separator: " ")))"
+    }
+
+    /// As `description`.
+    public var debugDescription: String { description }
+
+    /// Empty, since the connection string may hold a password.
+    public var customMirror: Mirror { Mirror(self, children: []) }
 }

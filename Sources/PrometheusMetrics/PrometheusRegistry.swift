@@ -57,15 +57,18 @@ public final class PrometheusRegistry: Sendable {
 }
 
 extension PrometheusRegistry: MetricsFactory {
+    /// A counter, whose name ends in `_total`.
     public func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
         series(metricName(label, suffix: "_total"), dimensions, kind: .counter, make: CounterSeries.init)
             ?? CounterSeries()
     }
 
+    /// A gauge that goes up and down.
     public func makeMeter(label: String, dimensions: [(String, String)]) -> any MeterHandler {
         series(metricName(label), dimensions, kind: .gauge, make: GaugeSeries.init) ?? GaugeSeries()
     }
 
+    /// A histogram where values are aggregated, else a gauge.
     public func makeRecorder(
         label: String, dimensions: [(String, String)], aggregate: Bool
     ) -> any RecorderHandler {
@@ -77,15 +80,20 @@ extension PrometheusRegistry: MetricsFactory {
             ?? HistogramSeries.sizes()
     }
 
+    /// A histogram in seconds, whose name ends in `_seconds`.
     public func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler {
         series(
             metricName(label, suffix: "_seconds"), dimensions, kind: .histogram,
             make: HistogramSeries.durations) ?? HistogramSeries.durations()
     }
 
+    /// Keeps the series: another handle may count in it.
     public func destroyCounter(_ handler: any CounterHandler) {}
+    /// Keeps the series.
     public func destroyMeter(_ handler: any MeterHandler) {}
+    /// Keeps the series.
     public func destroyRecorder(_ handler: any RecorderHandler) {}
+    /// Keeps the series.
     public func destroyTimer(_ handler: any TimerHandler) {}
 }
 

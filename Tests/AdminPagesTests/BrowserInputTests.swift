@@ -1,3 +1,6 @@
+// Constants of the tests.
+// swift-format-ignore-file: NeverForceUnwrap
+
 import PairingCore
 import Testing
 

@@ -10,7 +10,7 @@ struct BuiltChannelTests {
     private func install() throws -> Cage {
         let cage = try Cage()
         let script = repository.appending(path: "scripts/install-channels").path()
-        let installed = try run(script, [builtProducts.path(), cage.folder.path()])
+        let installed = try run(script, [cage.folder.path(), builtProducts.path()])
         try #require(installed.status == 0, "\(installed.output)")
         return cage
     }
@@ -20,7 +20,7 @@ struct BuiltChannelTests {
         try install().load(configurations)
     }
 
-    @Test("They are installed with their manifests and loaded, and export their entry alone")
+    @Test("They are installed with their manifests and loaded, export their entry alone, and are small")
     func loaded() async throws {
         let cage = try install()
         let host = cage.load()
@@ -33,22 +33,33 @@ struct BuiltChannelTests {
             let symbols = try run("nm", ["-D", "--defined-only", "--extern-only", channel.path])
             #expect(symbols.output.split(separator: "\n").count == 1, "\(symbols.output)")
             #expect(symbols.output.contains(" T goclaw_channel_entry"))
+            // Without debug information; a release build has less than half of a debug build's.
+            let stripped = cage.folder.appending(path: "stripped").path()
+            try #require(try run("strip", ["-o", stripped, channel.path]).status == 0)
+            let size = try #require(
+                FileManager.default.attributesOfItem(atPath: stripped)[.size] as? Int)
+            #expect(size < 768 * 1024, "\(channel.id)")
         }
         withExtendedLifetime(cage) {}
     }
 
-    @Test("A Swift plugin of another Swift version is refused by its manifest")
+    @Test("A Swift plugin of another Swift version, or of none, is refused by its manifest")
     func otherSwift() async throws {
         let cage = try install()
         let file = cage.folder.appending(path: "web.json")
         var manifest = try JSONDecoder().decode([String: String].self, from: Data(contentsOf: file))
         manifest["swift"] = "5.10.1"
         try cage.write(try JSONEncoder().encode(manifest), "web.json")
+        let silent = cage.folder.appending(path: "iot.json")
+        var other = try JSONDecoder().decode([String: String].self, from: Data(contentsOf: silent))
+        other["swift"] = nil
+        try cage.write(try JSONEncoder().encode(other), "iot.json")
         let host = cage.load()
         defer { host.shutdown() }
-        #expect(host.channels.map(\.id.text) == ["iot", "mobile"])
+        #expect(host.channels.map(\.id.text) == ["mobile"])
+        #expect(host.refused.first?.reason.hasPrefix("iot.so needs libswiftCore.so") == true)
         #expect(
-            host.refused.first?.reason.hasPrefix("web.so was built with Swift 5.10.1, this process") == true)
+            host.refused.last?.reason.hasPrefix("web.so was built with Swift 5.10.1, this process") == true)
     }
 
     @Test("A configuration that is wrong refuses the channel with the key's name")

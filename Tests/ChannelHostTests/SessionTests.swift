@@ -89,6 +89,22 @@ struct SessionTests {
         #expect(arrived.sorted() == Array(1...40))
     }
 
+    @Test("I10: In a batch every message has its own outcome, in the order of the batch")
+    func batch() async throws {
+        let host = try load("diligent")
+        defer { host.shutdown() }
+        let (one, _) = try await host.open(try opening()) { _ in }
+        let (two, _) = try await host.open(try opening("lion-1")) { _ in }
+        let large = message(body: "\"" + String(repeating: "x", count: 100) + "\"")
+        let results = await host.receive(batch: [
+            (message(), one), (message("later"), two), (large, one), (message(), two), (message(), one),
+        ])
+        #expect(results.map { try? $0.get().messages.map(\.body) } == [["1"], ["1"], nil, ["2"], ["2"]])
+        #expect(await host.receive(batch: []).isEmpty)
+        host.close(one, reason: "bye")
+        host.close(two, reason: "bye")
+    }
+
     @Test("Messages above the declared size, rate and burst are refused by the host")
     func declaredLimits() async throws {
         let host = try load("diligent")

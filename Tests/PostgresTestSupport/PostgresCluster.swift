@@ -6,12 +6,17 @@ import Foundation
 public actor PostgresCluster {
     /// The folder of data, log and socket.
     public nonisolated let folder: String
+    /// Part of the socket's name, and the TCP port where there is one.
+    public nonisolated let port: Int
+    /// The file of the server's certificate, where it has one; made out to 127.0.0.1 and signed by itself.
+    public nonisolated var certificate: String { "\(folder)/data/server.crt" }
     private let programs: Programs
     private var templates: [String: Task<Void, any Error>] = [:]
     private var databases = 0
 
-    private init(folder: String, programs: Programs) {
+    private init(folder: String, port: Int, programs: Programs) {
         self.folder = folder
+        self.port = port
         self.programs = programs
     }
 
@@ -22,8 +27,10 @@ public actor PostgresCluster {
         get async throws { try await first.value }
     }
 
-    /// Starts one more cluster, for a test that stops it.
-    public static func launch() async throws -> PostgresCluster {
+    /// Starts one more cluster, for a test that stops it or wants TLS.
+    ///
+    /// - Parameter tlsPort: the port of 127.0.0.1 on which it takes TLS connections as well.
+    public static func launch(tlsPort: Int? = nil) async throws -> PostgresCluster {
         let programs = try Programs.find()
         // Short, since the path of a unix socket has at most 107 bytes.
         var template = Array("/tmp/gcpg-XXXXXX".utf8CString)
@@ -42,9 +49,13 @@ public actor PostgresCluster {
                 "-D", "\(folder)/data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C",
                 "--no-sync",
             ])
+        let port = tlsPort ?? 5432
+        if tlsPort != nil { try await makeCertificate(in: "\(folder)/data", programs) }
         let settings = """
 
-            listen_addresses = ''
+            listen_addresses = '\(tlsPort == nil ? "" : "127.0.0.1")'
+            port = \(port)
+            ssl = \(tlsPort == nil ? "off" : "on")
             unix_socket_directories = '\(folder)'
             max_connections = 300
             fsync = off
@@ -53,10 +64,21 @@ public actor PostgresCluster {
             max_prepared_transactions = 4
             deadlock_timeout = 100ms
             """
-        let cluster = PostgresCluster(folder: folder, programs: programs)
+        let cluster = PostgresCluster(folder: folder, port: port, programs: programs)
         try cluster.append(settings, to: "\(folder)/data/postgresql.conf")
         try await cluster.start()
         return cluster
+    }
+
+    private static func makeCertificate(in folder: String, _ programs: Programs) async throws {
+        try await programs.run(
+            "/usr/bin/openssl",
+            [
+                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
+                "2",
+                "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+                "-keyout", "\(folder)/server.key", "-out", "\(folder)/server.crt",
+            ])
     }
 
     private nonisolated func append(_ text: String, to path: String) throws {
@@ -84,8 +106,8 @@ public actor PostgresCluster {
     }
 
     /// The connection string of a database.
-    public nonisolated func url(_ database: String = "postgres") -> String {
-        "postgresql:///\(database)?host=\(folder)&user=postgres"
+    public nonisolated func url(_ database: String = "postgres", user: String = "postgres") -> String {
+        "postgresql:///\(database)?host=\(folder)&port=\(port)&user=\(user)"
     }
 
     /// Creates an empty database, or a copy of another one, and answers with its name.

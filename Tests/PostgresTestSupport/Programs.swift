@@ -28,9 +28,9 @@ struct Programs: Sendable {
         return account
     }
 
-    /// A command line, by way of `setpriv` where another account is needed.
+    /// A command line for one of PostgreSQL's programs, or another by its path, by way of `setpriv` where another account is needed.
     func commandLine(_ program: String, _ arguments: [String]) -> [String] {
-        let command = ["\(folder)/\(program)"] + arguments
+        let command = [program.hasPrefix("/") ? program : "\(folder)/\(program)"] + arguments
         guard let account else { return command }
         return ["/usr/bin/setpriv", "--reuid", account, "--regid", account, "--clear-groups"] + command
     }

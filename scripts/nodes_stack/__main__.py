@@ -31,14 +31,21 @@ def number(name: str, default: int, highest: int) -> int:
     return int(text)
 
 
-def build() -> pathlib.Path:
-    print("building (the first time takes some minutes) …")
-    if subprocess.run(["swift", "build"], cwd=ROOT, stdin=subprocess.DEVNULL).returncode != 0:
-        raise Failure("the build failed; its messages are above")
-    shown = subprocess.run(
-        ["swift", "build", "--show-bin-path"], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True
-    )
+def swift(*arguments: str, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(["swift", *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, text=True, **options)
+
+
+def binaries() -> pathlib.Path:
+    shown = swift("build", "--show-bin-path", stdout=subprocess.PIPE)
+    if shown.returncode != 0:
+        raise Failure("swift does not understand Package.swift; its messages are above")
     return pathlib.Path(shown.stdout.strip())
+
+
+def build() -> None:
+    print("building (the first time takes some minutes) …")
+    if swift("build").returncode != 0:
+        raise Failure("the build failed; its messages are above")
 
 
 def main() -> None:
@@ -57,7 +64,7 @@ def main() -> None:
         kernels=number("KERNELS", 1, 64),
         database_url=os.environ.get("DATABASE_URL") or None,
         administrator_password=os.environ.get("ADMIN_PASSWORD") or None,
-        binaries=build(),
+        binaries=binaries(),
     )
 
     def interrupt(*_) -> None:
@@ -66,6 +73,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGHUP, interrupt)
     try:
+        stack.reserve()
+        build()
         password = stack.start()
         if password is not None:
             print(f"administrator: {ADMINISTRATOR}\npassword: {password}")

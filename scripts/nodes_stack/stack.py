@@ -98,12 +98,11 @@ class Stack:
 
         Returns the administrator's password when the account was created by this start.
         """
-        self._prepare_folders()
+        self.reserve()
         try:
             # A device takes a descriptor of its gateway and two of nginx.
             _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-            self._check_ports()
             if not self.given_database_url:
                 self.cluster = Cluster(self.state, self.run / "database", self.log / "postgresql.log")
                 self.cluster.start()
@@ -120,7 +119,21 @@ class Stack:
             self.stop()
             raise
 
-    def _prepare_folders(self) -> None:
+    def reserve(self) -> None:
+        """Takes the state folder and looks at the ports, so that a copy too many is refused at once."""
+        if self._lock is not None:
+            return
+        self._lock_state()
+        try:
+            self._check_ports()
+            for folder in (self.log, self.config):
+                folder.mkdir(mode=0o750, exist_ok=True)
+            self._make_run_folder()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _lock_state(self) -> None:
         self.state.mkdir(parents=True, exist_ok=True)
         self._lock = open(self.state / "lock", "a+")
         try:
@@ -129,9 +142,6 @@ class Stack:
             self._lock.close()
             self._lock = None
             raise Failure(f"{self.state} is in use by another run; choose another folder with STATE=…") from None
-        for folder in (self.log, self.config):
-            folder.mkdir(mode=0o750, exist_ok=True)
-        self._make_run_folder()
 
     def _make_run_folder(self) -> None:
         """Sockets need a path of at most 107 bytes, whatever STATE is, and accounts that can reach them."""
@@ -169,7 +179,7 @@ class Stack:
     def _install_channels(self) -> None:
         libraries = [str(self.binaries / f"lib{name}Channel.so") for name in CHANNELS]
         done = subprocess.run(
-            [str(ROOT / "scripts/install-channels"), *libraries, str(self.state / "channels")],
+            [str(ROOT / "scripts/install-channels"), str(self.state / "channels"), *libraries],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

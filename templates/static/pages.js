@@ -29,7 +29,7 @@ function showTimes(root) {
 async function openDialog(link) {
   link.setAttribute("aria-busy", "true");
   try {
-    const answer = await fetch(link.href, { credentials: "same-origin", redirect: "error" });
+    const answer = await fetch(link.href, { credentials: "same-origin", redirect: "manual" });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const content = page.querySelector("[data-dialog-content]");
     if (!content) throw new Error("not a dialog");
@@ -48,6 +48,12 @@ async function openDialog(link) {
     });
     document.body.append(dialog);
     showTimes(dialog);
+    if (!dialog.querySelector("[autofocus]")) {
+      // What is asked is read before a button can be pressed by accident.
+      const title = dialog.querySelector("#dialog-title");
+      title.tabIndex = -1;
+      title.autofocus = true;
+    }
     dialog.showModal();
   } catch {
     location.assign(link.href);

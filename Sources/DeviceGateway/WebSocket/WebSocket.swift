@@ -43,8 +43,11 @@ public struct WebSocketConfiguration: Sendable {
 /// One WebSocket connection of the server: the channel handler that carries out what ``MessageReader``,
 /// ``SocketLife`` and ``OutboundQueue`` decide. Used on its event loop only.
 public final class WebSocket: ChannelDuplexHandler {
+    /// Bytes of the connection.
     public typealias InboundIn = ByteBuffer
-    public typealias OutboundIn = ByteBuffer
+    /// Nothing writes through this handler; it is the last one.
+    public typealias OutboundIn = Never
+    /// Bytes of the connection.
     public typealias OutboundOut = ByteBuffer
 
     /// Why the socket is not read for the moment.
@@ -143,24 +146,29 @@ public final class WebSocket: ChannelDuplexHandler {
 
     // MARK: Channel
 
+    /// The connection has become a WebSocket.
     public func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         sweep.add(self)
         application.opened(self)
     }
 
+    /// The connection goes away.
     public func handlerRemoved(context: ChannelHandlerContext) { ended() }
 
+    /// The connection is closed.
     public func channelInactive(context: ChannelHandlerContext) {
         ended()
         context.fireChannelInactive()
     }
 
+    /// The connection broke.
     public func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // Resets and broken pipes: the connection is gone.
         context.close(promise: nil)
     }
 
+    /// Bytes came.
     public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = Self.unwrapInboundIn(data)
         life.heard(now: context.eventLoop.now)
@@ -169,11 +177,13 @@ public final class WebSocket: ChannelDuplexHandler {
         process()
     }
 
+    /// NIO wants to read on; not while the socket is paused.
     public func read(context: ChannelHandlerContext) {
         // A socket that has ended is read until its end, to notice that end.
         if pauses.isEmpty || !life.readsFrames { context.read() }
     }
 
+    /// The client took what it was sent, or does not keep up.
     public func channelWritabilityChanged(context: ChannelHandlerContext) {
         drain(context)
         context.fireChannelWritabilityChanged()

@@ -81,7 +81,7 @@ struct RevokeCommand: OperatorCommand {
         commandName: "revoke", abstract: "Revoke a paired device, or all paired since a time.",
         discussion: """
             A revoked device is disconnected everywhere and must pair again. --all-since is for after a restored \
-            backup or a lost replica, when pairings may be back that were revoked.
+            backup or a lost replica, which bring back pairings that were revoked.
             """)
 
     @OptionGroup var options: OperatorOptions

@@ -7,61 +7,6 @@ import PairingCore
 /// in their order, calls ``handle(_:now:)`` with `tick` when ``deadline`` has passed, and reports nothing of a
 /// socket that it was told to drop.
 struct DeviceClient {
-    /// What must survive a restart.
-    struct Progress: Equatable {
-        /// Whether the server has answered a pairing request of this credential: then the device connects
-        /// before it asks again.
-        var hasAsked = false
-        /// The greatest number of a message that was handed on; a repeat is acknowledged and not shown.
-        var lastMessage: Int64 = 0
-    }
-
-    /// A message of the device.
-    struct Saying: Equatable {
-        /// The same however often it is sent.
-        var id: String
-        /// Any JSON value but null.
-        var message: JSONValue
-    }
-
-    /// What can happen.
-    enum Event: Equatable {
-        /// The program starts; once.
-        case start
-        /// The socket is open.
-        case opened
-        /// A text frame arrived.
-        case text([UInt8])
-        /// Anything else arrived, such as a ping.
-        case heard
-        /// The socket is closed; `code` is `nil` where no close frame came.
-        case closed(code: UInt16?, reason: String)
-        /// The socket could not be opened.
-        case dialFailed(reason: String, retryAfter: Duration?)
-        /// The device has something to say.
-        case say(Saying)
-        /// Time has passed.
-        case tick
-        /// The program is asked to end.
-        case quit
-    }
-
-    /// What is to be done.
-    enum Action: Equatable {
-        /// Open a socket.
-        case dial
-        /// Send a text frame.
-        case send(JSONValue)
-        /// Close the socket with a code and forget it.
-        case drop(CloseCode)
-        /// Make the progress durable before the next action.
-        case save(Progress)
-        /// Tell the person or program that watches.
-        case report(DeviceReport)
-        /// It is over; no action follows.
-        case stop(DeviceOutcome)
-    }
-
     /// An answer, an opened socket: whatever is awaited has to come within this time.
     static let answerTime = Duration.seconds(30)
     /// The server pings every 30 s; nothing at all for this long means that the connection is dead.

@@ -1,0 +1,155 @@
+import NodesProtocol
+import PairingCore
+import Testing
+
+@Suite("Device requests")
+struct DeviceRequestTests {
+    static let key = Base64URL.encode(Array(repeating: 1, count: 32))
+    static let signature = Base64URL.encode(Array(repeating: 2, count: 64))
+    static let device: [String: JSONValue] = ["channel": .string("web"), "senderId": .string("tablet-01")]
+    static let proof: [String: JSONValue] = [
+        "signature": .string(signature), "signedAt": .integer(1000), "nonce": .string(key),
+    ]
+
+    static func read(_ method: String, _ parameters: [String: JSONValue]) throws(Refusal) -> DeviceRequest {
+        try DeviceRequest(RequestFrame(id: "1", method: method, parameters: parameters))
+    }
+
+    static func with(_ more: [String: JSONValue], without: String...) -> [String: JSONValue] {
+        device.merging(more) { $1 }.filter { !without.contains($0.key) }
+    }
+
+    @Test("A pairing request may bring a key with a proof, a token, or nothing")
+    func pair() throws {
+        let channel = try #require(ChannelID("web"))
+        let senderID = try #require(SenderID("tablet-01"))
+        let key = try #require(PublicKey(Self.key))
+        let proof = Proof(
+            signature: Array(repeating: 2, count: 64), signedAt: Timestamp(milliseconds: 1000),
+            nonce: Self.key)
+        #expect(
+            try Self.read("device.pair.request", Self.device)
+                == .pair(PairingClaim(channel: channel, senderID: senderID, credential: .none)))
+        #expect(
+            try Self.read(
+                "device.pair.request",
+                Self.with([
+                    "publicKey": .string(Self.key), "proof": .object(Self.proof), "deviceToken": .null,
+                ]))
+                == .pair(PairingClaim(channel: channel, senderID: senderID, credential: .key(key, proof))))
+        let token = try #require(DeviceToken(Self.key))
+        #expect(
+            try Self.read(
+                "device.pair.request",
+                Self.with([
+                    "deviceToken": .string(Self.key), "code": .string("abcd-efgh"),
+                    "displayName": .string("Desk"),
+                    "metadata": .object(["a": .integer(1)]), "unknown": .bool(true),
+                ]))
+                == .pair(
+                    PairingClaim(
+                        channel: channel, senderID: senderID, credential: .token(token),
+                        code: PairingCode("ABCDEFGH"), displayName: "Desk",
+                        metadata: .object(["a": .integer(1)]))))
+    }
+
+    @Test("A connect is a device's or, with a token, an administrator's")
+    func connect() throws {
+        let identity = DeviceIdentity(
+            channel: try #require(ChannelID("web")), senderID: try #require(SenderID("tablet-01")),
+            evidence: .token(try #require(DeviceToken(Self.key))))
+        #expect(try Self.read("connect", Self.with(["deviceToken": .string(Self.key)])) == .connect(identity))
+        #expect(try Self.read("connect", ["token": .string("t")]) == .connectAdministrator(token: "t"))
+    }
+
+    @Test("A message may be any value but null")
+    func send() throws {
+        #expect(
+            try Self.read("message.send", ["messageId": .string("m"), "message": .array([])])
+                == .send(messageID: "m", message: .array([])))
+    }
+
+    @Test("An unknown method is refused with the known ones")
+    func unknownMethod() {
+        #expect(throws: Refusal.self) { try Self.read("device.pair.Request", Self.device) }
+    }
+
+    @Test(
+        "A bad parameter is refused by its name (I6)",
+        arguments: [
+            ("device.pair.request", with([:], without: "channel"), "channel"),
+            ("device.pair.request", with(["channel": .string("Web")]), "channel"),
+            ("device.pair.request", with([:], without: "senderId"), "senderId"),
+            ("device.pair.request", with(["senderId": .integer(7)]), "senderId"),
+            ("device.pair.request", with(["senderId": .string("-x")]), "senderId"),
+            ("device.pair.request", with(["senderId": .string("a b")]), "senderId"),
+            (
+                "device.pair.request", with(["senderId": .string(String(repeating: "x", count: 129))]),
+                "senderId"
+            ),
+            ("device.pair.request", with(["publicKey": .string(key)]), "proof"),
+            ("device.pair.request", with(["proof": .object(proof)]), "publicKey"),
+            ("device.pair.request", with(["publicKey": .string(key + "=")]), "publicKey"),
+            ("device.pair.request", with(["publicKey": .string("AA")]), "publicKey"),
+            (
+                "device.pair.request",
+                with(["publicKey": .string(key), "proof": .object(proof), "deviceToken": .string(key)]),
+                "deviceToken"
+            ),
+            ("device.pair.request", with(["deviceToken": .string("short")]), "deviceToken"),
+            ("device.pair.request", with(["deviceToken": .bool(true)]), "deviceToken"),
+            ("device.pair.request", with(["code": .string("ABC")]), "code"),
+            ("device.pair.request", with(["code": .string("ABCD-EFG0")]), "code"),
+            ("device.pair.request", with(["displayName": .array([])]), "displayName"),
+            (
+                "device.pair.request", with(["displayName": .string(String(repeating: "x", count: 1025))]),
+                "displayName"
+            ),
+            ("device.pair.request", with(["metadata": .string("{}")]), "metadata"),
+            ("device.pair.request", with(["metadata": .array([])]), "metadata"),
+            ("connect", device, "proof"),
+            ("connect", with(["proof": .object(proof), "deviceToken": .string(key)]), "proof"),
+            ("connect", with(["proof": .string("x")]), "proof"),
+            ("connect", with(["proof": .object(proof.filter { $0.key != "nonce" })]), "proof.nonce"),
+            (
+                "connect", with(["proof": .object(proof.merging(["nonce": .string("x")]) { $1 })]),
+                "proof.nonce"
+            ),
+            ("connect", with(["proof": .object(proof.filter { $0.key != "signedAt" })]), "proof.signedAt"),
+            (
+                "connect", with(["proof": .object(proof.merging(["signedAt": .number(1.5)]) { $1 })]),
+                "proof.signedAt"
+            ),
+            (
+                "connect", with(["proof": .object(proof.merging(["signedAt": .integer(-1)]) { $1 })]),
+                "proof.signedAt"
+            ),
+            (
+                "connect", with(["proof": .object(proof.merging(["signature": .string(key)]) { $1 })]),
+                "proof.signature"
+            ),
+            ("connect", ["token": .string("")], "token"), ("connect", ["token": .integer(1)], "token"),
+            ("message.send", ["message": .null, "messageId": .string("m")], "message"),
+            ("message.send", ["message": .integer(1)], "messageId"),
+            ("message.send", ["message": .integer(1), "messageId": .string("")], "messageId"),
+            ("message.ack", [:], "messageSeq"), ("message.ack", ["messageSeq": .integer(0)], "messageSeq"),
+            ("message.ack", ["messageSeq": .string("1")], "messageSeq"),
+            ("device.pair.approve", ["code": .string("ABCDEFGH")], "requestId"),
+            ("device.pair.approve", ["requestId": .string("1"), "code": .string("ABCDEFGH")], "requestId"),
+            ("device.pair.deny", ["requestId": .string("9469921c-3534-4c46-81bd-9f2d83418ac6")], "code"),
+            ("device.pair.revoke", device.merging(["generation": .integer(0)]) { $1 }, "generation"),
+            ("device.pair.list", ["limit": .integer(0)], "limit"),
+            ("device.pair.list", ["limit": .integer(101)], "limit"),
+            ("device.pair.list", ["filter": .integer(1)], "filter"),
+        ] as [(String, [String: JSONValue], String)])
+    func refused(method: String, parameters: [String: JSONValue], name: String) {
+        do {
+            _ = try Self.read(method, parameters)
+            Issue.record("accepted")
+        } catch {
+            #expect(error.code == .invalidRequest)
+            #expect(error.details["parameter"] == name)
+            #expect(error.message.hasPrefix(name + ": "))
+        }
+    }
+}

@@ -1,0 +1,95 @@
+import PairingCore
+import Testing
+
+@Suite("Reading JSON")
+struct JSONReaderTests {
+    @Test(
+        "A value is read as what it is",
+        arguments: [
+            ("null", JSONValue.null), (" true ", .bool(true)), ("false", .bool(false)), ("0", .integer(0)),
+            ("-0", .integer(0)), ("9223372036854775807", .integer(.max)),
+            ("-9223372036854775808", .integer(.min)),
+            ("9223372036854775808", .number(9_223_372_036_854_775_808)), ("1.0", .number(1)),
+            ("1e2", .number(100)), ("-1.5E-1", .number(-0.15)), ("\"\"", .string("")),
+            ("\"a\\\"\\\\\\/\\b\\f\\n\\r\\t\"", .string("a\"\\/\u{8}\u{C}\n\r\t")),
+            ("\"\\u00e9\\uD83D\\ude00é😀\"", .string("é😀é😀")), ("[]", .array([])),
+            ("[1, [2], {}]", .array([.integer(1), .array([.integer(2)]), .object([:])])),
+            ("{\"a\":1,\"b\":{\"a\":null}}", .object(["a": .integer(1), "b": .object(["a": .null])])),
+            ("\u{20}\t\r\n1\u{20}\t\r\n", .integer(1)),
+        ])
+    func accepted(text: String, value: JSONValue) throws {
+        #expect(try JSONValue(parsing: text.utf8) == value)
+    }
+
+    @Test(
+        "What is not exactly one JSON value is refused",
+        arguments: [
+            "", " ", "nul", "truee", "1 2", "01", "-", "+1", "1.", ".5", "1e", "1e+", "NaN", "Infinity",
+            "0x1",
+            "1e400", "\"", "\"\\", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"", "\"a\nb\"", "\"\u{1}\"", "'a'", "[",
+            "[1", "[1,", "[1,]", "[,1]", "[1 2]", "{", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,",
+            "{\"a\":1,}",
+            "{a:1}", "{1:1}", "{\"a\" 1}", "/*a*/1", "1//", "\u{FEFF}1", "]", "}",
+        ])
+    func refused(text: String) {
+        #expect(throws: JSONSyntaxError.self) { try JSONValue(parsing: text.utf8) }
+    }
+
+    @Test(
+        "Half of a surrogate pair is refused",
+        arguments: ["\\ud800", "\\udc00", "\\ud800\\ud800", "\\ud800x"])
+    func surrogates(text: String) {
+        #expect(throws: JSONSyntaxError.self) { try JSONValue(parsing: "\"\(text)\"".utf8) }
+    }
+
+    @Test(
+        "NUL is refused in a value and in a name (I7)",
+        arguments: ["\"a\\u0000\"", "{\"\\u0000\":1}", "\"\0\""])
+    func nul(text: String) {
+        #expect(throws: JSONSyntaxError.self) { try JSONValue(parsing: text.utf8) }
+    }
+
+    @Test(
+        "Bytes that are not UTF-8 are refused (I7)", arguments: [[0x80], [0xC0, 0xAF], [0xED, 0xA0, 0x80]])
+    func notUTF8(bytes: [UInt8]) {
+        #expect(throws: JSONSyntaxError.self) { try JSONValue(parsing: [0x22] + bytes + [0x22]) }
+    }
+
+    @Test("A member named twice is refused, at its place")
+    func twice() {
+        #expect(throws: JSONSyntaxError(offset: 7, problem: "a member named twice in one object")) {
+            try JSONValue(parsing: "{\"a\":1,\"\\u0061\":2}".utf8)
+        }
+    }
+
+    @Test("Nesting is bounded, also where the text is nothing else")
+    func depth() throws {
+        let limits = JSONLimits(depth: 32)
+        let deepest = String(repeating: "[", count: 32) + String(repeating: "]", count: 32)
+        _ = try JSONValue(parsing: deepest.utf8, limits: limits)
+        #expect(throws: JSONSyntaxError.self) {
+            try JSONValue(parsing: "[\(deepest)]".utf8, limits: limits)
+        }
+        #expect(throws: JSONSyntaxError.self) {
+            try JSONValue(parsing: String(repeating: "[", count: 500_000).utf8)
+        }
+    }
+
+    @Test("The number of values is bounded")
+    func values() throws {
+        let limits = JSONLimits(values: 10)
+        _ = try JSONValue(parsing: "[1,2,3,4,5,6,7,8,9]".utf8, limits: limits)
+        #expect(throws: JSONSyntaxError.self) {
+            try JSONValue(parsing: "[1,2,3,4,5,6,7,8,9,10]".utf8, limits: limits)
+        }
+    }
+
+    @Test("What is written reads as the same value")
+    func roundTrip() throws {
+        let value = JSONValue.object([
+            "a": .array([.null, .bool(true), .integer(-5), .number(0.1), .string("\u{1}\"\\é😀")]),
+            "é": .object([:]),
+        ])
+        #expect(try JSONValue(parsing: value.text.utf8) == value)
+    }
+}
