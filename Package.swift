@@ -135,7 +135,10 @@ let package = Package(
         tests("ChannelHostTests", ["ChannelHost", "Cryptography", "PairingCore", log]),
         tests(
             "AdminPagesTests",
-            ["AdminPages", "PairingKernel", "PairingCore", .product(name: "Mustache", package: "swift-mustache")],
+            [
+                "AdminPages", "PairingKernel", "PairingCore",
+                .product(name: "Mustache", package: "swift-mustache"),
+            ],
             exclude: ["Golden"]),
         tests("CryptographyTests", ["Cryptography"]),
         tests("PairingCoreTests", ["PairingCore"]),

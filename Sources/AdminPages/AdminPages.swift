@@ -90,7 +90,13 @@ public struct AdminPages: Sendable {
 
     private func page(_ fault: PageFault, _ visit: Visit) -> Answer {
         let wayOut: Route =
-            visit.session == nil ? .login : kernel.settings.edition == .lite ? .home : .nodes
+            if fault.status == 503 {
+                visit.route ?? .home
+            } else if visit.session == nil {
+                .login
+            } else {
+                kernel.settings.edition == .lite ? .home : .nodes
+            }
         var answer = render(
             .message, title: fault.title,
             MessagePage(status: fault.status, heading: fault.title, advice: fault.advice, wayOut: wayOut),

@@ -42,6 +42,7 @@ struct MessagePage: MustacheParent {
         case "heading": heading
         case "advice": advice
         case "wayOutPath": wayOut.path
+        case "wayOutLabel" where status == 503: "Try again"
         case "wayOutLabel":
             wayOut == .nodes ? "Go to Nodes" : wayOut == .login ? "Sign in" : "Go to the start page"
         default: nil

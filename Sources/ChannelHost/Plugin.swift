@@ -45,6 +45,12 @@ struct PluginFile: ~Copyable, Sendable {
         }
         let sha256 = hexadecimal(Cryptography.sha256(bytes))
         try manifest.check(sha256: sha256, libraryName: name, host: hostABI, swift: runtimeSwiftVersion)
+        guard manifest.swift != nil || bytes.firstRange(of: Array("libswiftCore.so".utf8)) == nil else {
+            throw Untrusted(
+                "\(name) needs libswiftCore.so, so it is a Swift plugin, and its manifest names no \"swift\" "
+                    + "version, expected one to compare with \(runtimeSwiftVersion); install the channel again"
+            )
+        }
         let status = library.status()
         self.manifest = manifest
         self.sha256 = sha256

@@ -25,6 +25,6 @@ struct TokenBucket: Sendable {
             tokens -= 1
             return nil
         }
-        return .nanoseconds(Int64(min((1 - tokens) / perNanosecond, 3.6e12)))
+        return .nanoseconds(Int64(min(((1 - tokens) / perNanosecond).rounded(.up), 3.6e12)))
     }
 }

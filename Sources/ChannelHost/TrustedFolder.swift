@@ -117,7 +117,8 @@ private func checkFolder(_ status: stat, named path: String) throws(Untrusted) {
     }
 }
 
-private func checkOwner(_ status: stat, named path: String) throws(Untrusted) {
+/// Throws where the file belongs to anybody but root and this account.
+func checkOwner(_ status: stat, named path: String) throws(Untrusted) {
     guard status.st_uid == 0 || status.st_uid == geteuid() else {
         throw Untrusted(
             "\(path) belongs to user \(status.st_uid), expected root or user \(geteuid()), as which this "

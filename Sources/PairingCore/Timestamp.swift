@@ -9,14 +9,17 @@ public struct Timestamp: Sendable, Hashable, Comparable {
     /// The smaller is the earlier one.
     public static func < (left: Self, right: Self) -> Bool { left.milliseconds < right.milliseconds }
 
-    /// The moment `duration` later.
+    /// The moment `duration` later; the last or first there is where that is beyond it.
     public static func + (left: Self, duration: Duration) -> Self {
-        Self(milliseconds: left.milliseconds + duration.milliseconds)
+        let (sum, overflows) = left.milliseconds.addingReportingOverflow(duration.milliseconds)
+        return Self(milliseconds: overflows ? (duration < .zero ? .min : .max) : sum)
     }
 
-    /// The time from `right` to `left`; negative where `left` is the earlier one.
+    /// The time from `right` to `left`; negative where `left` is the earlier one. At most the longest that
+    /// is counted in milliseconds: a peer may have chosen one of the two.
     public static func - (left: Self, right: Self) -> Duration {
-        .milliseconds(left.milliseconds - right.milliseconds)
+        let (difference, overflows) = left.milliseconds.subtractingReportingOverflow(right.milliseconds)
+        return .milliseconds(overflows ? (left < right ? .min : .max) : difference)
     }
 }
 

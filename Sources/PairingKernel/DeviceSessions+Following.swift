@@ -167,7 +167,7 @@ extension DeviceSessions {
             await resolve(request, of: senderID)
         }
         for (id, socket, authority) in administrators where try await !accounts.isLive(authority) {
-            state.withLock { _ = $0.table.leave(id) }
+            state.withLock { $0.table.leave(id) }
             socket.close(.authorityEnded)
         }
         if state.withLock({ $0.lease.confirm(asked: asked) }) {
@@ -199,7 +199,7 @@ extension DeviceSessions {
             case .close:
                 logger.error("The database is still away: this instance's sessions are closed")
                 for (id, socket, _) in state.withLock({ $0.table.live }) {
-                    state.withLock { _ = $0.table.leave(id) }
+                    state.withLock { $0.table.leave(id) }
                     socket.close(.authorityLost)
                 }
             }
@@ -226,18 +226,12 @@ extension DeviceSessions {
 
     /// Tells the database of the sessions that ended; what fails is told next time.
     private func flushEnded() async {
-        let ended = state.withLock { state in
-            defer { state.ended = [] }
-            return state.ended
-        }
+        let ended = state.withLock { $0.table.takeEnded() }
         if ended.isEmpty { return }
         do {
-            try await store.endSessions(ended, on: instanceID)
+            try await store.endSessions(ended.map(\.liveSession), on: instanceID)
         } catch {
-            state.withLock { state in
-                // Bounded: sessions that cannot be reported here end with this instance's lease.
-                if state.ended.count < 100_000 { state.ended += ended }
-            }
+            state.withLock { $0.table.giveBack(ended: ended) }
         }
     }
 }

@@ -16,7 +16,6 @@ public final class DeviceSessions: Service, Sendable {
     struct State {
         var table = SessionTable<any DeviceSocket>()
         var queues: [SocketID: SessionQueue] = [:]
-        var ended: [PairingStore.LiveSession] = []
         var lease: AuthorityLease
     }
 
@@ -198,7 +197,7 @@ public final class DeviceSessions: Service, Sendable {
     public func detach(_ socket: any DeviceSocket) {
         state.withLock { state in
             state.queues[socket.id] = nil
-            if let grant = state.table.detach(socket.id) { state.ended.append(grant.liveSession) }
+            state.table.detach(socket.id)
         }
     }
 
@@ -223,7 +222,6 @@ public final class DeviceSessions: Service, Sendable {
             socket.close(closure)
             throw closure == .revoked ? .pairingEnded : .sessionEnded
         case .gone:
-            state.withLock { $0.ended.append(grant.liveSession) }
             throw .sessionEnded
         }
     }
@@ -232,10 +230,7 @@ public final class DeviceSessions: Service, Sendable {
     private func authorising<Value>(
         _ socket: any DeviceSocket, as senderID: SenderID, _ body: () async throws(Refusal) -> Value
     ) async throws(Refusal) -> Value {
-        let isThere = state.withLock { state in
-            if let grant = state.table.leave(socket.id) { state.ended.append(grant.liveSession) }
-            return state.table.authorise(socket.id, as: senderID)
-        }
+        let isThere = state.withLock { $0.table.authorise(socket.id, as: senderID) }
         guard isThere else { throw .sessionEnded }
         do {
             return try await body()
@@ -269,31 +264,40 @@ public final class DeviceSessions: Service, Sendable {
         if starts { Task { await self.runQueue(of: grant, on: socket) } }
     }
 
-    /// Answers one session's messages in order. What fails stays unanswered, and is answered when the
-    /// device connects again.
+    /// Answers one session's messages, in order.
     private func runQueue(of grant: SessionGrant, on socket: any DeviceSocket) async {
         while let work = state.withLock({ $0.queues[socket.id]?.take() }), !work.isEmpty {
-            do {
-                for step in work {
-                    switch step {
-                    case .answer(let sequence, let body):
-                        try await answer(sequence, body, for: grant, on: socket)
-                    case .catchUp:
-                        try await catchUp(grant, on: socket)
-                    }
+            for step in work {
+                switch step {
+                case .answer(let sequence, let body):
+                    await answer(sequence, body, for: grant, on: socket)
+                case .catchUp:
+                    await catchUp(grant, on: socket)
                 }
-            } catch {
-                logger.warning(
-                    "A message stays unanswered until its device connects again",
-                    metadata: ["senderId": "\(grant.senderID)", "error": "\(error)"])
             }
         }
     }
 
-    private func catchUp(_ grant: SessionGrant, on socket: any DeviceSocket) async throws {
-        try await forEachOpen(.outbound, of: grant) { deliver($0, for: grant, on: socket) }
-        try await forEachOpen(.inbound, of: grant) {
-            try await answer($0.sequence, $0.body, for: grant, on: socket)
+    /// Delivers and answers what is open.
+    ///
+    /// Where that can't be read the socket is closed: a device that acknowledged what came next would
+    /// acknowledge what it never got as well (I4).
+    private func catchUp(_ grant: SessionGrant, on socket: any DeviceSocket) async {
+        do {
+            try await forEachOpen(.outbound, of: grant) { deliver($0, for: grant, on: socket) }
+            try await forEachOpen(.inbound, of: grant) {
+                await answer($0.sequence, $0.body, for: grant, on: socket)
+            }
+        } catch {
+            logger.warning(
+                "A session that could not catch up is closed",
+                metadata: ["senderId": "\(grant.senderID)", "error": "\(error)"])
+            let isLive = state.withLock { state in
+                guard state.table.isLive(socket.id, grant) else { return false }
+                state.table.leave(socket.id)
+                return true
+            }
+            if isLive { socket.close(.authorityLost) }
         }
     }
 
@@ -310,14 +314,22 @@ public final class DeviceSessions: Service, Sendable {
         }
     }
 
+    /// Answers one message. One that fails stays unanswered until its device connects again; those after it
+    /// don't wait for that.
     private func answer(
         _ sequence: Int64, _ body: String, for grant: SessionGrant, on socket: any DeviceSocket
-    ) async throws {
-        let answer = try await agent.answer(to: body, from: grant.senderID)
-        let reply = PairingStore.Reply(
-            session: grant.liveSession, inReplyTo: sequence, agent: agent.name, body: answer)
-        guard let message = try await replies.submit(reply) else { return }
-        deliver(message, for: grant, on: socket)
+    ) async {
+        do {
+            let answer = try await agent.answer(to: body, from: grant.senderID)
+            let reply = PairingStore.Reply(
+                session: grant.liveSession, inReplyTo: sequence, agent: agent.name, body: answer)
+            guard let message = try await replies.submit(reply) else { return }
+            deliver(message, for: grant, on: socket)
+        } catch {
+            logger.warning(
+                "A message stays unanswered until its device connects again",
+                metadata: ["senderId": "\(grant.senderID)", "error": "\(error)"])
+        }
     }
 
     private func deliver(

@@ -28,6 +28,9 @@ struct SessionTable<Socket> {
     private var entries: [SocketID: Entry] = [:]
     private var socketsBySender: [String: [SocketID]] = [:]
 
+    /// Sessions that ended here; the database is to learn of them.
+    private var ended: [SessionGrant] = []
+
     /// How many devices have their session here.
     private(set) var liveCount = 0
 
@@ -37,11 +40,9 @@ struct SessionTable<Socket> {
     }
 
     /// A socket is gone.
-    ///
-    /// - Returns: the session that it was.
-    mutating func detach(_ id: SocketID) -> SessionGrant? {
-        defer { entries[id] = nil }
-        return leave(id)
+    mutating func detach(_ id: SocketID) {
+        leave(id)
+        entries[id] = nil
     }
 
     /// A socket says who it is. It leaves whatever it was before.
@@ -66,6 +67,15 @@ struct SessionTable<Socket> {
 
     /// The database made the socket its device's session.
     mutating func activate(_ id: SocketID, _ grant: SessionGrant) -> Activation {
+        let activation = tryToActivate(id, grant)
+        switch activation {
+        case .granted: break
+        case .ended, .gone: ended.append(grant)
+        }
+        return activation
+    }
+
+    private mutating func tryToActivate(_ id: SocketID, _ grant: SessionGrant) -> Activation {
         guard let entry = entries[id] else { return .gone }
         if case .authorising(_, let revokedBelow, let replacedBelow) = entry.role {
             if grant.generation < revokedBelow {
@@ -107,20 +117,27 @@ struct SessionTable<Socket> {
     }
 
     /// The socket is a stranger again.
-    ///
-    /// - Returns: the session that it was.
-    @discardableResult
-    mutating func leave(_ id: SocketID) -> SessionGrant? {
-        guard let role = entries[id]?.role else { return nil }
+    mutating func leave(_ id: SocketID) {
+        guard let role = entries[id]?.role else { return }
         entries[id]?.role = .stranger
         if let key = role.senderID?.key {
             socketsBySender[key]?.removeAll { $0 == id }
             if socketsBySender[key]?.isEmpty == true { socketsBySender[key] = nil }
         }
-        guard case .live(let grant) = role else { return nil }
-        liveCount -= 1
-        return grant
+        if case .live(let grant) = role {
+            liveCount -= 1
+            ended.append(grant)
+        }
     }
+
+    /// The sessions that ended here since this was last asked.
+    mutating func takeEnded() -> [SessionGrant] {
+        defer { ended = [] }
+        return ended
+    }
+
+    /// The database could not be told that these ended.
+    mutating func giveBack(ended grants: [SessionGrant]) { ended += grants }
 
     /// A socket that is being established failed: it is a stranger again.
     mutating func abandon(_ id: SocketID) {

@@ -43,18 +43,23 @@ struct BuiltChannelTests {
         withExtendedLifetime(cage) {}
     }
 
-    @Test("A Swift plugin of another Swift version is refused by its manifest")
+    @Test("A Swift plugin of another Swift version, or of none, is refused by its manifest")
     func otherSwift() async throws {
         let cage = try install()
         let file = cage.folder.appending(path: "web.json")
         var manifest = try JSONDecoder().decode([String: String].self, from: Data(contentsOf: file))
         manifest["swift"] = "5.10.1"
         try cage.write(try JSONEncoder().encode(manifest), "web.json")
+        let silent = cage.folder.appending(path: "iot.json")
+        var other = try JSONDecoder().decode([String: String].self, from: Data(contentsOf: silent))
+        other["swift"] = nil
+        try cage.write(try JSONEncoder().encode(other), "iot.json")
         let host = cage.load()
         defer { host.shutdown() }
-        #expect(host.channels.map(\.id.text) == ["iot", "mobile"])
+        #expect(host.channels.map(\.id.text) == ["mobile"])
+        #expect(host.refused.first?.reason.hasPrefix("iot.so needs libswiftCore.so") == true)
         #expect(
-            host.refused.first?.reason.hasPrefix("web.so was built with Swift 5.10.1, this process") == true)
+            host.refused.last?.reason.hasPrefix("web.so was built with Swift 5.10.1, this process") == true)
     }
 
     @Test("A configuration that is wrong refuses the channel with the key's name")

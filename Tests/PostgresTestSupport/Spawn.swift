@@ -11,21 +11,26 @@ enum Spawn {
     ///
     /// - Throws: `Failure` with its output if it fails.
     static func run(_ line: [String]) throws -> String {
-        let output = FileManager.default.temporaryDirectory.appendingPathComponent(
-            "gcpg-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: output) }
-        let pid = try lock.withLock { _ in
-            try start(line) { actions in
+        let (pid, output) = try lock.withLock { _ in
+            // Has no name any more as soon as it's open, so that nothing stays behind.
+            var name = Array("/tmp/gcpg-out-XXXXXX".utf8CString)
+            let output = mkstemp(&name)
+            guard output >= 0 else { throw Failure("mkstemp: errno \(errno)") }
+            unlink(name)
+            _ = fcntl(output, F_SETFD, FD_CLOEXEC)
+            let pid = try start(line) { actions in
                 posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-                posix_spawn_file_actions_addopen(&actions, 1, output.path, O_WRONLY | O_CREAT | O_EXCL, 0o600)
-                posix_spawn_file_actions_adddup2(&actions, 1, 2)
+                posix_spawn_file_actions_adddup2(&actions, output, 1)
+                posix_spawn_file_actions_adddup2(&actions, output, 2)
             }
+            return (pid, FileHandle(fileDescriptor: output, closeOnDealloc: true))
         }
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0 {
             guard errno == EINTR else { throw Failure("waitpid: errno \(errno)") }
         }
-        let text = try String(contentsOf: output, encoding: .utf8)
+        try output.seek(toOffset: 0)
+        let text = String(decoding: try output.readToEnd() ?? Data(), as: UTF8.self)
         guard status == 0 else { throw Failure("\(line.joined(separator: " ")): \(text)") }
         return text
     }

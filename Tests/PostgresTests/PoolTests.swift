@@ -121,7 +121,7 @@ extension OnServer {
 
         @Test("Whoever waits longer than the acquire timeout is told so")
         func acquireTimeout() async throws {
-            try await withPool(connections: 1, configure: { $0.acquireTimeout = .seconds(1) }) { pool in
+            try await withPool(connections: 1, configure: { $0.acquireTimeout = .seconds(2) }) { pool in
                 try await holding(pool) {
                     let error = try await failure { try await pool.query("SELECT 1") }
                     #expect(error.code == .acquireTimedOut)

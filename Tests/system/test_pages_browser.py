@@ -85,7 +85,7 @@ def test_the_keyboard_is_enough(tab: Page, waiting):
     tab.keyboard.press("Enter")
     dialog = tab.get_by_role("dialog")
     expect(dialog).to_be_visible()
-    expect(dialog.locator(":focus")).to_have_count(1)
+    expect(dialog.get_by_role("heading")).to_be_focused()
     tab.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     expect(link).to_be_focused()

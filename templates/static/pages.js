@@ -48,6 +48,12 @@ async function openDialog(link) {
     });
     document.body.append(dialog);
     showTimes(dialog);
+    if (!dialog.querySelector("[autofocus]")) {
+      // What is asked is read before a button can be pressed by accident.
+      const title = dialog.querySelector("#dialog-title");
+      title.tabIndex = -1;
+      title.autofocus = true;
+    }
     dialog.showModal();
   } catch {
     location.assign(link.href);
