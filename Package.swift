@@ -154,6 +154,12 @@ let package = Package(
             ] + nio),
         tests(
             "PairingStoreTests", ["PairingCore", "PairingStore", "Postgres", "PostgresTestSupport", log]),
+        tests(
+            "PairingKernelTests",
+            [
+                "PairingCore", "PairingStore", "PairingKernel", "ChannelHost", "Cryptography", "Postgres",
+                "PostgresTestSupport", log, lifecycle,
+            ]),
         tests("NodesConfigurationTests", ["NodesConfiguration"]),
         .target(
             name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),

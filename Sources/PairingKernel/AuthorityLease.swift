@@ -5,7 +5,8 @@ struct AuthorityLease {
 
     private let duration: Duration
     private var confirmedAt: ContinuousClock.Instant?
-    private var isSuspended = false
+    /// Whether the sessions pause.
+    private(set) var isSuspended = false
     private var isClosed = false
 
     /// No authority yet: the database has confirmed nothing.
@@ -26,7 +27,7 @@ struct AuthorityLease {
             isSuspended = false
             isClosed = false
         }
-        return isSuspended && !isClosed
+        return isSuspended
     }
 
     /// What has to happen to the sessions now.

@@ -42,6 +42,9 @@ final class Batcher<Request: Sendable, Result: Sendable>: Sendable {
         self.perform = perform
     }
 
+    /// How many requests wait for their batch.
+    var waiting: Int { state.withLock(\.queue.count) }
+
     /// Waits for the request's own result.
     ///
     /// - Throws: what `perform` throws for this request; a `RESOURCE_EXHAUSTED` refusal where too many wait.

@@ -214,7 +214,13 @@ public final class DeviceSessions: Service, Sendable {
         let grant = SessionGrant(
             sessionID: row.sessionID, instanceID: instanceID, channel: device.channel,
             senderID: device.senderID, generation: generation, epoch: row.epoch)
-        switch state.withLock({ $0.table.activate(socket.id, grant) }) {
+        let activation = state.withLock { state in
+            let activation = state.table.activate(socket.id, grant)
+            // Under the lock, so that no `resume` comes before it.
+            if case .granted = activation, state.lease.isSuspended { socket.suspend() }
+            return activation
+        }
+        switch activation {
         case .granted(let replaced):
             for older in replaced { older.close(.replaced) }
             return grant
@@ -306,11 +312,16 @@ public final class DeviceSessions: Service, Sendable {
         _ body: (PairingStore.StoredMessage) async throws -> Void
     ) async throws {
         var last: Int64 = 0
-        while let page = try await store.openMessages(direction, of: grant.liveSession, after: last),
-            let end = page.last
+        // What this session accepts meanwhile waits in its queue.
+        var newest = Int64.max
+        while last < newest,
+            let page = try await store.openMessages(
+                direction, of: grant.liveSession, after: last, upTo: newest),
+            let end = page.messages.last
         {
-            for message in page { try await body(message) }
+            for message in page.messages { try await body(message) }
             last = end.sequence
+            newest = min(newest, page.newest)
         }
     }
 

@@ -250,7 +250,9 @@ public struct PairingAdministration: Sendable {
     private func cursor(_ text: String?) throws(Refusal) -> PairingStore.Cursor? {
         guard let text else { return nil }
         let parts = text.split(separator: "_", maxSplits: 1)
-        guard parts.count == 2, let microseconds = Int64(parts[0]), let id = RequestID(String(parts[1]))
+        // Up to the year 9999: PostgreSQL knows no later one than 294276.
+        guard parts.count == 2, let microseconds = Int64(parts[0]),
+            (0..<253_402_300_800_000_000).contains(microseconds), let id = RequestID(String(parts[1]))
         else {
             throw Refusal(
                 .invalidRequest, "invalid_cursor", "This page of the list does not exist. Start again.")

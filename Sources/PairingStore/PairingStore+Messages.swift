@@ -82,6 +82,14 @@ extension PairingStore {
         case outbound = "out"
     }
 
+    /// Some of the messages that a session has to catch up with.
+    public struct OpenMessages: Sendable {
+        /// Oldest first.
+        public var messages: [StoredMessage]
+        /// The number of the newest message there is in this direction, open or not.
+        public var newest: Int64
+    }
+
     /// Accepts messages that arrived together, each under its device's lock at its generation (I3, I4), and
     /// only by its newest session: that one has looked for messages without an answer, and answers those it
     /// accepts.
@@ -177,29 +185,35 @@ extension PairingStore {
 
     /// A page of the messages that a session has to catch up with, claimed under the device's lock.
     ///
-    /// - Parameter sequence: where the page before ended; 0 for the first.
-    /// - Returns: those after it, oldest first; empty where there are no more; `nil` where the pairing has
-    ///   ended or a newer session exists.
+    /// - Parameters:
+    ///   - sequence: where the page before ended; 0 for the first.
+    ///   - newest: where to stop, so that what arrives meanwhile is not a part of it.
+    /// - Returns: no messages where there are no more; `nil` where the pairing has ended or a newer session
+    ///   exists.
     public func openMessages(
-        _ direction: MessageDirection, of session: LiveSession, after sequence: Int64
-    ) async throws -> [StoredMessage]? {
+        _ direction: MessageDirection, of session: LiveSession, after sequence: Int64, upTo newest: Int64
+    ) async throws -> OpenMessages? {
         try await pool.transaction { transaction in
             let stream = try transaction.lockStreams(of: [session])[session.senderID.key]
             guard let stream, stream.refusal(of: session) == nil else { return nil }
-            return try transaction.query(
+            let messages = try transaction.query(
                 """
                 SELECT sequence, agent, body FROM messages WHERE sender_key = $1 AND generation = $2
-                    AND direction = $3 AND sequence > $4 AND done_at IS NULL ORDER BY sequence LIMIT 100
+                    AND direction = $3 AND sequence > $4 AND sequence <= $5 AND done_at IS NULL
+                ORDER BY sequence LIMIT 100
                 """,
                 [
                     .text(session.senderID.key), .int64(session.generation.number),
-                    .text(direction.rawValue), .int64(sequence),
+                    .text(direction.rawValue), .int64(sequence), .int64(newest),
                 ]
             ).map {
                 StoredMessage(
                     sequence: try $0.int64("sequence"), agent: try $0.optionalText("agent"),
                     body: try $0.text("body"))
             }
+            return OpenMessages(
+                messages: messages,
+                newest: (direction == .inbound ? stream.nextIn : stream.nextOut) - 1)
         }
     }
 }

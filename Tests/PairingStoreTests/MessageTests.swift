@@ -102,7 +102,8 @@ struct MessageTests {
                 // What is counted after the revocation is all there will ever be.
                 #expect(try await accepted.reduce(0, +) == stored)
                 #expect(try await fixture.store.reply([reply(session, to: 1)]) == [nil])
-                #expect(try await fixture.store.openMessages(.inbound, of: session, after: 0) == nil)
+                #expect(
+                    try await fixture.store.openMessages(.inbound, of: session, after: 0, upTo: .max) == nil)
             }
         }
     }
@@ -139,7 +140,7 @@ struct MessageTests {
             #expect(try await fixture.store.accept([message(old, "3")])[0].refusal().code == .notPaired)
             #expect(try await fixture.store.reply([reply(old, to: 2)]) == [nil])
             #expect(try await fixture.store.reply([reply(new, to: 2)])[0]?.sequence == 2)
-            #expect(try await fixture.store.openMessages(.outbound, of: old, after: 0) == nil)
+            #expect(try await fixture.store.openMessages(.outbound, of: old, after: 0, upTo: .max) == nil)
         }
     }
 
@@ -160,7 +161,8 @@ struct MessageTests {
             session = try await fixture.session(device)
             #expect(try await open(.inbound, of: session, in: fixture.store) == [])
             let unacknowledged = try #require(
-                try await fixture.store.openMessages(.outbound, of: session, after: 0))
+                try await fixture.store.openMessages(.outbound, of: session, after: 0, upTo: .max)
+            ).messages
             #expect(unacknowledged.map(\.sequence) == [4, 5])
             #expect(unacknowledged.map(\.body) == ["\"4\"", "\"5\""])
             #expect(unacknowledged.map(\.agent) == ["echo", "echo"])
@@ -228,9 +230,25 @@ struct MessageTests {
         var numbers: [Int64] = []
         while true {
             let page = try #require(
-                try await store.openMessages(direction, of: session, after: numbers.last ?? 0))
+                try await store.openMessages(direction, of: session, after: numbers.last ?? 0, upTo: .max)
+            ).messages
             if page.isEmpty { return numbers }
             numbers += page.map(\.sequence)
+        }
+    }
+
+    @Test("Catching up ends with what there was at its beginning")
+    func catchingUpEnds() async throws {
+        try await StoreFixture.run { fixture in
+            let session = try await fixture.session(fixture.paired("a"))
+            _ = try await fixture.store.accept((1...3).map { message(session, "\($0)") })
+            let first = try #require(
+                try await fixture.store.openMessages(.inbound, of: session, after: 0, upTo: .max))
+            #expect(first.newest == 3)
+            _ = try await fixture.store.accept([message(session, "4")])
+            let next = try #require(
+                try await fixture.store.openMessages(.inbound, of: session, after: 1, upTo: first.newest))
+            #expect(next.messages.map(\.sequence) == [2, 3])
         }
     }
 

@@ -53,9 +53,11 @@ struct RetentionTests {
             #expect(try await store.request(recent.id) != nil)
             #expect(try await store.request(waits.id)?.state == .pending)
             #expect(
-                try await store.openMessages(.inbound, of: session, after: 0)?.map(\.sequence) == [2])
+                try await store.openMessages(.inbound, of: session, after: 0, upTo: .max)?.messages.map(
+                    \.sequence) == [2])
             #expect(
-                try await store.openMessages(.outbound, of: session, after: 0)?.map(\.sequence) == [1])
+                try await store.openMessages(.outbound, of: session, after: 0, upTo: .max)?.messages.map(
+                    \.sequence) == [1])
             #expect(try await store.activeDevices(of: [device.senderID]).count == 1)
         }
     }

@@ -1,0 +1,356 @@
+import Cryptography
+import PairingCore
+import Testing
+
+@testable import PairingKernel
+
+@Suite("Pairing over two instances")
+struct PairingTests {
+    @Test(
+        "A device asks on one instance, is approved on the other, and its socket is its session from then on")
+    func approval() async throws {
+        try await System.run { one, two in
+            let device = try TestDevice("tablet-reception-01")
+            let socket = try one.socket()
+            let ticket = try await one.ask(device, on: socket)
+            #expect(ticket.senderID == device.senderID)
+            #expect(ticket.deviceToken == nil)
+            let page = try await two.kernel.administration.pendingRequests(
+                filter: "", after: nil, limit: 10, by: System.admin)
+            #expect(page.rows.map(\.request.id) == [ticket.requestID])
+            #expect(page.rows[0].request.code == ticket.code)
+            #expect(page.rows[0].fingerprint == "SHA256:" + Base64URL.encode(sha256(device.key.bytes)))
+            try await two.approve(ticket)
+            guard case .approved(ticket.requestID, let grant?) = try await socket.resolution() else {
+                Issue.record("expected to be authenticated: \(socket.orders)")
+                return
+            }
+            #expect(grant.instanceID == one.sessions.instanceID)
+            #expect(one.sessions.liveCount == 1)
+            let receipt = try await one.sessions.send(id: "m-1", body: #"{"a":1}"#, grant: grant, on: socket)
+            #expect(receipt == MessageReceipt(messageID: "m-1", sequence: 1))
+            try await eventually("the echo") { socket.messages.count == 1 }
+            #expect(
+                socket.messages == [OutboundMessage(sequence: 1, agent: "echo", body: #"{"a":1}"#)])
+            #expect(socket.closures.isEmpty)
+        }
+    }
+
+    @Test("A denied device is told on the other instance, closed with 4003, and its status stays denied")
+    func denial() async throws {
+        try await System.run { one, two in
+            let device = try TestDevice("tablet-01")
+            let socket = try one.socket()
+            let ticket = try await one.ask(device, on: socket)
+            _ = try await two.kernel.administration.deny(
+                ticket.requestID, code: ticket.code, by: System.admin)
+            #expect(try await socket.closure() == .denied)
+            #expect(socket.orders == [.resolve(.denied(ticket.requestID)), .close(.denied)])
+            one.sessions.detach(socket)
+            let peer = try TestPeer.fresh()
+            let status = try await two.sessions.status(of: try device.identity(.status, to: peer), from: peer)
+            guard case .denied(let wait?) = status else {
+                Issue.record("expected denied, not \(status)")
+                return
+            }
+            #expect(wait > .seconds(590))
+            #expect(try await two.refusal(of: device)?.reason == "denied")
+            let again = try two.socket()
+            let refusal = await #expect(throws: Refusal.self) { try await two.ask(device, on: again) }
+            #expect(refusal?.reason == "denied_recently")
+            #expect(refusal?.retryAfter != nil)
+        }
+    }
+
+    @Test("A request that nobody decides expires by itself, and its device is told")
+    func expiry() async throws {
+        try await System.run(settings: { $0.pairingCodeTTL = .milliseconds(400) }) { one, two in
+            let device = try TestDevice("tablet-01")
+            let socket = try one.socket()
+            let ticket = try await one.ask(device, on: socket)
+            #expect(ticket.expiresIn == .milliseconds(400))
+            #expect(try await socket.resolution() == .expired(ticket.requestID))
+            #expect(socket.closures.isEmpty)
+            let peer = try TestPeer.fresh()
+            let status = try await two.sessions.status(of: try device.identity(.status, to: peer), from: peer)
+            #expect(status == .expired)
+            #expect(try await two.refusal(of: device)?.reason == "expired")
+            let page = try await two.kernel.administration.pendingRequests(
+                filter: "", after: nil, limit: 10, by: System.admin)
+            #expect(page.rows.isEmpty)
+            let next = try await two.ask(device, on: try two.socket())
+            #expect(next.requestID != ticket.requestID)
+        }
+    }
+
+    @Test("A pending device that connects waits for the decision on the new socket; the newest one wins")
+    func newestSocketWins() async throws {
+        try await System.run { one, two in
+            let device = try TestDevice("tablet-01")
+            let first = try one.socket()
+            let ticket = try await one.ask(device, on: first)
+            let second = try two.socket()
+            let peer = try TestPeer.fresh()
+            let answer = try await two.sessions.connect(
+                try device.identity(.connect, to: peer), from: peer, on: second)
+            guard case .pending(let again) = answer else {
+                Issue.record("expected to wait")
+                return
+            }
+            #expect(again.requestID == ticket.requestID)
+            #expect(again.code == ticket.code)
+            #expect(again.expiresAt == ticket.expiresAt)
+            try await one.approve(ticket)
+            #expect(try await first.resolution() == .approved(ticket.requestID, nil))
+            guard case .approved(_, let grant?) = try await second.resolution() else {
+                Issue.record("the newest socket has to be authenticated")
+                return
+            }
+            #expect(grant.instanceID == two.sessions.instanceID)
+            #expect(one.sessions.liveCount == 0)
+            #expect(two.sessions.liveCount == 1)
+        }
+    }
+
+    @Test("An older socket that asks again is the newest that waits")
+    func olderSocketAsksAgain() async throws {
+        try await System.run { one, _ in
+            let device = try TestDevice("tablet-01")
+            let older = try one.socket()
+            let younger = try one.socket()
+            let ticket = try await one.ask(device, on: older)
+            _ = try await one.ask(device, on: younger)
+            _ = try await one.ask(device, on: older)
+            try await one.approve(ticket)
+            #expect(try await younger.resolution() == .approved(ticket.requestID, nil))
+            guard case .approved(_, .some) = try await older.resolution() else {
+                Issue.record("the socket that asked last has to be authenticated")
+                return
+            }
+        }
+    }
+
+    @Test("An approval in the same moment as the request reaches its socket, every time")
+    func approvalRacesRequest() async throws {
+        try await System.run { one, two in
+            for round in 0..<60 {
+                let device = try TestDevice("tablet-\(round)")
+                let first = try one.socket()
+                let ticket = try await one.ask(device, on: first)
+                one.sessions.detach(first)
+                let socket = try one.socket()
+                async let approval: Void = two.approve(ticket)
+                async let answer = try one.sessions.requestPairing(
+                    try device.claim(to: try TestPeer.make(nonce: "nonce-\(round)")),
+                    from: try TestPeer.make(nonce: "nonce-\(round)"), on: socket)
+                let (_, outcome) = try await (approval, answer)
+                if case .pending = outcome { _ = try await socket.resolution() }
+            }
+        }
+    }
+
+    @Test(
+        "Fifty repeats and reconnects of one device are one request with one code, and its approval works (I11)"
+    )
+    func repeats() async throws {
+        try await System.run { one, two in
+            let device = try TestDevice("tablet-01")
+            let ticket = try await one.ask(device, on: try one.socket())
+            for index in 0..<50 {
+                let instance = index.isMultiple(of: 2) ? two : one
+                let socket = try instance.socket("198.51.100.\(index)")
+                let again = try await instance.ask(device, on: socket)
+                #expect(again.requestID == ticket.requestID)
+                #expect(again.code == ticket.code)
+                #expect(again.expiresAt == ticket.expiresAt)
+                if index < 49 { instance.sessions.detach(socket) }
+            }
+            try await one.approve(ticket)
+            let peer = try TestPeer.fresh()
+            #expect(
+                try await one.sessions.requestPairing(
+                    try device.claim(to: peer), from: peer, on: try one.socket()) == .approved)
+        }
+    }
+
+    @Test("A token of the device's own finds its request after a lost answer; one made here is told once")
+    func tokens() async throws {
+        try await System.run { one, two in
+            let token = try #require(DeviceToken(bytes: try randomBytes(count: 32)))
+            let peer = try TestPeer.make()
+            var claim = PairingClaim(
+                channel: try #require(ChannelID("zoo")), senderID: try #require(SenderID("phone-1")),
+                credential: .token(token))
+            guard
+                case .pending(let first) = try await one.sessions.requestPairing(
+                    claim, from: peer, on: try one.socket()),
+                case .pending(let second) = try await two.sessions.requestPairing(
+                    claim, from: peer, on: try two.socket())
+            else {
+                Issue.record("expected to wait")
+                return
+            }
+            #expect(first.requestID == second.requestID)
+            #expect(first.deviceToken == nil)
+            #expect(second.deviceToken == nil)
+
+            claim.senderID = try #require(SenderID("phone-2"))
+            claim.credential = .none
+            guard
+                case .pending(let made) = try await one.sessions.requestPairing(
+                    claim, from: peer, on: try one.socket())
+            else {
+                Issue.record("expected to wait")
+                return
+            }
+            let madeToken = try #require(made.deviceToken)
+            let refusal = await #expect(throws: Refusal.self) {
+                try await one.sessions.requestPairing(claim, from: peer, on: try one.socket())
+            }
+            #expect(refusal?.code == .alreadyExists, "one that sends none can't be told from a rival")
+            try await two.approve(made)
+            let socket = try two.socket()
+            let identity = DeviceIdentity(
+                channel: claim.channel, senderID: claim.senderID, evidence: .token(madeToken))
+            guard case .paired = try await two.sessions.connect(identity, from: peer, on: socket) else {
+                Issue.record("expected a session")
+                return
+            }
+        }
+    }
+
+    @Test("Whoever proves nothing reads one answer, whatever there is (I6)")
+    func strangers() async throws {
+        try await System.run { one, _ in
+            let paired = try await one.pair("paired")
+            let revoked = try await one.pair("revoked")
+            try await one.revoke(revoked)
+            _ = try await one.ask(try TestDevice("pending"), on: try one.socket())
+            let channel = try #require(ChannelID("zoo"))
+            let other = try #require(ChannelID("web"))
+            var refusals: [Refusal] = []
+            for sender in ["paired", "revoked", "pending", "unknown"] {
+                let senderID = try #require(SenderID(sender))
+                let stranger = try TestDevice(sender)
+                let token = try #require(DeviceToken(bytes: try randomBytes(count: 32)))
+                for channel in [channel, other] {
+                    let peer = try TestPeer.fresh()
+                    for evidence in [
+                        Evidence.token(token), .proof(try stranger.proof(.connect, to: peer)),
+                        .proof(try stranger.proof(.status, to: peer)),
+                    ] {
+                        let identity = DeviceIdentity(
+                            channel: channel, senderID: senderID, evidence: evidence)
+                        do throws(Refusal) {
+                            _ = try await one.sessions.status(of: identity, from: peer)
+                            Issue.record("a stranger learned something of \(sender)")
+                        } catch {
+                            refusals.append(error)
+                        }
+                        do throws(Refusal) {
+                            let socket = RecordingSocket(address: peer.address)
+                            one.sessions.attach(socket)
+                            _ = try await one.sessions.connect(identity, from: peer, on: socket)
+                            Issue.record("a stranger connected as \(sender)")
+                        } catch {
+                            refusals.append(error)
+                        }
+                    }
+                }
+            }
+            #expect(refusals.count == 48)
+            #expect(refusals.allSatisfy { $0 == refusals[0] && $0.code == .notPaired })
+            #expect(try await one.refusal(of: paired) == nil, "the device itself is unharmed")
+        }
+    }
+
+    @Test("Nonsense in a request is refused before anything is stored")
+    func hostileRequests() async throws {
+        try await System.run(settings: { $0.maximumMetadataBytes = 100 }) { one, _ in
+            let device = try TestDevice("tablet-01")
+            func reason(_ change: (inout PairingClaim) throws -> Void, nonce: String? = "n") async throws
+                -> String?
+            {
+                let peer = try TestPeer.make(nonce: nonce)
+                var claim = try device.claim(to: try TestPeer.make(nonce: "n"))
+                try change(&claim)
+                let socket = try one.socket()
+                do throws(Refusal) {
+                    _ = try await one.sessions.requestPairing(claim, from: peer, on: socket)
+                    return nil
+                } catch {
+                    return error.reason
+                }
+            }
+            #expect(try await reason({ _ in }, nonce: nil) == "nonce_mismatch")
+            #expect(try await reason({ $0.metadata = .array([]) }) == "invalid_metadata")
+            #expect(try await reason({ $0.metadata = .null }) == "invalid_metadata")
+            #expect(
+                try await reason({
+                    $0.metadata = .object(["a": .string(String(repeating: "x", count: 100))])
+                }) == "metadata_too_large")
+            #expect(
+                try await reason({ $0.channel = try #require(ChannelID("nowhere")) }) == "invalid_proof")
+            #expect(
+                try await reason({
+                    $0.credential = .none; $0.channel = try #require(ChannelID("nowhere"))
+                })
+                    == "unknown_channel")
+            #expect(
+                try await reason({ claim in
+                    claim.credential = .key(
+                        device.key, Proof(signature: [1], signedAt: .wallClock, nonce: "n"))
+                }) == "invalid_proof")
+            let page = try await one.kernel.administration.pendingRequests(
+                filter: "", after: nil, limit: 10, by: System.admin)
+            #expect(page.rows.isEmpty)
+            #expect(
+                try await reason({
+                    $0.displayName = "\u{202E}R\u{0}eception\u{200B}\n"
+                    $0.metadata = .object(["n\u{0}ame": .string("\u{1B}[31mred")])
+                }) == nil)
+            let stored = try await one.kernel.administration.pendingRequests(
+                filter: "", after: nil, limit: 10, by: System.admin
+            ).rows[0].request.profile
+            #expect(stored.displayName == "Reception")
+            #expect(stored.metadata == #"{"name": "[31mred"}"#)
+        }
+    }
+
+    @Test("The lite edition has no devices: every pairing method is FORBIDDEN with that reason")
+    func lite() async throws {
+        try await System.run(settings: { $0.edition = .lite }) { one, _ in
+            let device = try TestDevice("tablet-01")
+            let refusals = [
+                await #expect(throws: Refusal.self) { _ = try await one.ask(device, on: try one.socket()) },
+                await #expect(throws: Refusal.self) {
+                    let peer = try TestPeer.fresh()
+                    _ = try await one.sessions.status(of: try device.identity(.status, to: peer), from: peer)
+                },
+                try await one.refusal(of: device),
+            ]
+            for refusal in refusals {
+                #expect(refusal?.code == .forbidden)
+                #expect(refusal?.reason == "lite_edition")
+            }
+        }
+    }
+
+    @Test("A rival is refused and shown with its address; the device it rivalled is unharmed")
+    func rivals() async throws {
+        try await System.run { one, two in
+            let device = try TestDevice("tablet-01")
+            let ticket = try await one.ask(device, on: try one.socket())
+            let rival = try TestDevice("TABLET-01")
+            let refusal = await #expect(throws: Refusal.self) {
+                _ = try await two.ask(rival, on: try two.socket("198.51.100.9"))
+            }
+            #expect(refusal?.code == .alreadyExists)
+            let row = try await one.kernel.administration.request(ticket.requestID, by: System.admin)
+            #expect(row.rivals.map(\.address) == [ClientAddress("198.51.100.9")])
+            try await one.approve(ticket)
+            #expect(try await one.refusal(of: device) == nil)
+            #expect(try await one.refusal(of: rival)?.reason == "unknown")
+        }
+    }
+}

@@ -1,0 +1,59 @@
+import PairingCore
+import PairingKernel
+import Synchronization
+
+/// A socket that records what the kernel orders, and a device behind it that may acknowledge.
+final class RecordingSocket: DeviceSocket {
+    enum Order: Sendable, Equatable {
+        case resolve(PairingResolution)
+        case deliver(OutboundMessage)
+        case suspend
+        case resume
+        case close(SocketClosure)
+    }
+
+    private static let numbers = Atomic<UInt64>(0)
+
+    let id: SocketID
+    let address: ClientAddress
+    private let recorded = Mutex<[Order]>([])
+
+    init(address: ClientAddress) {
+        id = SocketID(Self.numbers.add(1, ordering: .relaxed).newValue)
+        self.address = address
+    }
+
+    func resolve(_ resolution: PairingResolution) { record(.resolve(resolution)) }
+    func deliver(_ message: OutboundMessage) { record(.deliver(message)) }
+    func suspend() { record(.suspend) }
+    func resume() { record(.resume) }
+    func close(_ closure: SocketClosure) { record(.close(closure)) }
+
+    private func record(_ order: Order) { recorded.withLock { $0.append(order) } }
+
+    var orders: [Order] { recorded.withLock { $0 } }
+
+    var closures: [SocketClosure] {
+        orders.compactMap { if case .close(let closure) = $0 { closure } else { nil } }
+    }
+
+    var resolutions: [PairingResolution] {
+        orders.compactMap { if case .resolve(let resolution) = $0 { resolution } else { nil } }
+    }
+
+    var messages: [OutboundMessage] {
+        orders.compactMap { if case .deliver(let message) = $0 { message } else { nil } }
+    }
+
+    /// Waits for the socket's end.
+    func closure(within limit: Duration = .seconds(20)) async throws -> SocketClosure {
+        try await eventually("close", within: limit) { !self.closures.isEmpty }
+        return self.closures[0]
+    }
+
+    /// Waits for the decision.
+    func resolution(within limit: Duration = .seconds(20)) async throws -> PairingResolution {
+        try await eventually("device.pair.resolved", within: limit) { !self.resolutions.isEmpty }
+        return self.resolutions[0]
+    }
+}

@@ -1,0 +1,53 @@
+import Testing
+
+@testable import PairingKernel
+
+@Suite("A session's queue")
+struct SessionQueueTests {
+    private var queue = SessionQueue()
+
+    private func answer(_ sequence: Int64) -> SessionQueue.Work {
+        .answer(sequence: sequence, body: "\(sequence)")
+    }
+
+    @Test("The first work starts a runner; what comes meanwhile is taken by it, in order")
+    mutating func order() {
+        let starts = queue.append(.catchUp)
+        #expect(starts)
+        for sequence in Int64(1)...3 {
+            let hasPlace = queue.reserve()
+            #expect(hasPlace)
+            let starts = queue.fill(answer(sequence))
+            #expect(!starts)
+        }
+        var work = queue.take()
+        #expect(work == [.catchUp, answer(1), answer(2), answer(3)])
+        let startsAnother = queue.append(answer(4))
+        #expect(!startsAnother, "the runner has not stopped yet")
+        work = queue.take()
+        #expect(work == [answer(4)])
+        work = queue.take()
+        #expect(work.isEmpty)
+        let startsAgain = queue.append(answer(5))
+        #expect(startsAgain)
+    }
+
+    @Test("No more messages are taken than there is room for, reserved places included")
+    mutating func capacity() {
+        var taken = 0
+        while taken < 10_000, queue.reserve() { taken += 1 }
+        #expect(taken == SessionQueue.capacity)
+        queue.release()
+        var hasPlace = queue.reserve()
+        #expect(hasPlace)
+        _ = queue.fill(answer(1))
+        hasPlace = queue.reserve()
+        #expect(!hasPlace, "a message that waits keeps its place")
+        let work = queue.take()
+        #expect(work == [answer(1)])
+        hasPlace = queue.reserve()
+        #expect(hasPlace)
+        hasPlace = queue.reserve()
+        #expect(!hasPlace)
+    }
+}
