@@ -67,6 +67,11 @@ extension RequestFrame {
             throw FrameRefusal(
                 id: id, refusal: .frame("bad_method", "method: expected a method's name, a string."))
         }
+        guard !value.containsNUL else {
+            throw FrameRefusal(
+                id: id,
+                refusal: .frame("nul", "A string of the frame holds NUL (U+0000), which is not accepted."))
+        }
         switch members["params"] {
         case nil, .null: self.init(id: id, method: method)
         case .object(let parameters): self.init(id: id, method: method, parameters: parameters)

@@ -34,13 +34,13 @@ extension JSONValue {
     /// Reads one JSON text (RFC 8259), strictly and in one pass.
     ///
     /// Foundation's decoder cannot be asked for what untrusted text needs: it takes half a second for 512
-    /// KiB of empty arrays, keeps one of two members with the same name without a word, accepts a byte order
-    /// mark, and lets NUL through, which the database cannot store.
+    /// KiB of empty arrays, keeps one of two members with the same name without a word, and accepts a byte
+    /// order mark.
     ///
     /// - Parameter bytes: UTF-8; the caller bounds their number.
     /// - Throws: ``JSONSyntaxError`` for anything but exactly one JSON value within `limits`: also for
-    ///   invalid UTF-8, lone surrogates, a NUL character in a string, a member named twice (RFC 8259 §4
-    ///   leaves its meaning open), and a number too great for a double.
+    ///   invalid UTF-8, lone surrogates, a member named twice (RFC 8259 §4 leaves its meaning open), and a
+    ///   number too great for a double. NUL is a character like others here; see ``containsNUL``.
     public init(parsing bytes: some Sequence<UInt8>, limits: JSONLimits = JSONLimits())
         throws(JSONSyntaxError)
     {
@@ -206,9 +206,6 @@ private struct JSONReader {
         }
         guard let scalar = Unicode.Scalar(value) else {
             throw JSONSyntaxError(offset: start, problem: "half of a surrogate pair")
-        }
-        guard scalar != "\0" else {
-            throw JSONSyntaxError(offset: start, problem: "a NUL character in a string")
         }
         return scalar
     }

@@ -22,6 +22,17 @@ public enum JSONValue: Sendable, Hashable {
         return text
     }
 
+    /// Whether a string or a member's name holds NUL, which the database cannot store (I7).
+    public var containsNUL: Bool {
+        switch self {
+        case .null, .bool, .integer, .number: false
+        case .string(let text): text.utf8.contains(0)
+        case .array(let values): values.contains(where: \.containsNUL)
+        case .object(let members):
+            members.contains { $0.key.utf8.contains(0) || $0.value.containsNUL }
+        }
+    }
+
     /// Every string and member name made fit to store and show; see ``cleanDeviceText(_:maximumScalars:)``.
     ///
     /// Members whose names become equal are one: the one whose original name sorts first is kept.

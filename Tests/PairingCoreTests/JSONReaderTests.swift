@@ -43,10 +43,16 @@ struct JSONReaderTests {
     }
 
     @Test(
-        "NUL is refused in a value and in a name (I7)",
-        arguments: ["\"a\\u0000\"", "{\"\\u0000\":1}", "\"\0\""])
-    func nul(text: String) {
-        #expect(throws: JSONSyntaxError.self) { try JSONValue(parsing: text.utf8) }
+        "NUL is found in a value and in a name (I7)",
+        arguments: ["\"a\\u0000\"", "{\"\\u0000\":1}", "[{\"a\":\"\\u0000\"}]"])
+    func nul(text: String) throws {
+        #expect(try JSONValue(parsing: text.utf8).containsNUL)
+    }
+
+    @Test("A bare NUL is no JSON, and its absence is not mistaken for it")
+    func bareNUL() throws {
+        #expect(throws: JSONSyntaxError.self) { try JSONValue(parsing: "\"\0\"".utf8) }
+        #expect(try !JSONValue(parsing: "{\"a\":[\"\\u0001\",1,null]}".utf8).containsNUL)
     }
 
     @Test(

@@ -58,6 +58,8 @@ PARAMETERS = {
     "code with a wrong character": ({"code": "ABCD-EFG0"}, "code"),
     "code of another type": ({"code": ["A"]}, "code"),
     "name of another type": ({"displayName": 5}, "displayName"),
+    "name with NUL": ({"displayName": "a\0b"}, "NUL"),
+    "metadata with NUL in a name": ({"metadata": {"a\0": 1}}, "NUL"),
     "metadata as a list": ({"metadata": [1]}, "metadata"),
     "metadata as text": ({"metadata": "x"}, "metadata"),
     "metadata too large": ({"metadata": {"a": "x" * 17_000}}, "metadata"),
@@ -92,7 +94,7 @@ def test_a_bad_parameter_is_named(nodes: Deployment, nothing_stored, case: str):
     socket = nodes.socket()
     socket.send_raw(json.dumps({"type": "req", "id": "1", "method": PAIR, "params": params}))
     frame = socket.receive()
-    assert frame["ok"] is False
+    assert frame["ok"] is False and frame["id"] == "1", "the answer does not find its request"
     assert frame["error"]["code"] in ("INVALID_REQUEST", "NOT_FOUND"), frame
     assert named in frame["error"]["message"], frame
     assert socket.request("health")["status"] == "ok"

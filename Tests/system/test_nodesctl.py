@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import psycopg2.extensions
 import pytest
 
 from support.deployment import ROOT, Deployment, eventually
@@ -251,7 +252,9 @@ def test_a_revocation_of_a_generation_that_is_over_is_refused(nodes: Deployment,
     assert status == REFUSED
     assert failed(nodes, "revoke", sender, "--channel", "iot")[0] == NOT_FOUND
     assert called(nodes, "revoke", sender, "--channel", "web", "--generation", str(generation))["state"] == "revoked"
-    assert failed(nodes, "revoke", sender)[0] == NOT_FOUND
+    status, sentence = failed(nodes, "revoke", sender)
+    assert status == REFUSED and "revoked" in sentence
+    assert failed(nodes, "revoke", fresh_sender())[0] == NOT_FOUND
 
 
 def test_everything_paired_since_a_time_is_revoked_after_a_confirmation(deploy):
@@ -338,9 +341,8 @@ def test_a_wrong_configuration_names_the_key_and_an_old_schema_what_to_do(nodes:
 
 def replaced_database(nodes: Deployment, name: str) -> str:
     """The connection string of another database of the same server."""
-    with nodes.db() as connection:
-        facts = connection.get_dsn_parameters()
-    return " ".join(f"{key}={value}" for key, value in {**facts, "dbname": name}.items() if key != "options")
+    facts = {**psycopg2.extensions.parse_dsn(nodes.database_url), "dbname": name}
+    return " ".join(f"{key}='{value}'" for key, value in facts.items())
 
 
 def test_events_are_printed_once_each_even_while_the_database_restarts(deploy, programs):
@@ -374,14 +376,16 @@ def test_the_examples_for_device_developers_run(nodes: Deployment, programs, tmp
     subprocess.run([sys.executable, examples / "prove.py"], check=True, capture_output=True)
     for credential in ([], ["--token"]):
         sender = fresh_sender()
+        state = tmp_path / f"{sender}.json"
         command = [
             sys.executable, str(examples / "device.py"), nodes.origin.replace("http", "ws") + "/ws", "web", sender,
-            str(tmp_path / f"{sender}.json"), *credential, "hello",
+            str(state), *credential, "hello",
         ]  # fmt: skip
         program = programs(command)
         approve(nodes, program.expect("waiting"))
         program.expect("connected")
         assert program.expect("message")["message"] == {"text": "hello"}
+        eventually(lambda: json.loads(state.read_text())["received"] == 1, "the message is remembered")
         program.close()
         again = programs(command)
         assert again.next()["event"] == "connected"
