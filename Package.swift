@@ -131,6 +131,9 @@ let package = Package(
 
         // Tests.
         tests("ArchitectureTests", []),
+        tests(
+            "FuzzTests",
+            ["AdminPages", "DeviceGateway", "FastCGI", "NodesProtocol", "PairingCore"] + nio),
         tests("ChannelKitTests", ["ChannelKit", "CGoClawChannel"]),
         tests("ChannelHostTests", ["ChannelHost", "Cryptography", "PairingCore", log]),
         tests(

@@ -105,7 +105,7 @@ extension NodesConfiguration {
                 "The most sockets of one instance that nobody has authenticated; room beyond them is "
                     + "reserved for paired devices.")
             unauthenticatedSocketsPerAddress = reader.count(
-                "gateway.unauthenticated_sockets_per_address", default: 20, in: 1...1_000_000,
+                "gateway.unauthenticated_sockets_per_address", default: 200, in: 1...1_000_000,
                 "The most unauthenticated sockets of one address (IPv6: of one /64).")
             framesPerSecond = reader.count(
                 "gateway.frames_per_second", default: 20, in: 1...10_000,
