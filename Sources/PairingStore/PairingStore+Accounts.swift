@@ -192,8 +192,10 @@ extension PairingStore {
     public func removeEndedSessions(idle: Duration, absolute: Duration) async throws -> Int {
         try await pool.execute(
             """
-            DELETE FROM admin_sessions WHERE last_used_at <= clock_timestamp() - $1 * interval '1 millisecond'
-                OR created_at <= clock_timestamp() - $2 * interval '1 millisecond'
+            DELETE FROM admin_sessions WHERE session_hash IN (SELECT session_hash FROM admin_sessions
+                WHERE last_used_at <= clock_timestamp() - $1 * interval '1 millisecond'
+                    OR created_at <= clock_timestamp() - $2 * interval '1 millisecond'
+                FOR UPDATE SKIP LOCKED)
             """, [.int64(idle.milliseconds), .int64(absolute.milliseconds)])
     }
 

@@ -30,8 +30,11 @@ struct OutageTests {
         _ socket: RecordingSocket, _ grant: SessionGrant, _ instance: Instance
     ) async throws {
         for number in 1...2 {
-            _ = try await instance.sessions.send(
-                id: "\(number)", body: "\(number)", grant: grant, on: socket)
+            // A busy machine may let so short a lease lapse.
+            try await eventually("receipt \(number)") {
+                (try? await instance.sessions.send(
+                    id: "\(number)", body: "\(number)", grant: grant, on: socket)) != nil
+            }
             try await eventually("answer \(number)") { socket.messages.count == number }
         }
     }
@@ -91,7 +94,7 @@ struct OutageTests {
 
     @Test("A longer outage closes the sessions with 1013, and their devices come back by themselves")
     func longOutage() async throws {
-        try await withCluster(lease: .seconds(1)) { cluster, _, instance in
+        try await withCluster(lease: .seconds(2)) { cluster, _, instance in
             let device = try await instance.pair("tablet-01")
             let socket = try instance.socket()
             try await settle(socket, try await instance.connect(device, on: socket), instance)

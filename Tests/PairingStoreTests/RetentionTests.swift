@@ -3,6 +3,7 @@ import PairingCore
 import PairingStore
 import Postgres
 import PostgresTestSupport
+import Synchronization
 import Testing
 
 @Suite("What is kept, and how")
@@ -75,6 +76,37 @@ struct RetentionTests {
             #expect(try await fixture.store.removeOutdated(limit: 2) == 2)
             #expect(try await fixture.store.removeOutdated(limit: 2) == 2)
             #expect(try await fixture.store.removeOutdated(limit: 2) == 1)
+        }
+    }
+
+    @Test("Several gateways that remove at once wait for nobody and for nothing")
+    func removesAtOnce() async throws {
+        try await StoreFixture.run(connections: 12) { fixture in
+            try await fixture.pool.execute(
+                """
+                INSERT INTO sign_in_failures (subject, failures, window_started_at)
+                SELECT 'account:' || i, 1, clock_timestamp() - interval '2 days' FROM generate_series(1, 500) AS i
+                """)
+            // One row is held by somebody for as long as the others take.
+            let isRemoved = Atomic(false)
+            async let holder: Void = fixture.pool.transaction { transaction in
+                try transaction.execute(
+                    "SELECT 1 FROM sign_in_failures WHERE subject = 'account:7' FOR UPDATE")
+                while !isRemoved.load(ordering: .sequentiallyConsistent) {
+                    try transaction.execute("SELECT pg_sleep(0.01)")
+                }
+            }
+            while try await fixture.number("SELECT count(*) FROM pg_locks WHERE mode = 'RowShareLock'") == 0 {
+            }
+            let counts = try await atOnce(8) { _ in
+                var removed = 0
+                for _ in 0..<10 { removed += try await fixture.store.removeOutdated(limit: 20) }
+                return removed
+            }
+            isRemoved.store(true, ordering: .sequentiallyConsistent)
+            try await holder
+            #expect(counts.reduce(0, +) == 499)
+            #expect(try await fixture.store.removeOutdated() == 1)
         }
     }
 
