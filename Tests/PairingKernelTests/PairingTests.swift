@@ -62,6 +62,24 @@ struct PairingTests {
         }
     }
 
+    @Test("A device whose waiting time was lifted is told that it may ask, and may")
+    func liftedWaitingTime() async throws {
+        try await System.run { one, two in
+            let device = try TestDevice("tablet-01")
+            let ticket = try await one.ask(device, on: try one.socket())
+            let administration = two.kernel.administration
+            _ = try await administration.deny(ticket.requestID, code: ticket.code, by: System.admin)
+            try await administration.clearCooldown(device.senderID, by: System.admin)
+            let peer = try TestPeer.fresh()
+            let status = try await one.sessions.status(of: try device.identity(.status, to: peer), from: peer)
+            #expect(status == .denied(retryAfter: nil))
+            #expect(try await one.refusal(of: device)?.retryable == false)
+            let next = try await one.ask(device, on: try one.socket())
+            #expect(next.requestID != ticket.requestID)
+            #expect(next.code != ticket.code)
+        }
+    }
+
     @Test("A request that nobody decides expires by itself, and its device is told")
     func expiry() async throws {
         try await System.run(settings: { $0.pairingCodeTTL = .milliseconds(400) }) { one, two in

@@ -120,6 +120,15 @@ struct StoreFixture: Sendable {
             senderID: device.senderID, generation: device.generation, epoch: row.epoch)
     }
 
+    /// Makes a request's time be over.
+    func expire(_ id: RequestID) async throws {
+        try await pool.execute(
+            """
+            UPDATE pairing_requests SET created_at = created_at - interval '2 hours',
+                expires_at = clock_timestamp() - interval '1 second' WHERE request_id = $1
+            """, [.uuid(id.text)])
+    }
+
     /// The one number that a statement answers with.
     func number(_ sql: String, _ parameters: [PostgresValue] = []) async throws -> Int {
         try #require(try await pool.query("SELECT (\(sql)) AS number", parameters).first).int("number")
