@@ -329,9 +329,13 @@ public final class DeviceSessions: Service, Sendable {
     /// acknowledge what it never got as well (I4).
     private func catchUp(_ grant: SessionGrant, on socket: any DeviceSocket) async {
         do {
-            try await forEachOpen(.outbound, of: grant) { deliver($0, for: grant, on: socket) }
+            try await forEachOpen(.outbound, of: grant) {
+                deliver($0, for: grant, on: socket)
+                return await keepsUp(socket)
+            }
             try await forEachOpen(.inbound, of: grant) {
                 await answer($0.sequence, $0.body, for: grant, on: socket)
+                return await keepsUp(socket)
             }
         } catch {
             logger.warning(
@@ -346,9 +350,22 @@ public final class DeviceSessions: Service, Sendable {
         }
     }
 
+    /// Lets a slow client take what it was sent: it has a thousand messages to catch up with at most, and room
+    /// for far less. Closed for being slow, it would be sent the same again, for ever.
+    ///
+    /// - Returns: `false` where that took time: what was claimed before has to be claimed again (I3).
+    private func keepsUp(_ socket: any DeviceSocket) async -> Bool {
+        guard await socket.isBehind() else { return true }
+        repeat {
+            try? await Task.sleep(for: .milliseconds(20))
+        } while await socket.isBehind()
+        return false
+    }
+
+    /// - Parameter body: whether to go on with the messages that were claimed together with this one.
     private func forEachOpen(
         _ direction: PairingStore.MessageDirection, of grant: SessionGrant,
-        _ body: (PairingStore.StoredMessage) async throws -> Void
+        _ body: (PairingStore.StoredMessage) async throws -> Bool
     ) async throws {
         var last: Int64 = 0
         // What this session accepts meanwhile waits in its queue.
@@ -356,11 +373,13 @@ public final class DeviceSessions: Service, Sendable {
         while last < newest,
             let page = try await store.openMessages(
                 direction, of: grant.liveSession, after: last, upTo: newest),
-            let end = page.messages.last
+            !page.messages.isEmpty
         {
-            for message in page.messages { try await body(message) }
-            last = end.sequence
             newest = min(newest, page.newest)
+            for message in page.messages {
+                last = message.sequence
+                guard try await body(message) else { break }
+            }
         }
     }
 
