@@ -135,7 +135,8 @@ extension DeviceSessions {
                 let device = try await store.activeDevices(of: [request.senderID])[request.senderID.key],
                 device.requestID == request.id
             else { return nil }
-            return try await begin(device.generation, of: device, at: socket.address, on: socket)
+            return try await begin(
+                device.generation, of: device, at: socket.address, on: socket, comesWithApproval: true)
         } catch {
             logger.warning(
                 "A device was approved and has to connect by itself",

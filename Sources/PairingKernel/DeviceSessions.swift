@@ -208,10 +208,11 @@ public final class DeviceSessions: Service, Sendable {
     /// Makes the socket the session of a device whose credential was checked against `generation`.
     func begin(
         _ generation: Generation, of device: PairedDevice, at address: ClientAddress,
-        on socket: any DeviceSocket
+        on socket: any DeviceSocket, comesWithApproval: Bool = false
     ) async throws(Refusal) -> SessionGrant {
         let arrival = PairingStore.Arrival(
-            senderID: device.senderID, generation: generation, address: address)
+            senderID: device.senderID, generation: generation, address: address,
+            comesWithApproval: comesWithApproval)
         guard let row = try await refusing(logger, { try await arrivals.submit(arrival) }) else {
             throw .pairingEnded
         }

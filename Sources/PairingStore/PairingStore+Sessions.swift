@@ -10,12 +10,19 @@ extension PairingStore {
         public var generation: Generation
         /// Where it comes from.
         public var address: ClientAddress
+        /// Whether the session is given with the approval: only where the device has not connected since,
+        /// for a socket that merely waited must not replace one that asked.
+        public var comesWithApproval: Bool
 
         /// Wraps the parts.
-        public init(senderID: SenderID, generation: Generation, address: ClientAddress) {
+        public init(
+            senderID: SenderID, generation: Generation, address: ClientAddress,
+            comesWithApproval: Bool = false
+        ) {
             self.senderID = senderID
             self.generation = generation
             self.address = address
+            self.comesWithApproval = comesWithApproval
         }
     }
 
@@ -91,7 +98,8 @@ extension PairingStore {
     /// and then sees the session (I3). Gateways that held an older session get one notification a batch.
     ///
     /// - Parameter arrivals: no two of one sender ID.
-    /// - Returns: for each arrival its session, or `nil` where the pairing has ended.
+    /// - Returns: for each arrival its session, or `nil` where the pairing has ended, or where a session that
+    ///   comes with the approval comes too late.
     public func beginSessions(_ arrivals: [Arrival], on instanceID: InstanceID) async throws -> [SessionRow?]
     {
         try await pool.transaction { transaction in
@@ -104,7 +112,10 @@ extension PairingStore {
             let rows = try transaction.query(
                 """
                 WITH arrival AS (
-                    SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[]) AS a (sender_key, generation, address)
+                    SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $5::boolean[])
+                        AS a (sender_key, generation, address, comes_with_approval)
+                    WHERE NOT comes_with_approval OR NOT EXISTS (SELECT 1 FROM device_sessions s
+                        WHERE s.sender_key = a.sender_key AND s.generation = a.generation)
                 ), previous AS (
                     SELECT s.sender_key, s.instance_id FROM device_sessions s JOIN arrival USING (sender_key)
                 )
@@ -123,6 +134,7 @@ extension PairingStore {
                 [
                     .texts(accepted.map(\.senderID.key)), .int64s(accepted.map(\.generation.number)),
                     .texts(accepted.map(\.address.description)), .uuid(instanceID.text),
+                    .bools(accepted.map(\.comesWithApproval)),
                 ])
             var sessions: [String: SessionRow] = [:]
             var replaced: [String: [ReplacedSession]] = [:]

@@ -91,6 +91,34 @@ struct SessionTests {
         }
     }
 
+    @Test("A session that comes with the approval never replaces one that the device asked for")
+    func comesWithApproval() async throws {
+        try await StoreFixture.run { fixture in
+            func arrive(_ device: PairedDevice) async throws -> PairingStore.SessionRow? {
+                try await fixture.store.beginSessions(
+                    [
+                        PairingStore.Arrival(
+                            senderID: device.senderID, generation: device.generation,
+                            address: try #require(StoreFixture.address), comesWithApproval: true)
+                    ], on: two)[0]
+            }
+            let waited = try await fixture.paired("waited", credential: StoreFixture.key(1))
+            #expect(try await arrive(waited)?.epoch == Epoch(1))
+            #expect(try await arrive(waited) == nil)
+            let asked = try await fixture.paired("asked", credential: StoreFixture.key(2))
+            let session = try await fixture.session(asked)
+            #expect(try await arrive(asked) == nil)
+            #expect(
+                try await fixture.store.reconcile([session], on: one, name: "one", lease: .seconds(10))
+                    .isEmpty)
+            _ = try await fixture.store.revoke(
+                asked.senderID, channel: nil, generation: nil, by: StoreFixture.admin
+            ).done()
+            let again = try await fixture.paired("asked", credential: StoreFixture.key(2))
+            #expect(try await arrive(again)?.epoch == Epoch(2), "an older pairing's session does not count")
+        }
+    }
+
     @Test("Reconciling tells what was revoked and what was replaced from what lives")
     func reconcile() async throws {
         try await StoreFixture.run { fixture in
