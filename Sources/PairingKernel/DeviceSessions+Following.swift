@@ -171,10 +171,12 @@ extension DeviceSessions {
             state.withLock { $0.table.leave(id) }
             socket.close(.authorityEnded)
         }
-        if state.withLock({ $0.lease.confirm(asked: asked) }) {
-            logger.notice("The database confirms this instance's sessions again")
-            for (_, socket, _) in state.withLock({ $0.table.live }) { socket.resume() }
+        let resumes = state.withLock { state in
+            let resumes = state.lease.confirm(asked: asked)
+            if resumes { for (_, socket, _) in state.table.live { socket.resume() } }
+            return resumes
         }
+        if resumes { logger.notice("The database confirms this instance's sessions again") }
     }
 
     /// Once a second: wakes the follower, and passes on ended sessions.
@@ -190,13 +192,17 @@ extension DeviceSessions {
     /// not delay this (I3).
     private func watchLease() async {
         while !Task.isCancelled {
-            let action = state.withLock { $0.lease.check(now: .now) }
+            let action = state.withLock { state in
+                let action = state.lease.check(now: .now)
+                // Under the lock: a socket suspended after its `resume` would stay so for ever.
+                if action == .suspend { for (_, socket, _) in state.table.live { socket.suspend() } }
+                return action
+            }
             switch action {
             case .none: break
             case .suspend:
                 logger.error(
                     "The database has not confirmed this instance's sessions for too long: they pause")
-                for (_, socket, _) in state.withLock({ $0.table.live }) { socket.suspend() }
             case .close:
                 logger.error("The database is still away: this instance's sessions are closed")
                 for (id, socket, _) in state.withLock({ $0.table.live }) {

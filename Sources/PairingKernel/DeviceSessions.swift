@@ -82,7 +82,9 @@ public final class DeviceSessions: Service, Sendable {
     public func requestPairing(
         _ claim: PairingClaim, from peer: Peer, on socket: any DeviceSocket
     ) async throws(Refusal) -> PairingAnswer {
-        try await authorising(socket, as: claim.senderID) { () async throws(Refusal) in
+        try await authorising(
+            socket, as: claim.senderID, on: claim.channel, unlessLive: { _ in .approved }
+        ) { () async throws(Refusal) in
             let answer = try await pairing.requestPairing(
                 claim, from: peer, instance: instanceID, socket: socket.id)
             switch answer {
@@ -115,7 +117,9 @@ public final class DeviceSessions: Service, Sendable {
     public func connect(
         _ identity: DeviceIdentity, from peer: Peer, on socket: any DeviceSocket
     ) async throws(Refusal) -> ConnectAnswer {
-        try await authorising(socket, as: identity.senderID) { () async throws(Refusal) in
+        try await authorising(
+            socket, as: identity.senderID, on: identity.channel, unlessLive: { .paired($0) }
+        ) { () async throws(Refusal) in
             switch try await pairing.standing(of: identity, purpose: .connect, from: peer) {
             case .active(let device):
                 return .paired(try await begin(device.generation, of: device, at: peer.address, on: socket))
@@ -236,23 +240,58 @@ public final class DeviceSessions: Service, Sendable {
         }
     }
 
-    /// Registers the socket as authorising before the database is read; a failure leaves it as nothing.
+    /// What a socket that asks for something is.
+    private enum Entrance {
+        case gone
+        /// A decision is being passed on to it, which may make it a session.
+        case busy
+        case live(SessionGrant)
+        case entered
+    }
+
+    /// Registers the socket as authorising before the database is read; a failure leaves it as what it was.
+    ///
+    /// - Parameter unlessLive: the answer where the socket is the device's session already: an approval made
+    ///   it one before the device asked by itself, or it asks once more.
     private func authorising<Value>(
-        _ socket: any DeviceSocket, as senderID: SenderID, _ body: () async throws(Refusal) -> Value
+        _ socket: any DeviceSocket, as senderID: SenderID, on channel: ChannelID,
+        unlessLive answer: (SessionGrant) -> Value, _ body: () async throws(Refusal) -> Value
     ) async throws(Refusal) -> Value {
-        let isThere = state.withLock { $0.table.authorise(socket.id, as: senderID) }
-        guard isThere else { throw .sessionEnded }
-        do {
-            return try await body()
-        } catch {
-            state.withLock { $0.table.abandon(socket.id) }
-            throw error
+        while true {
+            let entrance = state.withLock { state -> Entrance in
+                if let grant = state.table.session(of: socket.id) { return .live(grant) }
+                if state.table.isAuthorising(socket.id) { return .busy }
+                return state.table.authorise(socket.id, as: senderID) ? .entered : .gone
+            }
+            switch entrance {
+            case .gone: throw .sessionEnded
+            case .live(let grant):
+                guard grant.senderID == senderID, grant.channel == channel else { throw .alreadySomebody }
+                return answer(grant)
+            case .busy:
+                guard (try? await Task.sleep(for: .milliseconds(10))) != nil else { throw .sessionEnded }
+                continue
+            case .entered: break
+            }
+            do {
+                return try await body()
+            } catch {
+                if let id = state.withLock({ $0.table.fail(socket.id) }) {
+                    // Not awaited: the refusal must not wait for a database that is away.
+                    Task { await self.resolveIfEnded(id, of: senderID) }
+                }
+                throw error
+            }
         }
     }
 
     /// Lets the socket wait, and looks once more: the decision may have come before the socket was known.
     private func wait(_ socket: any DeviceSocket, for id: RequestID, of senderID: SenderID) async {
         guard state.withLock({ $0.table.wait(socket.id, for: id, of: senderID) }) else { return }
+        await resolveIfEnded(id, of: senderID)
+    }
+
+    private func resolveIfEnded(_ id: RequestID, of senderID: SenderID) async {
         if let ended = try? await store.endedRequests(among: [id]), !ended.isEmpty {
             await resolve(id, of: senderID)
         }
@@ -294,9 +333,13 @@ public final class DeviceSessions: Service, Sendable {
     /// acknowledge what it never got as well (I4).
     private func catchUp(_ grant: SessionGrant, on socket: any DeviceSocket) async {
         do {
-            try await forEachOpen(.outbound, of: grant) { deliver($0, for: grant, on: socket) }
+            try await forEachOpen(.outbound, of: grant) {
+                deliver($0, for: grant, on: socket)
+                return await keepsUp(socket)
+            }
             try await forEachOpen(.inbound, of: grant) {
                 await answer($0.sequence, $0.body, for: grant, on: socket)
+                return await keepsUp(socket)
             }
         } catch {
             logger.warning(
@@ -311,9 +354,22 @@ public final class DeviceSessions: Service, Sendable {
         }
     }
 
+    /// Lets a slow client take what it was sent: it has a thousand messages to catch up with at most, and room
+    /// for far less. Closed for being slow, it would be sent the same again, for ever.
+    ///
+    /// - Returns: `false` where that took time: what was claimed before has to be claimed again (I3).
+    private func keepsUp(_ socket: any DeviceSocket) async -> Bool {
+        guard await socket.isBehind() else { return true }
+        repeat {
+            try? await Task.sleep(for: .milliseconds(20))
+        } while await socket.isBehind()
+        return false
+    }
+
+    /// - Parameter body: whether to go on with the messages that were claimed together with this one.
     private func forEachOpen(
         _ direction: PairingStore.MessageDirection, of grant: SessionGrant,
-        _ body: (PairingStore.StoredMessage) async throws -> Void
+        _ body: (PairingStore.StoredMessage) async throws -> Bool
     ) async throws {
         var last: Int64 = 0
         // What this session accepts meanwhile waits in its queue.
@@ -321,11 +377,13 @@ public final class DeviceSessions: Service, Sendable {
         while last < newest,
             let page = try await store.openMessages(
                 direction, of: grant.liveSession, after: last, upTo: newest),
-            let end = page.messages.last
+            !page.messages.isEmpty
         {
-            for message in page.messages { try await body(message) }
-            last = end.sequence
             newest = min(newest, page.newest)
+            for message in page.messages {
+                last = message.sequence
+                guard try await body(message) else { break }
+            }
         }
     }
 

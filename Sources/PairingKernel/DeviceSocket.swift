@@ -27,6 +27,8 @@ public protocol DeviceSocket: AnyObject, Sendable {
     func resolve(_ resolution: PairingResolution)
     /// Sends the event `message`.
     func deliver(_ message: OutboundMessage)
+    /// Whether some of what was delivered before this call still waits for a slow client.
+    func isBehind() async -> Bool
     /// Stops reading from and delivering to the device, until ``resume()`` or ``close(_:)``.
     func suspend()
     /// Ends ``suspend()``.

@@ -8,6 +8,11 @@ extension Refusal {
         "No pairing and no request of this sender ID on this channel is proven by this credential. Ask to pair with "
             + "device.pair.request.")
 
+    /// The socket is another device's, or an administrator's.
+    public static let alreadySomebody = Refusal(
+        .failedPrecondition, "already_connected",
+        "This socket is authenticated already; open another one to connect as somebody else.")
+
     static let expired = Refusal(
         .notPaired, "expired",
         "Nobody decided the pairing request in time. Ask again with device.pair.request.")

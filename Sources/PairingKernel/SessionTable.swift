@@ -10,8 +10,9 @@ struct SessionTable<Socket> {
         /// It is open, and that is all.
         case stranger
         /// It says who it is, and the database is being asked. A revocation or a decision that arrives
-        /// meanwhile is remembered, so that nothing slips through between reading and acting (I3).
-        case authorising(SenderID, revokedBelow: Generation, replacedBelow: Epoch)
+        /// meanwhile is remembered, so that nothing slips through between reading and acting (I3). So is the
+        /// request that the socket waited for: it waits on where nothing comes of this.
+        case authorising(SenderID, waitedFor: RequestID?, revokedBelow: Generation, replacedBelow: Epoch)
         /// Its request waits for a decision.
         case waiting(RequestID, SenderID)
         /// It is its device's session.
@@ -50,9 +51,23 @@ struct SessionTable<Socket> {
     /// - Returns: whether the socket is still there.
     @discardableResult
     mutating func authorise(_ id: SocketID, as senderID: SenderID) -> Bool {
+        var waitedFor: RequestID?
+        if case .waiting(let request, senderID)? = entries[id]?.role { waitedFor = request }
         leave(id)
         return enter(
-            id, .authorising(senderID, revokedBelow: Generation(0), replacedBelow: Epoch(0)))
+            id,
+            .authorising(
+                senderID, waitedFor: waitedFor, revokedBelow: Generation(0), replacedBelow: Epoch(0)))
+    }
+
+    /// Whether the database is being asked about the socket.
+    func isAuthorising(_ id: SocketID) -> Bool {
+        if case .authorising? = entries[id]?.role { true } else { false }
+    }
+
+    /// The session that the socket is.
+    func session(of id: SocketID) -> SessionGrant? {
+        if case .live(let grant)? = entries[id]?.role { grant } else { nil }
     }
 
     /// What ``activate(_:_:)`` leads to.
@@ -61,7 +76,7 @@ struct SessionTable<Socket> {
         case granted(replacing: [Socket])
         /// Its authority ended while it was being established.
         case ended(SocketClosure)
-        /// The socket is gone.
+        /// The socket is gone, or was not authorising.
         case gone
     }
 
@@ -76,16 +91,17 @@ struct SessionTable<Socket> {
     }
 
     private mutating func tryToActivate(_ id: SocketID, _ grant: SessionGrant) -> Activation {
-        guard let entry = entries[id] else { return .gone }
-        if case .authorising(_, let revokedBelow, let replacedBelow) = entry.role {
-            if grant.generation < revokedBelow {
-                leave(id)
-                return .ended(.revoked)
-            }
-            if grant.epoch < replacedBelow {
-                leave(id)
-                return .ended(.replaced)
-            }
+        // Any other role has not been told of a revocation meanwhile.
+        guard case .authorising(_, _, let revokedBelow, let replacedBelow)? = entries[id]?.role else {
+            return .gone
+        }
+        if grant.generation < revokedBelow {
+            leave(id)
+            return .ended(.revoked)
+        }
+        if grant.epoch < replacedBelow {
+            leave(id)
+            return .ended(.replaced)
         }
         var replaced: [Socket] = []
         for other in socketsBySender[grant.senderID.key] ?? [] where other != id {
@@ -139,9 +155,19 @@ struct SessionTable<Socket> {
     /// The database could not be told that these ended.
     mutating func giveBack(ended grants: [SessionGrant]) { ended += grants }
 
-    /// A socket that is being established failed: it is a stranger again.
+    /// A socket that was being established is a stranger again.
     mutating func abandon(_ id: SocketID) {
         if case .authorising = entries[id]?.role { leave(id) }
+    }
+
+    /// A socket that was being established failed: it is what it was before, one that waits or a stranger.
+    ///
+    /// - Returns: the request it waits for, which may have been decided meanwhile.
+    mutating func fail(_ id: SocketID) -> RequestID? {
+        guard case .authorising(let senderID, let waitedFor, _, _)? = entries[id]?.role else { return nil }
+        leave(id)
+        if let waitedFor { enter(id, .waiting(waitedFor, senderID)) }
+        return waitedFor
     }
 
     /// The device was revoked: no session of an older generation lives on.
@@ -155,9 +181,10 @@ struct SessionTable<Socket> {
             case .live(let grant) where grant.generation < generation:
                 closed.append(entry.socket)
                 leave(id)
-            case .authorising(let sender, let revokedBelow, let replacedBelow):
+            case .authorising(let sender, let waitedFor, let revokedBelow, let replacedBelow):
                 entries[id]?.role = .authorising(
-                    sender, revokedBelow: max(revokedBelow, generation), replacedBelow: replacedBelow)
+                    sender, waitedFor: waitedFor, revokedBelow: max(revokedBelow, generation),
+                    replacedBelow: replacedBelow)
             case .live, .waiting, .administrator, .stranger: continue
             }
         }
@@ -175,9 +202,10 @@ struct SessionTable<Socket> {
             case .live(let grant) where grant.epoch < epoch:
                 closed.append(entry.socket)
                 leave(id)
-            case .authorising(let sender, let revokedBelow, let replacedBelow):
+            case .authorising(let sender, let waitedFor, let revokedBelow, let replacedBelow):
                 entries[id]?.role = .authorising(
-                    sender, revokedBelow: revokedBelow, replacedBelow: max(replacedBelow, epoch))
+                    sender, waitedFor: waitedFor, revokedBelow: revokedBelow,
+                    replacedBelow: max(replacedBelow, epoch))
             case .live, .waiting, .administrator, .stranger: continue
             }
         }
@@ -236,7 +264,7 @@ struct SessionTable<Socket> {
 extension SessionTable.Role {
     fileprivate var senderID: SenderID? {
         switch self {
-        case .authorising(let senderID, _, _), .waiting(_, let senderID): senderID
+        case .authorising(let senderID, _, _, _), .waiting(_, let senderID): senderID
         case .live(let grant): grant.senderID
         case .administrator, .stranger: nil
         }

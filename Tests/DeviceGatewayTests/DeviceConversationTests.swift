@@ -185,6 +185,32 @@ struct DeviceConversationTests {
         #expect(conversation.ticked(now: .at(115)) != nil)
     }
 
+    @Test("A device that asks to pair again on its session is told so, and keeps it")
+    mutating func pairedAsksAgain() {
+        _ = conversation.answered(.connection(.paired(grant)), now: .at(1))
+        #expect(ask(.pairRequest, device()).contains(#""status":"approved""#))
+        #expect(ask(.pairRequest, device(["channel": .string("iot")])).contains("already_connected"))
+        #expect(ask(.connect, device(["channel": .string("iot")])).contains("already_connected"))
+        #expect(conversation.role == .paired(grant))
+    }
+
+    @Test("A device that learned the decision from an answer is not told of it again")
+    mutating func lateResolution() {
+        _ = conversation.answered(.pairing(.pending(ticket)), now: .at(1))
+        _ = conversation.answered(.connection(.paired(grant)), now: .at(2))
+        #expect(conversation.resolved(.approved(ticket.requestID, nil), now: .at(3)).isEmpty)
+        #expect(conversation.role == .paired(grant))
+    }
+
+    @Test("A waiting device that is told in an answer that it is paired has to connect")
+    mutating func approvedInAnswer() {
+        _ = conversation.answered(.pairing(.pending(ticket)), now: .at(1))
+        _ = conversation.answered(.pairing(.approved), now: .at(100))
+        #expect(conversation.role == .stranger)
+        #expect(conversation.ticked(now: .at(114)) == nil)
+        #expect(conversation.ticked(now: .at(115)) != nil)
+    }
+
     @Test("A connected device exchanges messages; its events are numbered")
     mutating func paired() {
         _ = ask(.connect, device())

@@ -36,6 +36,43 @@ struct PairingTests {
         }
     }
 
+    @Test("A waiting device that asks again and fails is told of the decision all the same")
+    func failedRepeat() async throws {
+        try await System.run { one, two in
+            let device = try TestDevice("tablet-01")
+            let socket = try one.socket()
+            let ticket = try await one.ask(device, on: socket)
+            let peer = try TestPeer.fresh()
+            let stale = try device.claim(to: try TestPeer.fresh())
+            let refusal = await #expect(throws: Refusal.self) {
+                try await one.sessions.requestPairing(stale, from: peer, on: socket)
+            }
+            #expect(refusal?.reason == "nonce_mismatch")
+            try await two.approve(ticket)
+            guard case .approved(ticket.requestID, .some) = try await socket.resolution() else {
+                Issue.record("expected to be authenticated: \(socket.orders)")
+                return
+            }
+        }
+    }
+
+    @Test("A paired device that asks to pair again on its session keeps it")
+    func askedOnSession() async throws {
+        try await System.run { one, two in
+            let device = try await one.pair("tablet-01")
+            let socket = try one.socket()
+            let grant = try await one.connect(device, on: socket)
+            let peer = try TestPeer.fresh()
+            let answer = try await one.sessions.requestPairing(
+                try device.claim(to: peer), from: peer, on: socket)
+            #expect(answer == .approved)
+            #expect(try await one.connect(device, on: socket) == grant)
+            _ = try await one.sessions.send(id: "1", body: "1", grant: grant, on: socket)
+            try await two.revoke(device)
+            #expect(try await socket.closure() == .revoked)
+        }
+    }
+
     @Test("A denied device is told on the other instance, closed with 4003, and its status stays denied")
     func denial() async throws {
         try await System.run { one, two in

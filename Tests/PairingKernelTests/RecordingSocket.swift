@@ -25,6 +25,7 @@ final class RecordingSocket: DeviceSocket {
 
     func resolve(_ resolution: PairingResolution) { record(.resolve(resolution)) }
     func deliver(_ message: OutboundMessage) { record(.deliver(message)) }
+    func isBehind() async -> Bool { false }
     func suspend() { record(.suspend) }
     func resume() { record(.resume) }
     func close(_ closure: SocketClosure) { record(.close(closure)) }

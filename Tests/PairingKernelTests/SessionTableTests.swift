@@ -204,6 +204,34 @@ struct SessionTableTests {
         #expect(table.isLive(id(1), grant(1)))
     }
 
+    @Test("A failed attempt of a waiting socket lets it wait on")
+    mutating func failedAttempts() {
+        authorise(1)
+        let stranger = table.fail(id(1))
+        #expect(stranger == nil)
+        authorise(1)
+        _ = table.wait(id(1), for: request, of: sender)
+        table.authorise(id(1), as: sender)
+        #expect(table.waiting(for: request, of: sender).isEmpty)
+        _ = table.revoke(sender, below: Generation(2))
+        let waits = table.fail(id(1))
+        #expect(waits == request)
+        #expect(table.waiting(for: request, of: sender).map(\.id.number) == [1])
+        let again = table.fail(id(1))
+        #expect(again == nil, "it is not authorising")
+    }
+
+    @Test("Only a socket that is authorising becomes a session: no other was told of a revocation (I3)")
+    mutating func activationOfAnother() {
+        table.attach(id(1), "socket-1")
+        guard case .gone = table.activate(id(1), grant(1)) else {
+            Issue.record("expected no session")
+            return
+        }
+        #expect(table.live.isEmpty)
+        #expect(table.takeEnded() == [grant(1)])
+    }
+
     @Test("An administrator's socket is watched until it is gone")
     mutating func administrators() {
         let authority = Authority(actor: .administrator("maria"), scope: .administer, source: .commandLine)

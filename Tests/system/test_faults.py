@@ -87,6 +87,44 @@ def test_nothing_is_granted_and_nothing_lost_while_postgresql_is_stopped(deploy)
     assert waiting.connect()["status"] == "paired"
 
 
+def test_an_answer_in_doubt_is_settled_by_its_repeat(deploy):
+    """PostgreSQL stops in the middle of many requests: whatever was committed, the repeat finds it."""
+    nodes = deploy(gateways=1, kernels=1)
+    devices = [nodes.device(credential=TokenCredential()) for _ in range(30)]
+    for device in devices:
+        device.dial()
+    answers: dict[str, dict | None] = {}
+
+    def ask(device):
+        try:
+            answers[device.sender_id] = device.ask()
+        except Refused as refusal:
+            assert refusal.code == "UNAVAILABLE", refusal
+            answers[device.sender_id] = None
+
+    threads = [threading.Thread(target=ask, args=(device,)) for device in devices]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: answers or None, "the first answer is there")
+    with nodes.database_stopped():
+        for thread in threads:
+            thread.join()
+    for device in devices:
+        known = answers[device.sender_id]
+
+        def settled():
+            try:
+                return device.ask()
+            except Refused as refusal:
+                assert refusal.code == "UNAVAILABLE", refusal
+
+        repeat = eventually(settled, "the repeat is answered")
+        if known:
+            assert (repeat["requestId"], repeat["code"]) == (known["requestId"], known["code"])
+    rows = nodes.rows("SELECT count(*), count(DISTINCT sender_key) FROM pairing_requests")
+    assert rows == [(30, 30)]
+
+
 def test_acknowledged_messages_survive_the_death_of_a_gateway(deploy):
     nodes = deploy()
     administrator = nodes.administrator()

@@ -39,6 +39,10 @@ final class ConnectionHandle: DeviceSocket {
 
     func resolve(_ resolution: PairingResolution) { pass(.resolve(resolution)) }
     func deliver(_ message: OutboundMessage) { pass(.deliver(message)) }
+    func isBehind() async -> Bool {
+        // After the deliveries, which take the same way. The only error is that the loop has ended.
+        (try? await eventLoop.submit { [connection] in connection.value?.isBehind ?? false }.get()) ?? false
+    }
     func suspend() { pass(.suspend) }
     func resume() { pass(.resume) }
     func close(_ closure: SocketClosure) { pass(.close(closure)) }

@@ -156,6 +156,9 @@ final class DeviceConnection: WebSocketApplication {
 
     // MARK: Orders
 
+    /// Whether something waits for a slow client.
+    var isBehind: Bool { socket?.isBehind ?? false }
+
     /// The kernel ordered something.
     func ordered(_ order: ConnectionHandle.Order) {
         if awaitsRole, order.waitsForAnswer { deferred.append(order) } else { carryOut(order) }

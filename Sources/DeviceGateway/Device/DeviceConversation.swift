@@ -65,10 +65,14 @@ struct DeviceConversation {
             let request = try DeviceRequest(frame)
             if case .challenge = request { return .reply(respond(challenge())) }
             // A device that was just approved may not have waited to be told: nothing is to be done.
-            if case .connect(let identity) = request, case .paired(let grant) = role,
-                identity.senderID == grant.senderID, identity.channel == grant.channel
-            {
-                return .reply(respond(.object(facts.paired(grant))))
+            if case .paired(let grant) = role {
+                switch request {
+                case .connect(let identity) where grant.isOf(identity.senderID, identity.channel):
+                    return .reply(respond(.object(facts.paired(grant))))
+                case .pair(let claim) where grant.isOf(claim.senderID, claim.channel):
+                    return .reply(respond(Self.approved))
+                default: break
+                }
             }
             return .call(try call(for: request, now: now))
         } catch {
@@ -109,7 +113,6 @@ struct DeviceConversation {
         case .stranger: return
         case .waiting(_, senderID): return
         case .waiting: throw .oneRequestASocket
-        case .paired(let grant) where grant.senderID == senderID: return
         case .paired, .administrator: throw .alreadySomebody
         }
     }
@@ -138,7 +141,9 @@ struct DeviceConversation {
         switch answer {
         case .refusal(let refusal): return [.send(.failure(id: requestID, refusal))]
         case .payload(let payload): return [.send(respond(payload))]
-        case .pairing(.approved): return [.send(respond(.object(["status": .string("approved")])))]
+        case .pairing(.approved):
+            if case .waiting = role { becomeStranger(now) }
+            return [.send(respond(Self.approved))]
         case .pairing(.pending(let ticket)):
             role = .waiting(ticket.requestID, ticket.senderID)
             return [.send(respond(.object(JSONValue.ticket(ticket))))]
@@ -154,6 +159,9 @@ struct DeviceConversation {
         }
     }
 
+    /// The answer to the request of a device that is paired already.
+    private static let approved = JSONValue.object(["status": .string("approved")])
+
     private func respond(_ payload: JSONValue) -> ServerFrame { .response(id: requestID, payload: payload) }
 
     // MARK: Events
@@ -161,8 +169,9 @@ struct DeviceConversation {
     /// The client asked for the subprotocol: it may be sent a nonce before it sends anything.
     mutating func greeting() -> ServerFrame { event(.challenge, challenge()) }
 
-    /// An administrator decided, or time did.
+    /// An administrator decided, or time did. A device that learned it from an answer is not told again.
     mutating func resolved(_ resolution: PairingResolution, now: NIODeadline) -> [Step] {
+        guard case .waiting(resolution.requestID, _) = role else { return [] }
         switch resolution {
         case .approved(let id, let grant):
             var payload = decision("approved", id)
@@ -242,5 +251,19 @@ struct DeviceConversation {
     private mutating func spendNonce() -> String? {
         defer { nonce = nil }
         return nonce
+    }
+}
+
+extension SessionGrant {
+    fileprivate func isOf(_ senderID: SenderID, _ channel: ChannelID) -> Bool {
+        self.senderID == senderID && self.channel == channel
+    }
+}
+
+extension PairingResolution {
+    fileprivate var requestID: RequestID {
+        switch self {
+        case .approved(let id, _), .denied(let id), .expired(let id): id
+        }
     }
 }

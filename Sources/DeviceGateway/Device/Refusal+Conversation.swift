@@ -23,10 +23,6 @@ extension Refusal {
         .failedPrecondition, "one_request_a_socket",
         "This socket waits for another pairing request; open a socket for each device.")
 
-    static let alreadySomebody = Refusal(
-        .failedPrecondition, "already_connected",
-        "This socket is authenticated already; open another one to connect as somebody else.")
-
     /// Signature checks come too fast; the nonce is spent.
     static func tooManyProofs(retryAfter: Duration) -> Refusal {
         Refusal(

@@ -96,6 +96,9 @@ public final class WebSocket: ChannelDuplexHandler {
     /// Whether messages can still be sent and come in.
     public var isOpen: Bool { life.isOpen && context != nil }
 
+    /// Whether something waits for a slow client.
+    public var isBehind: Bool { !queue.isEmpty }
+
     /// Changes what is accepted from the next frame on.
     public func setLimits(_ limits: WebSocketLimits) { reader.limits = limits }
 
