@@ -48,6 +48,7 @@ struct MessageTests {
             let first = try await one.sessions.send(id: "m", body: "1", grant: grant, on: socket)
             let second = try await one.sessions.send(id: "m", body: "2", grant: grant, on: socket)
             #expect(first == second)
+            try await eventually("the answer") { socket.messages.count == 1 }
             let later = try two.socket()
             let newer = try await two.connect(device, on: later)
             #expect(try await two.sessions.send(id: "m", body: "3", grant: newer, on: later) == first)

@@ -12,21 +12,25 @@ struct OutageTests {
     private func withCluster(
         grace: Duration, _ body: (PostgresCluster, String, Instance) async throws -> Void
     ) async throws {
-        let cluster = try await PostgresCluster.launch()
-        let url = cluster.url(try await cluster.createDatabase())
-        try await System.migrate(url)
-        var settings = try System.settings
-        settings.authorityLease = .seconds(2)
-        settings.authorityGrace = grace
-        let instance = try await Instance(1, url: url, settings: settings) {
-            $0.lockTimeout = .seconds(60)
-            $0.statementTimeout = .seconds(60)
+        try await Turnstile.databases.pass {
+            let cluster = try await PostgresCluster.launch()
+            let url = cluster.url(try await cluster.createDatabase())
+            try await System.migrate(url)
+            var settings = try System.settings
+            settings.authorityLease = .seconds(2)
+            settings.authorityGrace = grace
+            let instance = try await Instance(1, url: url, settings: settings) {
+                $0.lockTimeout = .seconds(60)
+                $0.statementTimeout = .seconds(60)
+            }
+            let result: Result<Void, any Error>
+            do { result = .success(try await body(cluster, url, instance)) } catch {
+                result = .failure(error)
+            }
+            await instance.kill()
+            try await cluster.remove()
+            try result.get()
         }
-        let result: Result<Void, any Error>
-        do { result = .success(try await body(cluster, url, instance)) } catch { result = .failure(error) }
-        await instance.kill()
-        try await cluster.remove()
-        try result.get()
     }
 
     /// Waits until the session has caught up: its second answer comes after that.

@@ -186,9 +186,11 @@ enum System {
 
     /// A database with the schema, dropped afterwards.
     static func withDatabase(_ body: (String) async throws -> Void) async throws {
-        let cluster = try await PostgresCluster.shared
-        let template = try await cluster.template("kernel_schema") { try await migrate($0) }
-        try await cluster.withDatabase(template: template) { try await body($0) }
+        try await Turnstile.databases.pass {
+            let cluster = try await PostgresCluster.shared
+            let template = try await cluster.template("kernel_schema") { try await migrate($0) }
+            try await cluster.withDatabase(template: template) { try await body($0) }
+        }
     }
 
     static func migrate(_ url: String) async throws {

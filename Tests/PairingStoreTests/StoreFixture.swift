@@ -23,26 +23,28 @@ struct StoreFixture: Sendable {
         connections: Int = 8, configure: (inout PostgresConfiguration) -> Void = { _ in },
         _ body: (StoreFixture) async throws -> Result
     ) async throws -> Result {
-        let cluster = try await PostgresCluster.shared
-        let template = try await cluster.template("pairing_schema") { url in
-            let pool = PostgresPool(
-                configuration: try PostgresConfiguration(url), logger: Logger(label: "test"))
-            _ = try await MigrationRunner(migrations: Schema.migrations).migrate(pool)
-            await pool.close()
-        }
-        return try await cluster.withDatabase(template: template) { url in
-            var configuration = try PostgresConfiguration(url)
-            configuration.maximumConnections = connections
-            // Many tests share the machine; none is about running out of connections.
-            configuration.acquireTimeout = .seconds(60)
-            configuration.lockTimeout = .seconds(30)
-            configure(&configuration)
-            let pool = PostgresPool(configuration: configuration, logger: Logger(label: "test"))
-            let fixture = StoreFixture(store: PairingStore(pool: pool), pool: pool, url: url)
-            let result: Swift.Result<Result, any Error>
-            do { result = .success(try await body(fixture)) } catch { result = .failure(error) }
-            await pool.close()
-            return try result.get()
+        try await Turnstile.databases.pass {
+            let cluster = try await PostgresCluster.shared
+            let template = try await cluster.template("pairing_schema") { url in
+                let pool = PostgresPool(
+                    configuration: try PostgresConfiguration(url), logger: Logger(label: "test"))
+                _ = try await MigrationRunner(migrations: Schema.migrations).migrate(pool)
+                await pool.close()
+            }
+            return try await cluster.withDatabase(template: template) { url in
+                var configuration = try PostgresConfiguration(url)
+                configuration.maximumConnections = connections
+                // Many tests share the machine; none is about running out of connections.
+                configuration.acquireTimeout = .seconds(60)
+                configuration.lockTimeout = .seconds(30)
+                configure(&configuration)
+                let pool = PostgresPool(configuration: configuration, logger: Logger(label: "test"))
+                let fixture = StoreFixture(store: PairingStore(pool: pool), pool: pool, url: url)
+                let result: Swift.Result<Result, any Error>
+                do { result = .success(try await body(fixture)) } catch { result = .failure(error) }
+                await pool.close()
+                return try result.get()
+            }
         }
     }
 
