@@ -1,16 +1,21 @@
 /// How long an instance may act on what it remembers: a pure machine over a monotonic clock (I3).
 struct AuthorityLease {
-    /// How long a closed session's device is given after reading and delivering stopped.
-    static let grace = Duration.seconds(5)
-
     private let duration: Duration
+    private let grace: Duration
     private var confirmedAt: ContinuousClock.Instant?
     /// Whether the sessions pause.
     private(set) var isSuspended = false
     private var isClosed = false
 
     /// No authority yet: the database has confirmed nothing.
-    init(duration: Duration) { self.duration = duration }
+    ///
+    /// - Parameters:
+    ///   - duration: how long a confirmation lasts.
+    ///   - grace: how long sessions then pause before they are closed.
+    init(duration: Duration, grace: Duration) {
+        self.duration = duration
+        self.grace = grace
+    }
 
     /// Whether the database confirmed within the lease.
     func isHeld(now: ContinuousClock.Instant) -> Bool {
@@ -43,7 +48,7 @@ struct AuthorityLease {
     mutating func check(now: ContinuousClock.Instant) -> Action {
         guard let confirmedAt, !isClosed else { return .none }
         let age = now - confirmedAt
-        if age >= duration + Self.grace {
+        if age >= duration + grace {
             isClosed = true
             return .close
         }

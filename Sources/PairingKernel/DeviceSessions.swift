@@ -55,7 +55,10 @@ public final class DeviceSessions: Service, Sendable {
         pairing = kernel.pairing
         accounts = kernel.accounts
         settings = kernel.settings
-        state = Mutex(State(lease: AuthorityLease(duration: kernel.settings.authorityLease)))
+        state = Mutex(
+            State(
+                lease: AuthorityLease(
+                    duration: kernel.settings.authorityLease, grace: kernel.settings.authorityGrace)))
         arrivals = Batcher(concurrency: 2, key: { $0.senderID.key }) {
             try await store.beginSessions($0, on: instanceID)
         }

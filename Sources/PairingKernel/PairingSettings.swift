@@ -22,6 +22,8 @@ public struct PairingSettings: Sendable {
     public var requiresTypedCode: Bool
     /// How long an instance may act on its memory without confirming it with the database.
     public var authorityLease: Duration
+    /// How long its sessions then pause before they are closed.
+    public var authorityGrace: Duration
     /// How long an unused administrator session lasts.
     public var sessionIdleTimeout: Duration
     /// How long an administrator session lasts at most.
@@ -39,6 +41,7 @@ public struct PairingSettings: Sendable {
         maximumMetadataBytes = 16 * 1024
         requiresTypedCode = false
         authorityLease = .seconds(10)
+        authorityGrace = .seconds(5)
         sessionIdleTimeout = .seconds(12 * 3600)
         sessionAbsoluteTimeout = .seconds(7 * 86400)
     }

@@ -5,7 +5,7 @@ import Testing
 @Suite("The authority lease (I3)")
 struct AuthorityLeaseTests {
     private let start = ContinuousClock.now
-    private var lease = AuthorityLease(duration: .seconds(10))
+    private var lease = AuthorityLease(duration: .seconds(10), grace: .seconds(5))
 
     @Test("Nothing is held before the database confirmed, and nothing has to be closed")
     mutating func beginning() {
@@ -27,7 +27,7 @@ struct AuthorityLeaseTests {
         _ = lease.confirm(asked: start)
         #expect(lease.check(now: start + .seconds(10)) == .suspend)
         #expect(lease.check(now: start + .seconds(11)) == .none)
-        let end = start + .seconds(10) + AuthorityLease.grace
+        let end = start + .seconds(15)
         #expect(lease.check(now: end) == .close)
         #expect(lease.check(now: end + .seconds(100)) == .none)
     }

