@@ -65,10 +65,10 @@ public struct GatewayServer: Service {
     }
 
     private func readiness() async -> HTTPAnswer {
-        do {
-            try await context.kernel.checkDatabase()
+        do throws(Refusal) {
+            try await context.kernel.checkReadiness()
         } catch {
-            return HTTPAnswer(.serviceUnavailable, "the database does not answer\n")
+            return HTTPAnswer(.serviceUnavailable, "not ready: \(error.message)\n")
         }
         guard context.sessions.hasAuthority else {
             return HTTPAnswer(.serviceUnavailable, "the sessions are not confirmed with the database\n")

@@ -40,10 +40,16 @@ public struct Kernel: Sendable {
             store: store, channels: channels, settings: settings, clock: clock, logger: logger)
     }
 
-    /// Whether the database answers; for readiness.
+    /// Whether this process can serve: the database answers, and no channel has lost its threads to calls
+    /// that do not return, which only a restart brings back.
     ///
-    /// - Throws: ``PairingCore/Refusal/unavailable`` where it doesn't.
-    public func checkDatabase() async throws(Refusal) {
+    /// - Throws: `UNAVAILABLE` with a message that says which it is.
+    public func checkReadiness() async throws(Refusal) {
+        guard channels.isReady else {
+            throw Refusal(
+                .unavailable, "channel_stuck",
+                "A channel's plugin does not return. Start this process again.", retryable: true)
+        }
         try await refusing(logger) { try await store.ping() }
     }
 

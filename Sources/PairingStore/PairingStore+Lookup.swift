@@ -18,17 +18,18 @@ extension PairingStore {
     public func history(of senderID: SenderID) async throws -> History {
         try await pool.transaction { transaction in
             let key = PostgresValue.text(senderID.key)
+            // Requests first: one that is approved meanwhile is found among the pairings then, never in neither.
+            let requests = try transaction.query(
+                """
+                SELECT \(Columns.request), cooldown_cleared FROM pairing_requests
+                WHERE sender_key = $1 AND state <> 'approved' ORDER BY created_at DESC LIMIT 8
+                """, [key])
             let devices = try transaction.query(
                 """
                 SELECT \(Columns.device) FROM paired_devices d WHERE sender_key = $1
                 ORDER BY generation DESC LIMIT 8
                 """, [key]
             ).map { try $0.pairedDevice() }
-            let requests = try transaction.query(
-                """
-                SELECT \(Columns.request), cooldown_cleared FROM pairing_requests
-                WHERE sender_key = $1 AND state <> 'approved' ORDER BY created_at DESC LIMIT 8
-                """, [key])
             return History(
                 devices: devices, requests: try requests.map { try $0.pairingRequest() },
                 now: try transaction.now(),

@@ -18,7 +18,7 @@ struct Status: Sendable {
         case "/healthz": return text(200, "ok")
         case "/readyz":
             do {
-                try await kernel.checkDatabase()
+                try await kernel.checkReadiness()
                 return text(200, "ready")
             } catch {
                 return text(503, "not ready: \(error.message)")

@@ -69,7 +69,7 @@ struct ImportTests {
 
     @Test("A channel imports the SDK and nothing of this repository's internals")
     func channels() throws {
-        for file in try Repository.swiftFiles(in: "Plugins") {
+        for file in try Repository.swiftFiles(in: "Plugins") where !file.path.hasSuffix("/Package.swift") {
             let allowed = concurrency.union(["ChannelKit", "FoundationEssentials"])
             for module in imports(of: file) where !allowed.contains(module) {
                 Issue.record("\(file) imports \(module)")

@@ -21,12 +21,17 @@ struct Repository {
         try folders.flatMap { try files(in: $0) { $0 == "swift" } }
     }
 
-    /// Every file below a folder whose extension is wanted, in the order of their paths.
+    /// Every file below a folder whose extension is wanted, in the order of their paths; what building leaves in
+    /// dot folders is nobody's source.
     static func files(in folder: String, where isWanted: (String) -> Bool) throws -> [SourceFile] {
         let manager = FileManager.default
         guard manager.fileExists(atPath: root.appending(path: folder).path()) else { return [] }
         let paths = try manager.subpathsOfDirectory(atPath: root.appending(path: folder).path())
-        return try paths.sorted().filter { isWanted(URL(filePath: $0).pathExtension) }.map { path in
+        let sources = paths.sorted().filter { path in
+            isWanted(URL(filePath: path).pathExtension)
+                && !path.split(separator: "/").contains { $0.hasPrefix(".") }
+        }
+        return try sources.map { path in
             let text = try String(contentsOf: root.appending(path: "\(folder)/\(path)"), encoding: .utf8)
             return SourceFile(path: "\(folder)/\(path)", lines: text.components(separatedBy: "\n"))
         }

@@ -133,6 +133,15 @@ struct DeviceConversationTests {
         #expect(conversation.ticked(now: .at(30)) != nil)
     }
 
+    @Test("A stranger whose attempts fail is not let stay for ever (I10)")
+    mutating func lastDeadline() {
+        for time in stride(from: Int64(0), to: 300, by: 10) {
+            #expect(conversation.ticked(now: .at(time)) == nil)
+            _ = ask(.connect, device(), at: time)
+        }
+        #expect(conversation.ticked(now: .at(300)) != nil)
+    }
+
     @Test("A waiting socket has one request and may wait for ever")
     mutating func waiting() {
         _ = ask(.pairRequest, device())

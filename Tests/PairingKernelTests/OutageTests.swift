@@ -68,7 +68,7 @@ struct OutageTests {
                 await #expect(throws: Refusal.self) {
                     try await instance.sessions.send(id: "3", body: "3", grant: grant, on: socket)
                 },
-                await #expect(throws: Refusal.self) { try await instance.kernel.checkDatabase() },
+                await #expect(throws: Refusal.self) { try await instance.kernel.checkReadiness() },
             ]
             for refusal in refusals {
                 #expect(refusal?.code == .unavailable, "\(String(describing: refusal))")

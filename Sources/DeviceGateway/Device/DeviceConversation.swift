@@ -42,6 +42,8 @@ struct DeviceConversation {
     private(set) var role = Role.stranger
     /// By when a stranger has to have asked for something that counts.
     private var deadline: NIODeadline
+    /// By when a stranger has to be somebody, whatever it asks for.
+    private var lastDeadline: NIODeadline
     private var nonce: String?
     private var sequence: Int64 = 0
     private var requestID = ""
@@ -54,7 +56,12 @@ struct DeviceConversation {
         self.makeNonce = makeNonce
         self.clock = clock
         deadline = now + TimeAmount(facts.settings.firstRequestTimeout)
+        lastDeadline = now + TimeAmount(facts.settings.firstRequestTimeout * Self.strangersAttempts)
     }
+
+    /// How many first-request timeouts a stranger has in all: else a few addresses could fill the strangers'
+    /// room for good with attempts that fail, and no device could come back through it.
+    static let strangersAttempts = 20
 
     // MARK: Requests
 
@@ -230,11 +237,12 @@ struct DeviceConversation {
     /// An attempt counts, whether it succeeds or not; a stranger has to make another before the next
     /// deadline, so that no socket is held for nothing.
     private mutating func postpone(_ now: NIODeadline) {
-        deadline = now + TimeAmount(facts.settings.firstRequestTimeout)
+        deadline = min(now + TimeAmount(facts.settings.firstRequestTimeout), lastDeadline)
     }
 
     private mutating func becomeStranger(_ now: NIODeadline) {
         role = .stranger
+        lastDeadline = now + TimeAmount(facts.settings.firstRequestTimeout * Self.strangersAttempts)
         postpone(now)
     }
 

@@ -44,13 +44,19 @@ def free_ports(count: int) -> list[int]:
 
 
 def binaries() -> pathlib.Path:
-    shown = subprocess.run(
-        ["swift", "build", "-c", os.environ.get("NODES_BUILD_CONFIGURATION", "debug"), "--show-bin-path"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    folder = pathlib.Path(shown.stdout.strip())
+    """Where the programs are: in NODES_BINARIES, or where this tree's build puts them."""
+    folder = pathlib.Path(os.environ.get("NODES_BINARIES") or shown_binaries())
     for program in ("nodes-kernel", "nodes-gateway", "nodesctl"):
         assert (folder / program).exists(), f"{program} is not built; run swift build"
     return folder
+
+
+def shown_binaries() -> str:
+    configuration = os.environ.get("NODES_BUILD_CONFIGURATION", "debug")
+    shown = subprocess.run(
+        ["swift", "build", "-c", configuration, "--show-bin-path"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return shown.stdout.strip()
 
 
 def eventually(condition, what: str, timeout: float = 15):

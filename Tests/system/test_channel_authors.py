@@ -1,0 +1,277 @@
+"""Whoever follows docs/channel-authors.md has a channel that works."""
+
+import ctypes
+import importlib.machinery
+import importlib.util
+import json
+import pathlib
+import re
+import subprocess
+
+import pytest
+from support.deployment import ROOT, Deployment, deployed, eventually
+from support.device import Refused, TokenCredential
+
+DOCUMENT = (ROOT / "docs/channel-authors.md").read_text()
+EXAMPLES = ROOT / "Plugins/Examples"
+
+
+def section(heading: str) -> str:
+    return re.search(rf"^## {heading}$(.*?)(?=^## |\Z)", DOCUMENT, re.M | re.S)[1]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
+
+
+def restart_servers(nodes: Deployment) -> None:
+    for process in nodes.gateways + nodes.kernels:
+        nodes.restart(process)
+
+
+class Walk:
+    """A terminal in which the document's commands run as they stand, in the reader's folders."""
+
+    def __init__(self, nodes: Deployment, folder: pathlib.Path, where: str) -> None:
+        for theirs, ours in {
+            "~/goclaw-nodes": str(ROOT),
+            "$NODES/.nodes": str(nodes.state),
+            "$NODES/.build/debug": str(nodes.binaries),
+            "~/my-channel": str(folder),
+        }.items():
+            assert theirs in where, theirs
+            where = where.replace(theirs, ours)
+        self.where = where
+        self.address = nodes.origin.replace("http", "ws")
+        # The commands' own environment is the one that the first block makes.
+        self.environment = nodes.environment
+
+    def command(self, block: str) -> list[str]:
+        block = block.replace("ws://127.0.0.1:8080", self.address)
+        return ["bash", "-euo", "pipefail", "-c", self.where + block]
+
+    def run(self, block: str) -> str:
+        done = subprocess.run(
+            self.command(block), env=self.environment, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory):
+    """A deployment, and the walk in C as far as the restart of the servers; then the Swift channel is there too."""
+    with deployed(
+        gateways=1, kernels=1, settings={"channels": {"config": {"sensor": {"rooms": ["kitchen"]}}}}
+    ) as nodes:
+        text = section("Fifteen minutes in C")
+        where, copy_header, build, look, *rest = blocks(text, "sh")
+        folder = tmp_path_factory.mktemp("authors") / "my-channel"
+        walk = Walk(nodes, folder, where)
+        walk.run(copy_header)
+        for name, language in (("echo.c", "c"), ("Makefile", "make")):
+            (folder / name).write_text(blocks(text, language)[0])
+        walk.run(build)
+        compile_swift(nodes, folder / "libSensorChannel.so")
+        walk.run('"$NODES/scripts/install-channels" "$CHANNELS" libSensorChannel.so')
+        restart_servers(nodes)
+        yield nodes, walk, look, rest
+
+
+def compile_swift(nodes: Deployment, library: pathlib.Path) -> None:
+    """Builds the Swift example against the ChannelKit that is built already, which takes a moment.
+
+    `swift build` would do the same after having built ChannelKit again.
+    """
+    built = pathlib.Path(nodes.binaries)
+    linked = (built / "WebChannel.product/Objects.LinkFileList").read_text().split("\n")
+    objects = [path for path in linked if re.search(r"/(ChannelKit|CGoClawChannel)\.build/", path)]
+    sources = [str(path) for path in (EXAMPLES / "swift-sensor/Sources").rglob("*.swift")]
+    done = subprocess.run(
+        [
+            "swiftc", "-swift-version", "6", "-warnings-as-errors", "-parse-as-library", "-emit-library",
+            "-module-name", "SensorChannel", "-I", str(built / "Modules"),
+            "-Xcc", f"-fmodule-map-file={built}/CGoClawChannel.build/module.modulemap",
+            *sources, *objects, "-o", str(library),
+            "-Xlinker", f"--version-script={ROOT}/Plugins/channel.exports",
+        ],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_listings_of_the_document_are_the_examples():
+    c, swift = section("Fifteen minutes in C"), section("Fifteen minutes in Swift")
+    assert blocks(c, "c") == [(EXAMPLES / "c-echo/echo.c").read_text()]
+    assert blocks(c, "make") == [(EXAMPLES / "c-echo/Makefile").read_text()]
+    assert blocks(swift, "swift") == [
+        (EXAMPLES / "swift-sensor/Package.swift").read_text(),
+        (EXAMPLES / "swift-sensor/Sources/SensorChannel/SensorChannel.swift").read_text(),
+    ]
+
+
+def test_the_c_example_builds_where_it_stands_with_one_command(tmp_path):
+    example = tmp_path / "Plugins/Examples/c-echo"
+    example.mkdir(parents=True)
+    (tmp_path / "Sources").symlink_to(ROOT / "Sources")
+    for name in ("echo.c", "Makefile"):
+        (example / name).write_bytes((EXAMPLES / "c-echo" / name).read_bytes())
+    subprocess.run(["make"], cwd=example, check=True, capture_output=True)
+    symbols = subprocess.run(
+        ["nm", "-D", "--defined-only", "--extern-only", "echo.so"], cwd=example, capture_output=True, text=True
+    )
+    assert symbols.stdout.split()[1:] == ["T", "goclaw_channel_entry"]
+
+
+def test_both_channels_are_loaded(walked):
+    nodes, walk, look, _ = walked
+    assert re.search(r"^echo +Echo +1\.0\.0 +1\.0 +optional", walk.run(look), re.M)
+    listed = json.loads(nodes.nodesctl("channels", "--json").stdout)
+    assert listed["refused"] == []
+    assert sorted(channel["id"] for channel in listed["channels"]) == ["echo", "iot", "mobile", "sensor", "web"]
+
+
+def test_a_device_is_paired_and_another_refused_as_the_walk_says(walked, tmp_path):
+    nodes, walk, _, (pair, be_refused) = walked
+    output = tmp_path / "device"
+    with open(output, "w") as stream:
+        device = subprocess.Popen(walk.command(pair), env=walk.environment, stdout=stream, stderr=stream)
+    try:
+        [row] = eventually(
+            lambda: nodes.rows("SELECT request_id::text, code FROM pairing_requests WHERE sender_id = 'echo-1'"),
+            "the device asks",
+        )
+        code = f"{row[1][:4]}-{row[1][4:]}"
+        eventually(lambda: code in output.read_text(), "the device shows its code")
+        administrator = nodes.administrator()
+        page = administrator.get(f"/nodes/requests/{row[0]}/approve")
+        assert "Credential key" in page.text and "blue" in page.text, page.text
+        administrator.approve(row[0], code)
+        assert device.wait(15) == 0, output.read_text()
+    finally:
+        device.kill()
+        device.wait()
+    said = walk.run(be_refused)
+    assert "status 65" in said and "The senderId of an echo device begins with echo-, such as echo-1." in said
+
+
+def test_the_channel_in_c_has_its_rules_and_limits_kept(walked):
+    nodes, *_ = walked
+    with pytest.raises(Refused) as refusal:
+        nodes.device("echo", "parrot-2").ask()
+    assert (refusal.value.code, refusal.value.reason) == ("INVALID_REQUEST", "invalid_sender_id")
+    request = nodes.device("echo", "echo-2", TokenCredential()).ask(metadata={"colour": "red"})
+    assert 0 < request["expiresInMs"] <= 10 * 60 * 1000
+    listed = json.loads(nodes.nodesctl("requests", "list", "--json").stdout)
+    [shown] = [pending for pending in listed if pending["requestId"] == request["requestId"]]
+    details = {detail["label"]: detail["value"] for detail in shown["details"]}
+    assert details == {"Credential": "token", "Metadata": '{"colour":"red"}'}
+    counted = re.search(r'reviews_passed\S*channel="echo"\S* (\d+)', nodes.status("gateway/0/metrics")[1])
+    assert counted and int(counted[1]) >= 1
+
+
+def test_the_channel_in_swift_has_its_configuration_and_rules_kept(walked):
+    nodes, *_ = walked
+
+    def refused(metadata: dict, credential=None) -> Refused:
+        with pytest.raises(Refused) as refusal:
+            nodes.device("sensor", credential=credential).ask(metadata=metadata)
+        return refusal.value
+
+    assert refused({"room": "kitchen"}, TokenCredential()).reason == "key_required"
+    assert refused({"room": "cellar"}).reason == "unknown_room"
+    assert "room" in refused({"model": "T-100"}).error["message"]
+    assert nodes.device("sensor").ask(metadata={"room": "kitchen"})["status"] == "pending"
+
+
+def test_a_wrong_configuration_refuses_the_channel_with_its_reason(walked, tmp_path):
+    nodes, *_ = walked
+    settings = json.loads((nodes.config / "nodesctl.json").read_text())
+    settings["channels"]["config"] = {"echo": {"loud": True}, "sensor": {"rooms": []}}
+    path = tmp_path / "nodes.json"
+    path.write_text(json.dumps(settings))
+    listed = json.loads(nodes.nodesctl("channels", "--json", "--config", str(path), check=False).stdout)
+    reasons = [refused["reason"] for refused in listed["refused"]]
+    assert all(reason.startswith("it cannot be configured: ") for reason in reasons)
+    assert "nothing to configure" in reasons[0] and "rooms is empty" in reasons[1]
+
+
+def reasons_of_the_host() -> list[re.Pattern]:
+    """Every sentence in the sources of the host, with anything where it has a value."""
+    value = r"\\\((?:[^()]|\([^()]*\))*\)"
+    patterns = []
+    for path in (ROOT / "Sources/ChannelHost").glob("*.swift"):
+        text = re.sub(r'"\s*\+\s*"', "", path.read_text())
+        for sentence in re.findall(rf'"((?:{value}|\\.|[^"\\\n])*)"', text):
+            parts = [part.replace('\\"', '"') for part in re.split(value, sentence)]
+            if sum(map(len, parts)) > 20:
+                patterns.append(re.compile(".+".join(map(re.escape, parts))))
+    return patterns
+
+
+def test_the_reasons_that_the_document_lists_are_the_hosts_own():
+    patterns = reasons_of_the_host()
+    listed, _ = section("Refused plugins").split("And when it is loaded")
+    reasons = re.findall(r"^\| `(.*?)` \|", listed, re.M)
+    assert len(reasons) > 20
+    for reason in reasons:
+        said = (reason, reason.removesuffix("…"))
+        assert any(pattern.fullmatch(text) for pattern in patterns for text in said), reason
+
+
+# What servers of this release do not call is called here.
+
+install_channels = importlib.util.module_from_spec(
+    importlib.util.spec_from_loader(
+        "install_channels",
+        importlib.machinery.SourceFileLoader("install_channels", str(ROOT / "scripts/install-channels")),
+    )
+)
+install_channels.__loader__.exec_module(install_channels)
+Text = install_channels.Text
+
+
+class Frame(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_uint32), ("flags", ctypes.c_uint32), ("event", Text), ("payload", Text)]
+
+
+class Message(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_uint32), ("flags", ctypes.c_uint32), ("number", ctypes.c_int64),
+        ("received_ms", ctypes.c_int64), ("id", Text), ("body", Text),
+    ]  # fmt: skip
+
+
+TAKE_FRAME = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.POINTER(Frame))
+RECEIVE = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 4)
+
+
+class Sink(ctypes.Structure):
+    _fields_ = install_channels.HEAD + [
+        ("before", ctypes.c_void_p * 4), ("frame", TAKE_FRAME), ("after", ctypes.c_void_p * 2)
+    ]  # fmt: skip
+
+
+class Channel(ctypes.Structure):
+    _fields_ = install_channels.HEAD + [("before", ctypes.c_void_p * 7), ("receive", RECEIVE)]
+
+
+def test_the_channel_in_c_answers_a_message_with_itself(walked):
+    nodes, *_ = walked
+    frames = []
+
+    @TAKE_FRAME
+    def take(_, frame):
+        frames.append((str(frame.contents.event), json.loads(str(frame.contents.payload))))
+        return 0
+
+    entry = ctypes.CDLL(str(nodes.state / "channels/echo.so")).goclaw_channel_entry
+    entry.restype = ctypes.POINTER(Channel)
+    host = install_channels.Host(size=ctypes.sizeof(install_channels.Host), abi_major=1)
+    sink = Sink(size=ctypes.sizeof(Sink), abi_major=1, frame=take)
+    body = ctypes.create_string_buffer(b'{"a":1}')
+    message = Message(size=ctypes.sizeof(Message), number=1, body=Text(ctypes.addressof(body), 7))
+    status = entry(ctypes.byref(host)).contents.receive(
+        None, None, ctypes.addressof(message), ctypes.addressof(sink)
+    )
+    assert status == 0 and frames == [("echo", {"said": {"a": 1}})]
