@@ -28,8 +28,8 @@ from wire import close_all, open_all  # noqa: E402
 ROOMY = {
     "gateway": {
         "sockets": 20_000,
-        "unauthenticated_sockets": 20_000,
-        "unauthenticated_sockets_per_address": 20_000,
+        "unauthenticated_sockets": 19_000,
+        "unauthenticated_sockets_per_address": 19_000,
         "signatures_per_second": 100_000,
         "shutdown_spread": "0s",
     },
