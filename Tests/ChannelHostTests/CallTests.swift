@@ -141,6 +141,7 @@ struct CallTests {
         let second = try #require(try await refusal { try await host.review(try claim("endless")) })
         #expect(second.reason == "channel_timeout")
         // Now no thread is left: the channel is out of service, at once, and the process not ready.
+        #expect(try await eventually { !host.isReady })
         let third = try #require(try await refusal { try await host.review(try claim()) })
         #expect(third.reason == "channel_out_of_service")
         #expect(!host.isReady)

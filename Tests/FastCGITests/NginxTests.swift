@@ -125,6 +125,9 @@ struct NginxTests {
                 #expect(answer.hasSuffix("\r\n\r\n/nodes/a b?q=%20 127.0.0.1 "))
                 #expect(answer.contains("\r\nContent-Length: "))
             }
+            // nginx does not repeat a POST on a kept connection that ends at that moment: one more reason why
+            // the configurations here keep none.
+            if keepsConnections { return }
             let posted = try await nginx.post("/nodes", body: Array("name=value".utf8))
             #expect(posted.hasSuffix(" name=value"))
         }
