@@ -84,7 +84,7 @@ public struct AdminPages: Sendable {
             .message, title: "GoClaw",
             MessagePage(
                 status: 200, heading: "This is the lite edition",
-                advice: "It has no channels, so there are no devices to pair.", wayOut: .home),
+                advice: "It has no channels, so there are no devices to pair.", wayOut: nil),
             visit)
     }
 

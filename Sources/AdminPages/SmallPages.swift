@@ -33,15 +33,15 @@ struct MessagePage: MustacheParent {
     var status: Int
     var heading: String
     var advice: String
-    /// Where to go from here.
-    var wayOut: Route
+    /// Where to go from here, if anywhere.
+    var wayOut: Route?
 
     func child(named name: String) -> Any? {
         switch name {
         case "status": status == 200 ? nil : status
         case "heading": heading
         case "advice": advice
-        case "wayOutPath": wayOut.path
+        case "wayOutPath": wayOut?.path
         case "wayOutLabel" where status == 503: "Try again"
         case "wayOutLabel":
             wayOut == .nodes ? "Go to Nodes" : wayOut == .login ? "Sign in" : "Go to the start page"

@@ -161,11 +161,18 @@ public struct SenderLife: Sendable, Equatable {
     public mutating func revoke(
         channel: ChannelID?, displayed: Generation?, by actor: Actor, now: Timestamp
     ) -> Decision<PairedDevice> {
-        guard var device = active, channel == nil || device.channel == channel else {
+        guard var device = active else {
             return .refuse(
                 Refusal(
                     .notFound, "not_paired",
                     "No device with this sender ID is paired. Reload to see its state."))
+        }
+        if let channel, device.channel != channel {
+            return .refuse(
+                Refusal(
+                    .notFound, "not_paired",
+                    "The device with this sender ID is paired on the channel \(device.channel), not on \(channel)."
+                ))
         }
         guard displayed == nil || device.generation == displayed else {
             return .refuse(

@@ -65,7 +65,8 @@ public struct PostgresError: Error, Sendable {
         self.sqlState = sqlState
         self.constraint = constraint
         self.summary = summary
-        self.detail = detail
+        // libpq's sentences end with a line break, and some have one inside: a record of the log is one line.
+        self.detail = detail?.split(whereSeparator: \.isWhitespace).joined(separator: " ")
         self.isOutcomeOpen = isOutcomeOpen
     }
 

@@ -152,6 +152,25 @@ def test_a_denied_device_stops_and_then_waits_until_it_may_ask_again(nodes: Depl
     assert failed(nodes, "requests", "clear-cooldown", fresh_sender())[0] == NOT_FOUND
 
 
+def test_a_denied_device_asks_again_only_when_told(nodes: Deployment, device):
+    sender = fresh_sender()
+    program = device(sender)
+    waiting = program.expect("waiting")
+    called(nodes, "deny", waiting["requestId"], "--code", waiting["code"])
+    assert program.wait() == REFUSED
+    nodes.nodesctl("requests", "clear-cooldown", sender)
+    again = device(sender)
+    assert again.expect("stopped")["outcome"] == "denied"
+
+    repaired = device(sender, "--repair")
+    repaired.expect("repairing")
+    waiting = repaired.expect("waiting")
+    # Whoever denies it again is not asked a third time.
+    called(nodes, "deny", waiting["requestId"], "--code", waiting["code"])
+    assert repaired.expect("stopped")["outcome"] == "denied"
+    assert repaired.wait() == REFUSED
+
+
 def test_a_second_program_with_the_same_credential_replaces_the_first(nodes: Deployment, device):
     sender = fresh_sender()
     first = device(sender, gateway=0)

@@ -77,8 +77,8 @@ def running(**variables: str):
 
 
 def test_the_first_run_prints_a_password_and_the_next_finds_the_same_data(tmp_path):
-    # A path much longer than a unix socket's may be.
-    state = tmp_path / ("state-" + "x" * 150)
+    # A path much longer than a unix socket's may be, with what shells and nginx separate words by.
+    state = tmp_path / ("the state; of {mine} " + "x" * 150)
     with running(STATE=str(state)) as run:
         password = run.read_until(r"^password: (\S+)$")[1]
         assert re.search(r"^administrator: admin$", run.output, re.MULTILINE)
@@ -86,8 +86,9 @@ def test_the_first_run_prints_a_password_and_the_next_finds_the_same_data(tmp_pa
         run.interrupt()
         assert "stopped" in run.output
 
-    with running(STATE=str(state)) as run:
+    with running(STATE=str(state), ADMIN_PASSWORD="a password of mine") as run:
         assert "password:" not in run.output
+        assert "ADMIN_PASSWORD is not used" in run.output
         Administrator(run.origin).sign_in("admin", password)
 
 
@@ -114,6 +115,7 @@ def test_a_folder_or_a_port_in_use_is_refused_with_the_way_out(nodes, tmp_path):
     for variables, expected in (
         ({"STATE": str(nodes.state)}, "choose another folder with STATE="),
         ({"STATE": str(tmp_path / "state"), "PORT": str(nodes.port)}, "choose another with PORT="),
+        ({"STATE": "/proc/nowhere"}, "choose another folder with STATE="),
     ):
         run = Run(**variables)
         output, _ = run.child.communicate(timeout=120)

@@ -1,10 +1,10 @@
-"""A whole device: device.py URL CHANNEL SENDER_ID STATE_FILE [--token] [TEXT ...]
+"""A whole device: device.py URL CHANNEL SENDER_ID STATE_FILE [--token] [--repair] [TEXT ...]
 
     python3 device.py ws://127.0.0.1:8080/ws web tablet-reception-01 tablet.json hello
 
 Needs Python 3.10, `websockets` 13 or later and `cryptography`. It asks to pair, waits for an administrator, sends
 each TEXT, prints what agents answer, and comes back by itself as docs/device-developers.md says, until it is revoked,
-denied or replaced.
+denied or replaced. `--repair` is its owner's wish to ask again after a revocation or a denial.
 """
 
 import base64
@@ -82,10 +82,11 @@ class State:
 
 
 class Device:
-    def __init__(self, url: str, channel: str, sender_id: str, state: State, texts: list[str]) -> None:
+    def __init__(self, url: str, channel: str, sender_id: str, state: State, texts: list[str], repairs: bool) -> None:
         self.url, self.channel, self.sender_id, self.state = url, channel, sender_id, state
         # An identifier stays with its message, so that sending it twice is harmless.
         self.outbox = [{"messageId": secrets.token_hex(16), "message": {"text": text}} for text in texts]
+        self.repairs = repairs
         self.calls = 0
         self.good_since = None
 
@@ -146,6 +147,7 @@ class Device:
         if answer["status"] == "approved":
             self.attach()
         else:
+            self.repairs = False
             self.state.save(asked=True, received=0)
             self.wait(answer)
 
@@ -154,7 +156,10 @@ class Device:
             answer = self.request("connect", self.proven("connect"))
         except Refused as refused:
             if refused.code == "NOT_PAIRED" and refused.reason in ("revoked", "denied"):
-                raise Ended(refused.reason)
+                if not self.repairs:
+                    raise Ended(refused.reason)
+                if "token" in self.state.values:
+                    self.state.save(token=base64url(secrets.token_bytes(32)))
             if refused.code != "NOT_PAIRED" or not self.state.values["asked"]:
                 raise
             # Expired, or forgotten by the server: ask once more.
@@ -231,11 +236,11 @@ class Device:
 
 
 def main() -> None:
-    arguments = [argument for argument in sys.argv[1:] if argument != "--token"]
+    arguments = [argument for argument in sys.argv[1:] if argument not in ("--token", "--repair")]
     url, channel, sender_id, path, *texts = arguments
     state = State(pathlib.Path(path), uses_token="--token" in sys.argv)
     try:
-        Device(url, channel, sender_id, state, texts).run()
+        Device(url, channel, sender_id, state, texts, repairs="--repair" in sys.argv).run()
     except Ended as ended:
         say("stopped", outcome=str(ended))
         sys.exit(1)

@@ -45,5 +45,5 @@ while True:
     try:
         follow(follow.position)
     except psycopg2.Error as error:
-        print(f"the database is away, trying again: {type(error).__name__}", file=sys.stderr)
+        print(f"the database is away, trying again: {error}".strip(), file=sys.stderr)
         time.sleep(1)

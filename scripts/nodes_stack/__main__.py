@@ -3,6 +3,7 @@
 import argparse
 import os
 import pathlib
+import shlex
 import signal
 import subprocess
 import sys
@@ -78,6 +79,10 @@ def main() -> None:
         password = stack.start()
         if password is not None:
             print(f"administrator: {ADMINISTRATOR}\npassword: {password}")
+        elif stack.administrator_password is not None:
+            print(f"ADMIN_PASSWORD is not used: the accounts are there already (nodesctl admin passwd {ADMINISTRATOR})")
+        configuration, program = stack.config / "nodesctl.json", stack.binaries / "nodesctl"
+        print(f"nodesctl: NODES_CONFIG={shlex.quote(str(configuration))} {shlex.quote(str(program))}")
         print(f"logs: {stack.log}; health: http://127.0.0.1:{stack.status_port}/gateway/0/readyz")
         print(f"ready: {stack.origin}/nodes", flush=True)
         supervisor = Supervisor()

@@ -28,7 +28,7 @@ DIRECT = """\
     server {{
         listen 127.0.0.1:{port};
         server_name _;
-        root {templates};
+        root "{templates}";
         include snippets/site.conf;
         location = /ws {{
             include snippets/gateway.conf;

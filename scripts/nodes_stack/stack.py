@@ -109,12 +109,12 @@ class Stack:
             self._install_channels()
             self._write_configurations()
             self.nodesctl("migrate")
-            password = self._create_administrator()
             for process in self.gateways + self.kernels:
                 process.start()
             self._start_nginx()
             self.wait_until_ready()
-            return password
+            # Last, so that a password which nobody has seen yet is not lost with a start that fails.
+            return self._create_administrator()
         except BaseException:
             self.stop()
             raise
@@ -134,8 +134,13 @@ class Stack:
             raise
 
     def _lock_state(self) -> None:
-        self.state.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.state / "lock", "a+")
+        try:
+            self.state.mkdir(parents=True, exist_ok=True)
+            self._lock = open(self.state / "lock", "a+")
+        except OSError as error:
+            raise Failure(
+                f"{self.state} cannot be written ({error.strerror}); choose another folder with STATE=…"
+            ) from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -50,7 +50,7 @@ struct DeviceCommand: AsyncParsableCommand {
     @Flag(help: "Send the lines of standard input, also where it is not a terminal.")
     var interactive = false
 
-    @Flag(help: "When revoked, ask for a new pairing instead of ending.")
+    @Flag(help: "When revoked, or denied before this start, ask for a new pairing.")
     var repair = false
 
     @Flag(help: "End once connected and, for every --send, a message was received.")

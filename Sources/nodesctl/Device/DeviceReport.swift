@@ -36,7 +36,7 @@ enum DeviceOutcome: Equatable {
         case .replaced:
             "Another connection of this device took over. Only one program may use this credential at a time."
         case .denied:
-            "An administrator denied the request. Ask them why; this device may ask again after a waiting time."
+            "An administrator denied the request. Ask them why; start again with --repair to ask anew."
         case .refused(let error): "The server refused for good: \(error.sentence)"
         case .failed(let reason): "The device stopped: \(reason)."
         }
@@ -146,7 +146,7 @@ extension DeviceReport {
         case .message(let number, let agent, let message): "\(agent) #\(number): \(message.text)"
         case .accepted(let id, let number): "Sent #\(number) (\(id))."
         case .notAccepted(let id, let error): "Not sent (\(id)): \(error.sentence)"
-        case .repairing: "An administrator revoked this device. Asking for a new pairing."
+        case .repairing: "An administrator revoked or denied this device. Asking for a new pairing."
         case .stopped(let outcome): outcome.sentence
         }
     }

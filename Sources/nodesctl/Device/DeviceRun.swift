@@ -34,6 +34,7 @@ actor DeviceRun {
     private var timer: Task<Void, Never>?
     private var sayings: [String: CheckedContinuation<Void, Never>] = [:]
     private var hasConnected = false
+    private var hasWaited = false
     private var answers = 0
     private var outcome: DeviceOutcome?
     private var ending: CheckedContinuation<DeviceOutcome, Never>?
@@ -108,6 +109,8 @@ actor DeviceRun {
             try observe(report)
             note(report)
         case .stop(.revoked) where plan.repairs: try repair()
+        // An earlier start's request. Whoever is denied now must not ask again by itself.
+        case .stop(.denied) where plan.repairs && !hasWaited: try repair()
         case .stop(let outcome): try end(outcome)
         }
     }
@@ -115,13 +118,14 @@ actor DeviceRun {
     private func note(_ report: DeviceReport) {
         switch report {
         case .accepted(let id, _), .notAccepted(let id, _): sayings.removeValue(forKey: id)?.resume()
+        case .waiting: hasWaited = true
         case .connected: hasConnected = true
         case .message: answers += 1
         default: break
         }
     }
 
-    /// Begins anew after a revocation. A key may be used again; a token may not.
+    /// Begins anew after a revocation or a denial. A key may be used again; a token may not.
     private func repair() throws(CommandFailure) {
         try observe(.repairing)
         if case .token = identity.credential {
