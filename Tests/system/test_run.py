@@ -2,10 +2,13 @@
 
 import contextlib
 import os
+import pathlib
 import re
 import selectors
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -74,6 +77,16 @@ def running(**variables: str):
         if run.child.poll() is None:
             os.killpg(run.child.pid, signal.SIGKILL)
             run.child.wait()
+
+
+@pytest.fixture
+def tmp_path():
+    """A folder that every account may enter: where PostgreSQL's account may not, its data would be elsewhere,
+    and would stay there."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="nodes-run-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_the_first_run_prints_a_password_and_the_next_finds_the_same_data(tmp_path):
