@@ -88,5 +88,5 @@ def test_a_token_that_is_none_of_ours_opens_nothing(nodes: Deployment, token: st
     with pytest.raises(Refused) as refusal:
         nodes.socket().request("connect", {"token": token})
     assert refusal.value.code in ("UNAUTHORIZED", "INVALID_REQUEST")
-    if token:
+    if len(token) > 8:
         assert token not in json.dumps(refusal.value.error)
