@@ -81,8 +81,7 @@ extension PairingStore {
     public func claim(_ claim: Claim) async throws -> Outcome<ClaimResult> {
         try await pool.transaction { transaction in
             try transaction.lock(claim.senderID)
-            let now = try transaction.now()
-            var life = try transaction.life(of: claim.senderID, cooldown: claim.cooldown)
+            var (life, now) = try transaction.life(of: claim.senderID, cooldown: claim.cooldown)
             // An expiry holds the event counter, which others wait for while they hold the count.
             if life.isDue(now: now) { try transaction.lockRequestCount() }
             try transaction.expire(&life, now: now)
@@ -119,36 +118,40 @@ extension PairingStore {
 }
 
 extension Transaction {
-    /// The database's time, not the transaction's: what was locked meanwhile may have taken a while.
-    func now() throws -> Timestamp {
-        try query("SELECT clock_timestamp() AS now").only().moment("now")
-    }
-
-    /// Everything that decides about a sender ID, read under its lock.
-    func life(of senderID: SenderID, cooldown: Duration = .zero) throws -> SenderLife {
+    /// Everything that decides about a sender ID, read under its lock, and the time.
+    ///
+    /// - Returns: `now` is the database's time, not the transaction's: what was locked meanwhile may have taken a
+    ///   while.
+    func life(
+        of senderID: SenderID, cooldown: Duration = .zero
+    ) throws -> (life: SenderLife, now: Timestamp) {
         let key = PostgresValue.text(senderID.key)
-        let pending = try query(
-            "SELECT \(Columns.request) FROM pairing_requests WHERE sender_key = $1 AND state = 'pending'",
-            [key]
-        ).first?.pairingRequest()
-        let active = try query(
-            "SELECT \(Columns.device) FROM paired_devices d WHERE sender_key = $1 AND state = 'active'", [key]
-        ).first?.pairedDevice()
-        let generation = try query("SELECT generation FROM device_streams WHERE sender_key = $1", [key])
-            .first?.int64("generation")
-        let denials = try query(
+        let row = try query(
             """
-            SELECT public_key, token_hash, address, decided_at FROM pairing_requests
-            WHERE sender_key = $1 AND state = 'denied' AND NOT cooldown_cleared
-                AND decided_at > clock_timestamp() - $2 * interval '1 millisecond'
+            SELECT clock_timestamp() AS now, s.generation AS newest_generation, \(Columns.device)
+            FROM (SELECT $1::text AS sender_key) wanted
+            LEFT JOIN device_streams s ON s.sender_key = wanted.sender_key
+            LEFT JOIN paired_devices d ON d.sender_key = wanted.sender_key AND d.state = 'active'
+            """, [key]
+        ).only()
+        let requests = try query(
+            """
+            SELECT \(Columns.request) FROM pairing_requests
+            WHERE sender_key = $1 AND (state = 'pending' OR state = 'denied' AND NOT cooldown_cleared
+                AND decided_at > clock_timestamp() - $2 * interval '1 millisecond')
             """, [key, .int64(cooldown.milliseconds)]
-        ).map {
-            SenderLife.Denial(
-                credential: try $0.credential(), address: try $0.address(),
-                until: try $0.moment("decided_at") + cooldown)
-        }
-        return SenderLife(
-            pending: pending, active: active, generation: Generation(generation ?? 0), denials: denials)
+        ).map { try $0.pairingRequest() }
+        let life = SenderLife(
+            pending: requests.first { $0.state == .pending },
+            active: try row.optionalText("request_id") == nil ? nil : try row.pairedDevice(),
+            generation: Generation(try row.optionalInt64("newest_generation") ?? 0),
+            denials: requests.compactMap { request in
+                request.decidedAt.map {
+                    SenderLife.Denial(
+                        credential: request.credential, address: request.address, until: $0 + cooldown)
+                }
+            })
+        return (life, try row.moment("now"))
     }
 
     /// Ends the pending request if its time is over.

@@ -46,27 +46,28 @@ extension PairingStore {
     ) async throws -> Outcome<PairedDevice> {
         try await pool.transaction { transaction in
             try transaction.lock(senderID)
-            var life = try transaction.life(of: senderID)
+            var (life, now) = try transaction.life(of: senderID)
             let decision = life.revoke(
-                channel: channel, displayed: generation, by: origination.actor, now: try transaction.now())
+                channel: channel, displayed: generation, by: origination.actor, now: now)
             switch decision {
             case .refuse(let refusal): return .refused(try transaction.explain(refusal, senderID))
             case .write(let device):
-                try transaction.execute(
-                    """
-                    UPDATE paired_devices SET state = 'revoked', revoked_at = clock_timestamp(), revoked_by = $2
-                    WHERE request_id = $1
-                    """, [.uuid(device.requestID.text), .text(origination.actor.name)])
                 // Waits for messages and sessions that hold the row, and fails all that come later (I3).
                 try transaction.execute(
                     "UPDATE device_streams SET generation = $2, active = false WHERE sender_key = $1",
                     [.text(senderID.key), .int64(life.generation.number)])
-                // Nobody will answer or acknowledge them: from now on they are kept as long as settled ones.
+                // Nobody will answer or acknowledge the messages: from now on they are kept as long as settled ones.
                 try transaction.execute(
                     """
-                    UPDATE messages SET done_at = clock_timestamp()
-                    WHERE sender_key = $1 AND generation = $2 AND done_at IS NULL
-                    """, [.text(senderID.key), .int64(device.generation.number)])
+                    WITH unsettled AS (UPDATE messages SET done_at = clock_timestamp()
+                        WHERE sender_key = $3 AND generation = $4 AND done_at IS NULL)
+                    UPDATE paired_devices SET state = 'revoked', revoked_at = clock_timestamp(), revoked_by = $2
+                    WHERE request_id = $1
+                    """,
+                    [
+                        .uuid(device.requestID.text), .text(origination.actor.name), .text(senderID.key),
+                        .int64(device.generation.number),
+                    ])
                 try transaction.record(
                     .pairingRevoked, channel: device.channel, senderID: device.senderID, by: origination,
                     requestID: device.requestID, generation: life.generation)
@@ -98,8 +99,8 @@ extension PairingStore {
         for senderID in due {
             try await pool.transaction { transaction in
                 try transaction.lock(senderID)
-                var life = try transaction.life(of: senderID)
-                try transaction.expire(&life, now: try transaction.now())
+                var (life, now) = try transaction.life(of: senderID)
+                try transaction.expire(&life, now: now)
             }
         }
         return due.count
@@ -139,8 +140,7 @@ extension PairingStore {
                     Refusal(.notFound, "unknown_request", "There is no pairing request with this ID."))
             }
             try transaction.lock(senderID)
-            let now = try transaction.now()
-            var life = try transaction.life(of: senderID)
+            var (life, now) = try transaction.life(of: senderID)
             try transaction.expire(&life, now: now)
             let outcome = try body(transaction, &life, now)
             if case .refused(let refusal) = outcome { return .refused(try transaction.explain(refusal, id)) }

@@ -32,7 +32,7 @@ extension PairingStore {
             ).map { try $0.pairedDevice() }
             return History(
                 devices: devices, requests: try requests.map { try $0.pairingRequest() },
-                now: try transaction.now(),
+                now: try transaction.query("SELECT clock_timestamp() AS now").only().moment("now"),
                 cooldownCleared: Set(
                     try requests.filter { try $0.bool("cooldown_cleared") }.map { try $0.requestID() }))
         }
