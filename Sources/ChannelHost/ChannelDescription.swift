@@ -10,8 +10,13 @@ public struct ChannelLimits: Sendable, Equatable {
     public var maximumMessageBytes: Int?
     /// How many messages a second one session may send in the long run; enforced by the host.
     public var messagesPerSecond: Double?
-    /// How many messages one session may send at once after a pause; enforced by the host.
+    /// How many messages one session may send at once after a pause, where the channel says so.
     public var burst: Int?
+    /// How many messages one session may send at once after a pause, where their rate is limited; enforced by
+    /// the host. A second's worth unless the channel says otherwise.
+    public var allowedBurst: Int? {
+        messagesPerSecond.map { burst ?? max(1, Int($0.rounded(.up))) }
+    }
     /// The time between pings.
     public var heartbeat: Duration?
     /// The time without a byte from the device after which its session is closed.

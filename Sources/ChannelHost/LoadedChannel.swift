@@ -59,9 +59,7 @@ final class LoadedChannel: Sendable {
     ) async throws(Refusal) -> (ChannelSession, [ChannelFrame]) {
         let limits = description.limits
         let bucket = limits.messagesPerSecond.map {
-            TokenBucket(
-                perSecond: $0, burst: limits.burst ?? max(1, Int($0.rounded(.up))),
-                now: monotonicNanoseconds())
+            TokenBucket(perSecond: $0, burst: limits.allowedBurst ?? 1, now: monotonicNanoseconds())
         }
         let session = ChannelSession(opening, bucket: bucket, onCloseRequest: onCloseRequest)
         host.add(session)

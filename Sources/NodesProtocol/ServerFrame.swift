@@ -8,24 +8,28 @@ public enum ServerFrame: Sendable, Equatable {
     case failure(id: String?, Refusal)
     /// Something that happened; `seq` counts the events of one socket from 1.
     case event(ClientEventName, payload: JSONValue, seq: Int64)
+    /// What a channel says to its device; `payload` is JSON text already.
+    case channelEvent(String, payload: String, seq: Int64)
 
     /// The frame's JSON.
-    public var text: String { json.text }
-
-    private var json: JSONValue {
+    public var text: String {
         switch self {
         case .response(let id, let payload):
-            .object(["type": .string("res"), "id": .string(id), "ok": .bool(true), "payload": payload])
+            JSONValue.object([
+                "type": .string("res"), "id": .string(id), "ok": .bool(true), "payload": payload,
+            ]).text
         case .failure(let id, let refusal):
-            .object([
+            JSONValue.object([
                 "type": .string("res"), "id": id.map(JSONValue.string) ?? .null, "ok": .bool(false),
                 "error": refusal.json,
-            ])
+            ]).text
         case .event(let name, let payload, let seq):
-            .object([
+            JSONValue.object([
                 "type": .string("event"), "event": .string(name.rawValue), "payload": payload,
                 "seq": .integer(seq),
-            ])
+            ]).text
+        case .channelEvent(let name, let payload, let seq):
+            #"{"event":\#(JSONValue.string(name).text),"payload":\#(payload),"seq":\#(seq),"type":"event"}"#
         }
     }
 }

@@ -71,6 +71,26 @@ public struct SessionGrant: Sendable, Equatable {
     public var generation: Generation
     /// The session's place among the device's sessions; a greater one replaces it.
     public var epoch: Epoch
+    /// What the device's channel allows it.
+    public var limits = SessionLimits()
+}
+
+/// What a channel allows a session of one of its devices; `nil` leaves a limit to the process, whose own also
+/// bound these.
+public struct SessionLimits: Sendable, Equatable {
+    /// The greatest size of a message, in bytes of its JSON text; enforced by the kernel.
+    public var maximumMessageBytes: Int?
+    /// Messages a second in the long run; enforced by the kernel.
+    public var messagesPerSecond: Double?
+    /// Messages at once after a pause; enforced by the kernel.
+    public var burst: Int?
+    /// The time between pings; for the socket's server to keep.
+    public var heartbeat: Duration?
+    /// The time without a byte from the device after which the session ends; for the socket's server to keep.
+    public var silence: Duration?
+
+    /// Leaves everything to the process.
+    public init() {}
 }
 
 /// What `connect` leads to.
@@ -92,20 +112,26 @@ public enum PairingResolution: Sendable, Equatable {
     case expired(RequestID)
 }
 
-/// A message that was stored: the payload of `message.send`'s answer.
+/// A message that was stored: the payload of `message.send`'s answer, and what follows it.
 public struct MessageReceipt: Sendable, Equatable {
     /// The device's own identifier of the message.
     public var messageID: String
     /// The message's number among those from the device, from 1 without gaps.
     public var sequence: Int64
+    /// What the channel says to the device about the message; to be sent after the answer.
+    public var frames: [OutboundFrame] = []
 }
 
-/// A message to a device: the event `message`.
-public struct OutboundMessage: Sendable, Equatable {
-    /// The message's number among those to the device, from 1 without gaps; repeats carry the same.
-    public var sequence: Int64
-    /// Which agent speaks.
-    public var agent: String
-    /// The message: compact JSON text.
-    public var body: String
+/// An event for a device, as its channel made it.
+public struct OutboundFrame: Sendable, Equatable {
+    /// The event's name, `[a-z][a-z0-9._]{0,63}`.
+    public var event: String
+    /// JSON text: an object.
+    public var payload: String
+
+    /// Wraps the two.
+    public init(event: String, payload: String) {
+        self.event = event
+        self.payload = payload
+    }
 }

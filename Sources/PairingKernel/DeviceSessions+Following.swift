@@ -38,7 +38,7 @@ extension DeviceSessions {
                 wakes.continuation.yield()
             case .replaced(let sessions, on: let instance) where instance == instanceID:
                 for replaced in sessions {
-                    let sockets = state.withLock {
+                    let sockets = change(because: "replaced") {
                         $0.table.replace(replaced.senderKey, below: replaced.epoch)
                     }
                     for socket in sockets { socket.close(.replaced) }
@@ -76,7 +76,7 @@ extension DeviceSessions {
         guard let senderID = event.senderID.flatMap({ SenderID($0) }) else { return }
         switch EventName(rawValue: event.event) {
         case .pairingRevoked:
-            let sockets = state.withLock {
+            let sockets = change(because: "revoked") {
                 $0.table.revoke(senderID, below: Generation(event.generation ?? .max))
             }
             for socket in sockets { socket.close(.revoked) }
@@ -153,15 +153,12 @@ extension DeviceSessions {
         }
         let ends = try await store.reconcile(
             live.map(\.grant.liveSession), on: instanceID, name: name, lease: settings.authorityLease)
-        for (id, socket, grant) in live {
-            guard let end = ends[grant.liveSession],
-                state.withLock({ state in
-                    guard state.table.isLive(id, grant) else { return false }
-                    state.table.leave(id)
-                    return true
-                })
-            else { continue }
-            socket.close(end == .revoked ? .revoked : .replaced)
+        for (_, socket, grant) in live {
+            switch ends[grant.liveSession] {
+            case .revoked: end(grant, on: socket, .revoked, because: "revoked")
+            case .replaced: end(grant, on: socket, .replaced, because: "replaced")
+            case nil: continue
+            }
         }
         let ended = try await store.endedRequests(among: waiting.map(\.request))
         for (request, senderID) in waiting where ended[request] != nil {
@@ -205,9 +202,8 @@ extension DeviceSessions {
                     "The database has not confirmed this instance's sessions for too long: they pause")
             case .close:
                 logger.error("The database is still away: this instance's sessions are closed")
-                for (id, socket, _) in state.withLock({ $0.table.live }) {
-                    state.withLock { $0.table.leave(id) }
-                    socket.close(.authorityLost)
+                for (_, socket, grant) in state.withLock({ $0.table.live }) {
+                    end(grant, on: socket, .authorityLost, because: "the database is away")
                 }
             }
             try? await Task.sleep(for: min(.seconds(1), reconcileInterval))

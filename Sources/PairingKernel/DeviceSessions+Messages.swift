@@ -1,3 +1,4 @@
+import ChannelHost
 import Logging
 import PairingCore
 import PairingStore
@@ -10,34 +11,43 @@ extension DeviceSessions {
         enqueue(.catchUp, for: grant, on: socket)
     }
 
-    /// `message.send`: stores the message under the device's lock; it is acknowledged by the return (I4).
+    /// `message.send`: has the message checked by its channel and stores it under the device's lock; it is
+    /// acknowledged by the return (I4).
     ///
     /// - Parameters:
     ///   - id: the device's identifier, 1 to 128 bytes; a repeat gets the first receipt.
     ///   - body: compact JSON text.
+    /// - Throws: the channel's refusal, or the store's; nothing was accepted.
     public func send(
         id: String, body: String, grant: SessionGrant, on socket: any DeviceSocket
     ) async throws(Refusal) -> MessageReceipt {
-        let admission = state.withLock { state -> Refusal? in
-            guard state.lease.isHeld(now: .now) else { return .unavailable }
-            guard state.table.isLive(socket.id, grant) else { return .sessionEnded }
-            guard state.queues[socket.id, default: SessionQueue()].reserve() else { return .tooManyMessages }
-            return nil
-        }
-        if let admission { throw admission }
-        let message = PairingStore.InboundMessage(session: grant.liveSession, messageID: id, body: body)
+        let channel = try state.withLock { state -> Result<ChannelSession, Refusal> in
+            guard state.lease.isHeld(now: .now) else { return .failure(.unavailable) }
+            guard state.table.isLive(socket.id, grant), let channel = state.work[socket.id]?.channel else {
+                return .failure(.sessionEnded)
+            }
+            guard state.work[socket.id]?.queue.reserve() == true else { return .failure(.tooManyMessages) }
+            return .success(channel)
+        }.get()
         do {
+            let output = try await receive(id: id, body: body, grant: grant, in: channel)
+            let message = PairingStore.InboundMessage(
+                session: grant.liveSession, messageID: id, body: body,
+                forwarded: output.messages.map {
+                    PairingStore.ForwardedMessage(agent: $0.agent, body: $0.body)
+                })
             let acceptance = try await refusing(logger) { try await inbound.submit(message) }.get()
-            if acceptance.isRepeat {
-                state.withLock { $0.queues[socket.id]?.release() }
+            if acceptance.isRepeat || message.forwarded.isEmpty {
+                state.withLock { $0.work[socket.id]?.queue.release() }
             } else {
                 enqueue(
-                    .answer(sequence: acceptance.sequence, body: body), reserved: true, for: grant, on: socket
-                )
+                    .answer(sequence: acceptance.sequence, forwarded: message.forwarded), reserved: true,
+                    for: grant, on: socket)
             }
-            return MessageReceipt(messageID: id, sequence: acceptance.sequence)
+            return MessageReceipt(
+                messageID: id, sequence: acceptance.sequence, frames: output.frames.map(OutboundFrame.init))
         } catch {
-            state.withLock { $0.queues[socket.id]?.release() }
+            state.withLock { $0.work[socket.id]?.queue.release() }
             throw error
         }
     }
@@ -54,28 +64,24 @@ extension DeviceSessions {
     }
 
     private func enqueue(
-        _ work: SessionQueue.Work, reserved: Bool = false, for grant: SessionGrant,
+        _ step: SessionQueue.Work, reserved: Bool = false, for grant: SessionGrant,
         on socket: any DeviceSocket
     ) {
         let starts = state.withLock { state -> Bool in
-            guard state.table.isLive(socket.id, grant) else {
-                state.queues[socket.id] = nil
-                return false
-            }
-            return reserved
-                ? state.queues[socket.id, default: SessionQueue()].fill(work)
-                : state.queues[socket.id, default: SessionQueue()].append(work)
+            guard state.table.isLive(socket.id, grant) else { return false }
+            return (reserved
+                ? state.work[socket.id]?.queue.fill(step) : state.work[socket.id]?.queue.append(step)) ?? false
         }
         if starts { Task { await self.runQueue(of: grant, on: socket) } }
     }
 
     /// Answers one session's messages, in order.
     private func runQueue(of grant: SessionGrant, on socket: any DeviceSocket) async {
-        while let work = state.withLock({ $0.queues[socket.id]?.take() }), !work.isEmpty {
-            for step in work {
+        while let steps = state.withLock({ $0.work[socket.id]?.queue.take() }), !steps.isEmpty {
+            for step in steps {
                 switch step {
-                case .answer(let sequence, let body):
-                    await answer(sequence, body, for: grant, on: socket)
+                case .answer(let sequence, let forwarded):
+                    await answer(sequence, forwarded, for: grant, on: socket)
                 case .catchUp:
                     await catchUp(grant, on: socket)
                 }
@@ -83,30 +89,36 @@ extension DeviceSessions {
         }
     }
 
+    /// Ends the work for a session that is none any more.
+    private struct SessionOver: Error {}
+
     /// Delivers and answers what is open.
     ///
     /// Where that can't be read the socket is closed: a device that acknowledged what came next would
     /// acknowledge what it never got as well (I4).
     private func catchUp(_ grant: SessionGrant, on socket: any DeviceSocket) async {
+        let greeting = state.withLock { state -> [OutboundFrame] in
+            guard state.table.isLive(socket.id, grant) else { return [] }
+            defer { state.work[socket.id]?.greeting = [] }
+            return state.work[socket.id]?.greeting ?? []
+        }
+        for frame in greeting { socket.deliver(frame) }
         do {
             try await forEachOpen(.outbound, of: grant) {
-                deliver($0, for: grant, on: socket)
+                guard await deliver($0, for: grant, on: socket) else { throw SessionOver() }
                 return await keepsUp(socket)
             }
             try await forEachOpen(.inbound, of: grant) {
-                await answer($0.sequence, $0.body, for: grant, on: socket)
+                await answer($0.sequence, $0.forwarded, for: grant, on: socket)
                 return await keepsUp(socket)
             }
+        } catch is SessionOver {
+            return
         } catch {
             logger.warning(
                 "A session that could not catch up is closed",
                 metadata: ["senderId": "\(grant.senderID)", "error": "\(error)"])
-            let isLive = state.withLock { state in
-                guard state.table.isLive(socket.id, grant) else { return false }
-                state.table.leave(socket.id)
-                return true
-            }
-            if isLive { socket.close(.authorityLost) }
+            end(grant, on: socket, .authorityLost, because: "the database is away")
         }
     }
 
@@ -143,30 +155,27 @@ extension DeviceSessions {
         }
     }
 
-    /// Answers one message. One that fails stays unanswered until its device connects again; those after it
-    /// don't wait for that.
+    /// Has what one message became answered. One that fails stays unanswered until its device connects again;
+    /// those after it don't wait for that.
     private func answer(
-        _ sequence: Int64, _ body: String, for grant: SessionGrant, on socket: any DeviceSocket
+        _ sequence: Int64, _ forwarded: [PairingStore.ForwardedMessage], for grant: SessionGrant,
+        on socket: any DeviceSocket
     ) async {
         do {
-            let answer = try await agent.answer(to: body, from: grant.senderID)
+            var answers: [PairingStore.Reply.Answer] = []
+            for message in forwarded {
+                let body = try await agent.answer(to: message.body, from: grant.senderID)
+                answers.append(PairingStore.Reply.Answer(agent: agent.name, body: body))
+            }
             let reply = PairingStore.Reply(
-                session: grant.liveSession, inReplyTo: sequence, agent: agent.name, body: answer)
-            guard let message = try await replies.submit(reply) else { return }
-            deliver(message, for: grant, on: socket)
+                session: grant.liveSession, inReplyTo: sequence, answers: answers)
+            for message in try await replies.submit(reply) {
+                guard await deliver(message, for: grant, on: socket) else { return }
+            }
         } catch {
             logger.warning(
                 "A message stays unanswered until its device connects again",
                 metadata: ["senderId": "\(grant.senderID)", "error": "\(error)"])
         }
-    }
-
-    private func deliver(
-        _ message: PairingStore.StoredMessage, for grant: SessionGrant, on socket: any DeviceSocket
-    ) {
-        guard state.withLock({ $0.table.isLive(socket.id, grant) }) else { return }
-        socket.deliver(
-            OutboundMessage(
-                sequence: message.sequence, agent: message.agent ?? agent.name, body: message.body))
     }
 }

@@ -1,3 +1,4 @@
+import ChannelHost
 import Logging
 import Metrics
 import PairingCore
@@ -15,8 +16,17 @@ public final class DeviceSessions: Service, Sendable {
 
     struct State {
         var table = SessionTable<any DeviceSocket>()
-        var queues: [SocketID: SessionQueue] = [:]
+        /// Of every socket that is a session.
+        var work: [SocketID: SessionWork] = [:]
         var lease: AuthorityLease
+    }
+
+    /// What a live session has to do.
+    struct SessionWork {
+        var queue = SessionQueue()
+        let channel: ChannelSession
+        /// What the channel says to the device when the session begins; said once.
+        var greeting: [OutboundFrame]
     }
 
     /// This gateway, new with each start.
@@ -27,14 +37,17 @@ public final class DeviceSessions: Service, Sendable {
     let accounts: Accounts
     let settings: PairingSettings
     let hints: StoreHints
+    let channels: ChannelHost
     let agent: any Agent
+    let clock: WallClock
     let logger: Logger
     let state: Mutex<State>
     /// Wakes the follower of the event feed; wakes that come together are one.
     let wakes = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     private let arrivals: Batcher<PairingStore.Arrival, PairingStore.SessionRow?>
+    let numbers: Batcher<PairingStore.MessageKey, Int64?>
     let inbound: Batcher<PairingStore.InboundMessage, Outcome<PairingStore.Acceptance>>
-    let replies: Batcher<PairingStore.Reply, PairingStore.StoredMessage?>
+    let replies: Batcher<PairingStore.Reply, [PairingStore.StoredMessage]>
     let acknowledgements: Batcher<PairingStore.Acknowledgement, Void>
 
     /// - Parameters:
@@ -50,6 +63,8 @@ public final class DeviceSessions: Service, Sendable {
         self.hints = hints
         self.agent = agent
         self.logger = logger
+        channels = kernel.channels
+        clock = kernel.clock
         let store = kernel.store
         self.store = store
         pairing = kernel.pairing
@@ -62,6 +77,7 @@ public final class DeviceSessions: Service, Sendable {
         arrivals = Batcher(concurrency: 2, key: { $0.senderID.key }) {
             try await store.beginSessions($0, on: instanceID)
         }
+        numbers = Batcher(concurrency: 2) { try await store.numbers(of: $0) }
         inbound = Batcher { try await store.accept($0) }
         replies = Batcher { try await store.reply($0) }
         acknowledgements = Batcher(key: { $0.session.senderID.key }) {
@@ -141,7 +157,7 @@ public final class DeviceSessions: Service, Sendable {
 
     /// Closes the socket with ``SocketClosure/authorityEnded`` within seconds of the authority's end.
     public func watch(_ authority: Authority, on socket: any DeviceSocket) {
-        state.withLock { $0.table.watch(socket.id, authority) }
+        change(because: "an administrator's now") { $0.table.watch(socket.id, authority) }
         wakes.continuation.yield()
     }
 
@@ -153,36 +169,50 @@ public final class DeviceSessions: Service, Sendable {
     /// The socket is gone. Never blocks; the database learns of it soon after. What is still under way on it,
     /// or begins later, comes to nothing.
     public func detach(_ socket: any DeviceSocket) {
-        state.withLock { state in
-            state.queues[socket.id] = nil
-            state.table.detach(socket.id)
-        }
+        change(because: "disconnected") { $0.table.detach(socket.id) }
     }
 
-    /// Makes the socket the session of a device whose credential was checked against `generation`.
+    /// Makes the socket the session of a device whose credential was checked against `generation`, where its
+    /// channel agrees.
     func begin(
         _ generation: Generation, of device: PairedDevice, at address: ClientAddress,
         on socket: any DeviceSocket, comesWithApproval: Bool = false
     ) async throws(Refusal) -> SessionGrant {
-        let arrival = PairingStore.Arrival(
-            senderID: device.senderID, generation: generation, address: address,
-            comesWithApproval: comesWithApproval)
-        guard let row = try await refusing(logger, { try await arrivals.submit(arrival) }) else {
-            throw .pairingEnded
+        let work = try await open(device, on: socket)
+        do throws(Refusal) {
+            let arrival = PairingStore.Arrival(
+                senderID: device.senderID, generation: generation, address: address,
+                comesWithApproval: comesWithApproval)
+            guard let row = try await refusing(logger, { try await arrivals.submit(arrival) }) else {
+                throw .pairingEnded
+            }
+            let grant = SessionGrant(
+                sessionID: row.sessionID, instanceID: instanceID, channel: device.channel,
+                senderID: device.senderID, generation: generation, epoch: row.epoch,
+                limits: sessionLimits(of: device.channel))
+            try activate(grant, work, on: socket)
+            return grant
+        } catch {
+            channels.close(work.channel, reason: "not connected")
+            throw error
         }
-        let grant = SessionGrant(
-            sessionID: row.sessionID, instanceID: instanceID, channel: device.channel,
-            senderID: device.senderID, generation: generation, epoch: row.epoch)
-        let activation = state.withLock { state in
+    }
+
+    private func activate(
+        _ grant: SessionGrant, _ work: SessionWork, on socket: any DeviceSocket
+    ) throws(Refusal) {
+        let activation = change(because: "replaced") { state in
             let activation = state.table.activate(socket.id, grant)
-            // Under the lock, so that no `resume` comes before it.
-            if case .granted = activation, state.lease.isSuspended { socket.suspend() }
+            if case .granted = activation {
+                state.work[socket.id] = work
+                // Under the lock, so that no `resume` comes before it.
+                if state.lease.isSuspended { socket.suspend() }
+            }
             return activation
         }
         switch activation {
         case .granted(let replaced):
             for older in replaced { older.close(.replaced) }
-            return grant
         case .ended(let closure):
             socket.close(closure)
             throw closure == .revoked ? .pairingEnded : .sessionEnded

@@ -12,6 +12,10 @@ public enum SocketClosure: Sendable, Hashable {
     case authorityLost
     /// The administrator's authority has ended: close with 1008.
     case authorityEnded
+    /// The device's channel ends the session: close with 1008 and its reason, of at most 120 bytes.
+    case endedByChannel(String)
+    /// The device's channel can't take what is for the device at the moment: close with 1013.
+    case channelUnavailable
 }
 
 /// A socket as the kernel sees it. The gateway implements it.
@@ -25,8 +29,8 @@ public protocol DeviceSocket: AnyObject, Sendable {
     var address: ClientAddress { get }
     /// Sends `device.pair.resolved`; with a grant, the socket is that session from now on.
     func resolve(_ resolution: PairingResolution)
-    /// Sends the event `message`.
-    func deliver(_ message: OutboundMessage)
+    /// Sends an event.
+    func deliver(_ frame: OutboundFrame)
     /// Whether some of what was delivered before this call still waits for a slow client.
     func isBehind() async -> Bool
     /// Stops reading from and delivering to the device, until ``resume()`` or ``close(_:)``.

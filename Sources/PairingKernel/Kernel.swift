@@ -20,10 +20,11 @@ public struct Kernel: Sendable {
     public let settings: PairingSettings
     let store: PairingStore
     let pairing: DevicePairing
+    let clock: WallClock
     private let logger: Logger
 
     /// - Parameters:
-    ///   - clock: only the window of proofs reads it; everything else goes by the database's.
+    ///   - clock: for the window of proofs, and what channels are told; everything else goes by the database's.
     /// - Throws: a `CryptographyError` where there is no source of randomness.
     public init(
         store: PairingStore, channels: ChannelHost, settings: PairingSettings, clock: @escaping WallClock,
@@ -32,6 +33,7 @@ public struct Kernel: Sendable {
         self.store = store
         self.channels = channels
         self.settings = settings
+        self.clock = clock
         self.logger = logger
         administration = PairingAdministration(store: store, settings: settings, logger: logger)
         accounts = Accounts(store: store, hasher: try PasswordHasher(), settings: settings, logger: logger)

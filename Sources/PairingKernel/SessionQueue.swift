@@ -1,3 +1,5 @@
+import PairingStore
+
 /// The work of one session that waits for its turn: one thing at a time, in order, bounded.
 struct SessionQueue: Sendable {
     /// Messages that may wait to be answered.
@@ -7,8 +9,8 @@ struct SessionQueue: Sendable {
     enum Work: Sendable, Equatable {
         /// Deliver what the device has not acknowledged, and answer what was not answered.
         case catchUp
-        /// Answer this message.
-        case answer(sequence: Int64, body: String)
+        /// Have what this message became answered.
+        case answer(sequence: Int64, forwarded: [PairingStore.ForwardedMessage])
     }
 
     private var waiting: [Work] = []

@@ -31,6 +31,8 @@ struct SessionTable<Socket> {
 
     /// Sessions that ended here; the database is to learn of them.
     private var ended: [SessionGrant] = []
+    /// Sockets that ceased to be sessions; their channels are to learn of it.
+    private var departed: [SocketID] = []
 
     /// How many devices have their session here.
     private(set) var liveCount = 0
@@ -143,6 +145,7 @@ struct SessionTable<Socket> {
         if case .live(let grant) = role {
             liveCount -= 1
             ended.append(grant)
+            departed.append(id)
         }
     }
 
@@ -150,6 +153,12 @@ struct SessionTable<Socket> {
     mutating func takeEnded() -> [SessionGrant] {
         defer { ended = [] }
         return ended
+    }
+
+    /// The sockets that ceased to be sessions since this was last asked.
+    mutating func takeDeparted() -> [SocketID] {
+        defer { departed = [] }
+        return departed
     }
 
     /// The database could not be told that these ended.
@@ -260,6 +269,8 @@ struct SessionTable<Socket> {
         return true
     }
 }
+
+extension SessionTable.Activation: Sendable where Socket: Sendable {}
 
 extension SessionTable.Role {
     fileprivate var senderID: SenderID? {

@@ -5,91 +5,6 @@ extension PairingStore {
     /// Messages to a device that wait for its acknowledgement before no more are accepted from it.
     public static let maximumUnacknowledged: Int64 = 1000
 
-    /// A message from a device's session.
-    public struct InboundMessage: Sendable {
-        /// The session that sent it.
-        public var session: LiveSession
-        /// The device's identifier of the message.
-        public var messageID: String
-        /// The message: JSON text.
-        public var body: String
-
-        /// Wraps the parts.
-        public init(session: LiveSession, messageID: String, body: String) {
-            self.session = session
-            self.messageID = messageID
-            self.body = body
-        }
-    }
-
-    /// A message that was accepted.
-    public struct Acceptance: Sendable, Equatable {
-        /// Its number among those from the device.
-        public var sequence: Int64
-        /// Whether it had been accepted before: a repeat is acknowledged again and answered once.
-        public var isRepeat: Bool
-    }
-
-    /// An agent's answer to a message.
-    public struct Reply: Sendable {
-        /// The session that the answered message came by.
-        public var session: LiveSession
-        /// The number of the answered message.
-        public var inReplyTo: Int64
-        /// Which agent answers.
-        public var agent: String
-        /// The answer: JSON text.
-        public var body: String
-
-        /// Wraps the parts.
-        public init(session: LiveSession, inReplyTo: Int64, agent: String, body: String) {
-            self.session = session
-            self.inReplyTo = inReplyTo
-            self.agent = agent
-            self.body = body
-        }
-    }
-
-    /// A stored message of either direction.
-    public struct StoredMessage: Sendable, Equatable {
-        /// Its number in its direction.
-        public var sequence: Int64
-        /// Which agent speaks; `nil` for one from the device.
-        public var agent: String?
-        /// The message: JSON text.
-        public var body: String
-    }
-
-    /// What a device says it has.
-    public struct Acknowledgement: Sendable {
-        /// The session that says so.
-        public var session: LiveSession
-        /// The number up to which, and including, the device has everything.
-        public var sequence: Int64
-
-        /// Wraps the two.
-        public init(session: LiveSession, sequence: Int64) {
-            self.session = session
-            self.sequence = sequence
-        }
-    }
-
-    /// Which way a message goes.
-    public enum MessageDirection: String, Sendable {
-        /// From the device; open until an agent has answered it.
-        case inbound = "in"
-        /// To the device; open until the device has acknowledged it.
-        case outbound = "out"
-    }
-
-    /// Some of the messages that a session has to catch up with.
-    public struct OpenMessages: Sendable {
-        /// Oldest first.
-        public var messages: [StoredMessage]
-        /// The number of the newest message there is in this direction, open or not.
-        public var newest: Int64
-    }
-
     /// Accepts messages that arrived together, each under its device's lock at its generation (I3, I4), and
     /// only by its newest session: that one has looked for messages without an answer, and answers those it
     /// accepts.
@@ -129,26 +44,54 @@ extension PairingStore {
         }
     }
 
+    /// Which numbers messages have or are about to get: a repeat its own, another one its device's next.
+    ///
+    /// Nothing is locked, so the next number is only a device's that sends one message at a time.
+    ///
+    /// - Returns: for each message its number; `nil` where the pairing has ended.
+    public func numbers(of messages: [MessageKey]) async throws -> [Int64?] {
+        try await pool.query(
+            """
+            SELECT coalesce(m.sequence, d.next_in) AS number
+            FROM unnest($1::text[], $2::bigint[], $3::text[]) WITH ORDINALITY
+                AS a (sender_key, generation, message_id, place)
+            LEFT JOIN device_streams d
+                ON d.sender_key = a.sender_key AND d.generation = a.generation AND d.active
+            LEFT JOIN messages m ON m.sender_key = d.sender_key AND m.generation = d.generation
+                AND m.message_id = a.message_id AND m.direction = 'in'
+            ORDER BY a.place
+            """,
+            [
+                .texts(messages.map(\.session.senderID.key)),
+                .int64s(messages.map(\.session.generation.number)), .texts(messages.map(\.messageID)),
+            ]
+        ).map { try $0.optionalInt64("number") }
+    }
+
     /// Stores agents' answers and claims them for the devices' sessions, under the same lock (I3).
     ///
-    /// - Returns: for each reply the message to deliver, or `nil` where the pairing has ended, a newer session
+    /// - Returns: for each reply the messages to deliver; none where the pairing has ended, a newer session
     ///   exists (which answers by itself) or the message was answered before.
-    public func reply(_ replies: [Reply]) async throws -> [StoredMessage?] {
+    public func reply(_ replies: [Reply]) async throws -> [[StoredMessage]] {
         try await pool.transaction { transaction in
             var streams = try transaction.lockStreams(of: replies.map(\.session))
             var answered = try transaction.answered(replies)
-            var stored: [(reply: Reply, sequence: Int64)] = []
-            let outcomes = replies.map { reply -> StoredMessage? in
+            var stored: [StoredAnswer] = []
+            let outcomes = replies.map { reply -> [StoredMessage] in
                 let key = reply.session.senderID.key
                 let answer = AnswerIdentity(senderKey: key, inReplyTo: reply.inReplyTo)
                 guard var stream = streams[key], stream.refusal(of: reply.session) == nil,
                     answered.insert(answer).inserted
-                else { return nil }
-                let sequence = stream.nextOut
-                stream.nextOut += 1
+                else { return [] }
+                let messages = reply.answers.enumerated().map { part, answer in
+                    let message = StoredMessage(
+                        sequence: stream.nextOut + Int64(part), agent: answer.agent, body: answer.body)
+                    stored.append(StoredAnswer(reply: reply, part: part, message: message))
+                    return message
+                }
+                stream.nextOut += Int64(messages.count)
                 streams[key] = stream
-                stored.append((reply, sequence))
-                return StoredMessage(sequence: sequence, agent: reply.agent, body: reply.body)
+                return messages
             }
             if !stored.isEmpty { try transaction.insertReplies(stored) }
             return outcomes
@@ -198,7 +141,7 @@ extension PairingStore {
             guard let stream, stream.refusal(of: session) == nil else { return nil }
             let messages = try transaction.query(
                 """
-                SELECT sequence, agent, body FROM messages WHERE sender_key = $1 AND generation = $2
+                SELECT sequence, agent, body, forwarded FROM messages WHERE sender_key = $1 AND generation = $2
                     AND direction = $3 AND sequence > $4 AND sequence <= $5 AND done_at IS NULL
                 ORDER BY sequence LIMIT 100
                 """,
@@ -209,7 +152,8 @@ extension PairingStore {
             ).map {
                 StoredMessage(
                     sequence: try $0.int64("sequence"), agent: try $0.optionalText("agent"),
-                    body: try $0.text("body"))
+                    body: try $0.text("body"),
+                    forwarded: direction == .inbound ? try $0.forwarded() : [])
             }
             return OpenMessages(
                 messages: messages,
@@ -237,6 +181,40 @@ private struct MessageIdentity: Hashable {
 private struct AnswerIdentity: Hashable {
     var senderKey: String
     var inReplyTo: Int64
+}
+
+private struct StoredAnswer {
+    var reply: PairingStore.Reply
+    /// Its place among the answers to its message.
+    var part: Int
+    var message: PairingStore.StoredMessage
+}
+
+extension PairingStore.InboundMessage {
+    /// What is stored of ``forwarded``; `nil` where the message goes to an agent as it is.
+    fileprivate var forwardedText: String? {
+        if forwarded == [PairingStore.ForwardedMessage(agent: "", body: body)] { return nil }
+        return JSONValue.array(
+            forwarded.map { .object(["agent": .string($0.agent), "body": .string($0.body)]) }
+        ).text
+    }
+}
+
+extension PostgresRow {
+    fileprivate func forwarded() throws -> [PairingStore.ForwardedMessage] {
+        guard let text = try optionalText("forwarded") else {
+            return [PairingStore.ForwardedMessage(agent: "", body: try self.text("body"))]
+        }
+        guard case .array(let items)? = try? JSONValue(parsing: text.utf8) else {
+            throw CorruptRow(column: "forwarded")
+        }
+        return try items.map { item in
+            guard case .object(let members) = item, case .string(let agent)? = members["agent"],
+                case .string(let body)? = members["body"]
+            else { throw CorruptRow(column: "forwarded") }
+            return PairingStore.ForwardedMessage(agent: agent, body: body)
+        }
+    }
 }
 
 extension Transaction {
@@ -271,14 +249,17 @@ extension Transaction {
         let sequences = PostgresValue.int64s(accepted.map(\.sequence))
         try execute(
             """
-            INSERT INTO messages (sender_key, generation, direction, sequence, message_id, body, created_at)
-            SELECT sender_key, generation, 'in', sequence, message_id, body, clock_timestamp()
-            FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[])
-                AS a (sender_key, generation, sequence, message_id, body)
+            INSERT INTO messages (sender_key, generation, direction, sequence, message_id, body, forwarded,
+                created_at, done_at)
+            SELECT sender_key, generation, 'in', sequence, message_id, body, nullif(forwarded, ''),
+                clock_timestamp(), CASE WHEN forwarded = '[]' THEN clock_timestamp() END
+            FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[])
+                AS a (sender_key, generation, sequence, message_id, body, forwarded)
             """,
             [
                 keys, .int64s(accepted.map(\.message.session.generation.number)), sequences,
                 .texts(accepted.map(\.message.messageID)), .texts(accepted.map(\.message.body)),
+                .texts(accepted.map { $0.message.forwardedText ?? "" }),
             ])
         try execute(
             """
@@ -307,21 +288,22 @@ extension Transaction {
             })
     }
 
-    fileprivate func insertReplies(_ stored: [(reply: PairingStore.Reply, sequence: Int64)]) throws {
+    fileprivate func insertReplies(_ stored: [StoredAnswer]) throws {
         let keys = PostgresValue.texts(stored.map(\.reply.session.senderID.key))
         let generations = PostgresValue.int64s(stored.map(\.reply.session.generation.number))
-        let sequences = PostgresValue.int64s(stored.map(\.sequence))
+        let sequences = PostgresValue.int64s(stored.map(\.message.sequence))
         let repliesTo = PostgresValue.int64s(stored.map(\.reply.inReplyTo))
         try execute(
             """
-            INSERT INTO messages (sender_key, generation, direction, sequence, reply_to, agent, body, created_at)
-            SELECT sender_key, generation, 'out', sequence, reply_to, agent, body, clock_timestamp()
-            FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[])
-                AS a (sender_key, generation, sequence, reply_to, agent, body)
+            INSERT INTO messages (sender_key, generation, direction, sequence, reply_to, reply_part, agent, body,
+                created_at)
+            SELECT sender_key, generation, 'out', sequence, reply_to, reply_part, agent, body, clock_timestamp()
+            FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[])
+                AS a (sender_key, generation, sequence, reply_to, reply_part, agent, body)
             """,
             [
-                keys, generations, sequences, repliesTo, .texts(stored.map(\.reply.agent)),
-                .texts(stored.map(\.reply.body)),
+                keys, generations, sequences, repliesTo, .int64s(stored.map { Int64($0.part) }),
+                .texts(stored.map { $0.message.agent ?? "" }), .texts(stored.map(\.message.body)),
             ])
         try execute(
             """

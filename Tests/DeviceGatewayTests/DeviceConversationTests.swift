@@ -228,12 +228,10 @@ struct DeviceConversationTests {
         #expect(ask(.messageSend, Self.message) == "send")
         #expect(ask(.messageAck, ["messageSeq": .integer(1)]) == "acknowledge")
         for number in 1...2 {
-            let frame = conversation.message(
-                OutboundMessage(sequence: Int64(number), agent: "echo", body: #"{"a":[1]}"#))
+            let frame = conversation.frame(OutboundFrame(event: "reading.taken", payload: #"{"a":[1]}"#))
             #expect(
-                frame?.text
-                    == #"{"event":"message","payload":{"agent":"echo","message":{"a":[1]},"messageSeq":"#
-                    + #"\#(number)},"seq":\#(number),"type":"event"}"#)
+                frame.text
+                    == #"{"event":"reading.taken","payload":{"a":[1]},"seq":\#(number),"type":"event"}"#)
         }
     }
 

@@ -2,11 +2,32 @@ import PairingCore
 import PairingKernel
 import Synchronization
 
+/// What an event `message` carries.
+struct Message: Equatable {
+    var sequence: Int64
+    var agent: String
+    var body: String
+
+    init(sequence: Int64, agent: String, body: String) {
+        self.sequence = sequence
+        self.agent = agent
+        self.body = body
+    }
+
+    init?(_ frame: OutboundFrame) {
+        guard frame.event == "message", let payload = try? JSONValue(parsing: frame.payload.utf8),
+            case .integer(let sequence)? = payload["messageSeq"], let agent = payload["agent"]?.string,
+            let body = payload["message"]
+        else { return nil }
+        self.init(sequence: sequence, agent: agent, body: body.text)
+    }
+}
+
 /// A socket that records what the kernel orders, and a device behind it that may acknowledge.
 final class RecordingSocket: DeviceSocket {
     enum Order: Sendable, Equatable {
         case resolve(PairingResolution)
-        case deliver(OutboundMessage)
+        case deliver(OutboundFrame)
         case suspend
         case resume
         case close(SocketClosure)
@@ -24,7 +45,7 @@ final class RecordingSocket: DeviceSocket {
     }
 
     func resolve(_ resolution: PairingResolution) { record(.resolve(resolution)) }
-    func deliver(_ message: OutboundMessage) { record(.deliver(message)) }
+    func deliver(_ frame: OutboundFrame) { record(.deliver(frame)) }
     func isBehind() async -> Bool { false }
     func suspend() { record(.suspend) }
     func resume() { record(.resume) }
@@ -42,9 +63,12 @@ final class RecordingSocket: DeviceSocket {
         orders.compactMap { if case .resolve(let resolution) = $0 { resolution } else { nil } }
     }
 
-    var messages: [OutboundMessage] {
-        orders.compactMap { if case .deliver(let message) = $0 { message } else { nil } }
+    var frames: [OutboundFrame] {
+        orders.compactMap { if case .deliver(let frame) = $0 { frame } else { nil } }
     }
+
+    /// The events `message` of a channel that passes messages on as they are.
+    var messages: [Message] { frames.compactMap(Message.init) }
 
     /// Waits for the socket's end.
     func closure(within limit: Duration = .seconds(60)) async throws -> SocketClosure {

@@ -1,3 +1,4 @@
+import PairingStore
 import Testing
 
 @testable import PairingKernel
@@ -7,7 +8,8 @@ struct SessionQueueTests {
     private var queue = SessionQueue()
 
     private func answer(_ sequence: Int64) -> SessionQueue.Work {
-        .answer(sequence: sequence, body: "\(sequence)")
+        .answer(
+            sequence: sequence, forwarded: [PairingStore.ForwardedMessage(agent: "", body: "\(sequence)")])
     }
 
     @Test("The first work starts a runner; what comes meanwhile is taken by it, in order")

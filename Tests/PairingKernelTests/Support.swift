@@ -49,6 +49,14 @@ struct TestDevice {
         key = try #require(PublicKey(bytes: privateKey.publicKey.rawRepresentation))
     }
 
+    /// The same device, saying that it is of another channel.
+    init(_ device: TestDevice, channel: ChannelID) {
+        senderID = device.senderID
+        self.channel = channel
+        privateKey = device.privateKey
+        key = device.key
+    }
+
     func proof(_ purpose: ProofPurpose, to peer: Peer, signedAt: Timestamp = .wallClock) throws -> Proof {
         let nonce = try #require(peer.spentNonce)
         let statement = ProofStatement(

@@ -64,41 +64,48 @@ struct Instance: Sendable {
         _ = await running.result
     }
 
-    /// One channel, `zoo`, whose plugin does nothing; loaded once, since libraries are never unloaded.
-    private static let channels = Task { () -> ChannelHost in
-        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
+    /// The channels `zoo`, whose plugin does nothing, and `obedient`, whose plugin does what messages tell it;
+    /// loaded once, since libraries are never unloaded.
+    static let channels = Task { () -> ChannelHost in
         let folder = FileManager.default.temporaryDirectory.appending(
             path: "goclaw-kernel-\(UUID().uuidString)")
         try FileManager.default.createDirectory(
             at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
         defer { try? FileManager.default.removeItem(at: folder) }
-        let library = folder.appending(path: "zoo.so")
+        try install("tame", as: "zoo", in: folder)
+        try install("obedient", as: "obedient", in: folder)
+        let host = ChannelHost.load(directory: folder.path(), logger: quietLogger)
+        try #require(host.channels.count == 2, "\(host.refused)")
+        return host
+    }
+
+    /// Builds an animal of the zoo, and writes its manifest.
+    private static func install(_ animal: String, as name: String, in folder: URL) throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let library = folder.appending(path: "\(name).so")
         let compiler = Process()
         compiler.executableURL = URL(filePath: "/usr/bin/env")
         compiler.arguments = [
             "gcc", "-std=c11", "-D_GNU_SOURCE", "-shared", "-fPIC", "-I",
             root.appending(path: "Sources/CGoClawChannel/include").path(),
-            root.appending(path: "Tests/PluginZoo/tame.c").path(), "-o", library.path(),
+            root.appending(path: "Tests/PluginZoo/\(animal).c").path(), "-o", library.path(),
         ]
         try compiler.run()
         compiler.waitUntilExit()
         let digest = sha256(Array(try Data(contentsOf: library)))
         let manifest = [
-            "id": "zoo", "version": "1.0.0", "abi": "1.0",
+            "id": name, "version": "1.0.0", "abi": "1.0",
             "sha256": digest.map { byte in
                 let text = String(byte, radix: 16)
                 return byte < 16 ? "0" + text : text
             }.joined(),
         ]
-        try JSONEncoder().encode(manifest).write(to: folder.appending(path: "zoo.json"))
-        for name in ["zoo.so", "zoo.json"] {
+        try JSONEncoder().encode(manifest).write(to: folder.appending(path: "\(name).json"))
+        for file in ["\(name).so", "\(name).json"] {
             try FileManager.default.setAttributes(
-                [.posixPermissions: 0o644], ofItemAtPath: folder.appending(path: name).path())
+                [.posixPermissions: 0o644], ofItemAtPath: folder.appending(path: file).path())
         }
-        let host = ChannelHost.load(directory: folder.path(), logger: quietLogger)
-        try #require(host.channels.count == 1, "\(host.refused)")
-        return host
     }
 
     // MARK: - What tests do again and again
@@ -155,8 +162,8 @@ struct Instance: Sendable {
     }
 
     /// A device that is paired by way of this instance.
-    func pair(_ sender: String) async throws -> TestDevice {
-        let device = try TestDevice(sender)
+    func pair(_ sender: String, channel: String = "zoo") async throws -> TestDevice {
+        let device = try TestDevice(sender, channel: channel)
         let socket = try socket()
         try await approve(try await ask(device, on: socket))
         sessions.detach(socket)

@@ -16,7 +16,61 @@ struct MessageTests {
     private func reply(
         _ session: PairingStore.LiveSession, to sequence: Int64
     ) -> PairingStore.Reply {
-        PairingStore.Reply(session: session, inReplyTo: sequence, agent: "echo", body: "\"\(sequence)\"")
+        PairingStore.Reply(
+            session: session, inReplyTo: sequence,
+            answers: [PairingStore.Reply.Answer(agent: "echo", body: "\"\(sequence)\"")])
+    }
+
+    @Test("What a channel made of a message is kept with it, and each part of it is answered once")
+    func forwarded() async throws {
+        try await StoreFixture.run { fixture in
+            let session = try await fixture.session(fixture.paired("a"))
+            let parts = [
+                PairingStore.ForwardedMessage(agent: "one", body: #""\u0000 \"quoted\"""#),
+                PairingStore.ForwardedMessage(agent: "", body: "[1]"),
+            ]
+            var several = message(session, "several")
+            several.forwarded = parts
+            var none = message(session, "none")
+            none.forwarded = []
+            let accepted = try await fixture.store.accept([several, none, message(session, "plain")])
+            #expect(try accepted.map { try $0.done().sequence } == [1, 2, 3])
+
+            // The message of which nothing is left is settled; the others wait with what they became.
+            let waiting = try await openMessages(.inbound, of: session, in: fixture.store)
+            #expect(waiting.map(\.sequence) == [1, 3])
+            #expect(waiting[0].forwarded == parts)
+            #expect(waiting[1].forwarded.map(\.body) == [waiting[1].body])
+
+            var reply = reply(session, to: 1)
+            reply.answers = ["a", "b"].map { PairingStore.Reply.Answer(agent: $0, body: "1") }
+            #expect(try await fixture.store.reply([reply])[0].map(\.sequence) == [1, 2])
+            #expect(try await fixture.store.reply([reply]) == [[]])
+            #expect(try await fixture.store.reply([self.reply(session, to: 3)])[0].map(\.sequence) == [3])
+            #expect(
+                try await openMessages(.outbound, of: session, in: fixture.store).map(\.agent) == ["a", "b", "echo"])
+            #expect(try await open(.inbound, of: session, in: fixture.store) == [])
+        }
+    }
+
+    @Test("A message's number is known before it is accepted: a repeat's own, otherwise the device's next")
+    func numbers() async throws {
+        try await StoreFixture.run { fixture in
+            let device = try await fixture.paired("a")
+            let session = try await fixture.session(device)
+            func number(_ id: String) async throws -> [Int64?] {
+                try await fixture.store.numbers(of: [
+                    PairingStore.MessageKey(session: session, messageID: id)
+                ])
+            }
+            #expect(try await number("first") == [1])
+            _ = try await fixture.store.accept([message(session, "first")])
+            #expect(try await number("first") == [1])
+            #expect(try await number("second") == [2])
+            _ = try await fixture.store.revoke(
+                device.senderID, channel: nil, generation: nil, by: Origination(.system))
+            #expect(try await number("second") == [nil])
+        }
     }
 
     @Test("Numbers are handed out from 1 without gaps, in the order of a batch, for each device")
@@ -101,7 +155,7 @@ struct MessageTests {
                     "SELECT count(*) FROM messages WHERE sender_key = $1", [.text("t-\(index)")])
                 // What is counted after the revocation is all there will ever be.
                 #expect(try await accepted.reduce(0, +) == stored)
-                #expect(try await fixture.store.reply([reply(session, to: 1)]) == [nil])
+                #expect(try await fixture.store.reply([reply(session, to: 1)]) == [[]])
                 #expect(
                     try await fixture.store.openMessages(.inbound, of: session, after: 0, upTo: .max) == nil)
             }
@@ -138,8 +192,8 @@ struct MessageTests {
             #expect(try await open(.outbound, of: new, in: fixture.store) == [1])
             // What came by the old one from here on would wait for a third connection.
             #expect(try await fixture.store.accept([message(old, "3")])[0].refusal().code == .notPaired)
-            #expect(try await fixture.store.reply([reply(old, to: 2)]) == [nil])
-            #expect(try await fixture.store.reply([reply(new, to: 2)])[0]?.sequence == 2)
+            #expect(try await fixture.store.reply([reply(old, to: 2)]) == [[]])
+            #expect(try await fixture.store.reply([reply(new, to: 2)])[0].first?.sequence == 2)
             #expect(try await fixture.store.openMessages(.outbound, of: old, after: 0, upTo: .max) == nil)
         }
     }
@@ -151,10 +205,10 @@ struct MessageTests {
             var session = try await fixture.session(device)
             _ = try await fixture.store.accept((1...5).map { message(session, "\($0)") })
             let replies = try await fixture.store.reply((1...4).map { reply(session, to: $0) })
-            #expect(replies.map { $0?.sequence } == [1, 2, 3, 4])
-            #expect(try await fixture.store.reply([reply(session, to: 2)]) == [nil])
+            #expect(replies.map { $0.first?.sequence } == [1, 2, 3, 4])
+            #expect(try await fixture.store.reply([reply(session, to: 2)]) == [[]])
             let same = try await fixture.store.reply([reply(session, to: 5), reply(session, to: 5)])
-            #expect(same.map { $0?.sequence } == [5, nil])
+            #expect(same.map { $0.first?.sequence } == [5, nil])
             try await fixture.store.acknowledge([
                 PairingStore.Acknowledgement(session: session, sequence: 3)
             ])
@@ -190,7 +244,7 @@ struct MessageTests {
                 try await fixture.number("SELECT acknowledged_out FROM device_streams") == Int(expected))
             // A later message is not acknowledged by an earlier acknowledgement that was too great.
             _ = try await fixture.store.accept([message(session, "4")])
-            #expect(try await fixture.store.reply([reply(session, to: 4)])[0]?.sequence == 4)
+            #expect(try await fixture.store.reply([reply(session, to: 4)])[0].first?.sequence == 4)
             let again = try await fixture.session(device)
             #expect(
                 try await open(.outbound, of: again, in: fixture.store) == Array((expected + 1)...4))
@@ -227,13 +281,21 @@ struct MessageTests {
         _ direction: PairingStore.MessageDirection, of session: PairingStore.LiveSession,
         in store: PairingStore
     ) async throws -> [Int64] {
-        var numbers: [Int64] = []
+        try await openMessages(direction, of: session, in: store).map(\.sequence)
+    }
+
+    private func openMessages(
+        _ direction: PairingStore.MessageDirection, of session: PairingStore.LiveSession,
+        in store: PairingStore
+    ) async throws -> [PairingStore.StoredMessage] {
+        var messages: [PairingStore.StoredMessage] = []
         while true {
             let page = try #require(
-                try await store.openMessages(direction, of: session, after: numbers.last ?? 0, upTo: .max)
+                try await store.openMessages(
+                    direction, of: session, after: messages.last?.sequence ?? 0, upTo: .max)
             ).messages
-            if page.isEmpty { return numbers }
-            numbers += page.map(\.sequence)
+            if page.isEmpty { return messages }
+            messages += page
         }
     }
 

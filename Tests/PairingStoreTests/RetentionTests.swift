@@ -26,7 +26,7 @@ struct RetentionTests {
             _ = try await store.accept(
                 (1...2).map { PairingStore.InboundMessage(session: session, messageID: "\($0)", body: "1") })
             _ = try await store.reply([
-                PairingStore.Reply(session: session, inReplyTo: 1, agent: "echo", body: "1")
+                PairingStore.Reply(session: session, inReplyTo: 1, answers: [.init(agent: "echo", body: "1")])
             ])
             let attempt = PairingStore.SignInAttempt(
                 username: "maria", address: try #require(StoreFixture.address), places: [])

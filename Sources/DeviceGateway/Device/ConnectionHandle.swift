@@ -7,7 +7,7 @@ final class ConnectionHandle: DeviceSocket {
     /// What the kernel may order.
     enum Order: Sendable {
         case resolve(PairingResolution)
-        case deliver(OutboundMessage)
+        case deliver(OutboundFrame)
         case suspend
         case resume
         case close(SocketClosure)
@@ -38,7 +38,7 @@ final class ConnectionHandle: DeviceSocket {
     }
 
     func resolve(_ resolution: PairingResolution) { pass(.resolve(resolution)) }
-    func deliver(_ message: OutboundMessage) { pass(.deliver(message)) }
+    func deliver(_ frame: OutboundFrame) { pass(.deliver(frame)) }
     func isBehind() async -> Bool {
         // After the deliveries, which take the same way. The only error is that the loop has ended.
         (try? await eventLoop.submit { [connection] in connection.value?.isBehind ?? false }.get()) ?? false

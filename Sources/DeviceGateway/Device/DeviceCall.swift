@@ -41,6 +41,7 @@ enum DeviceAnswer: Sendable {
     case pairing(PairingAnswer)
     case connection(ConnectAnswer)
     case authority(Authority)
+    case receipt(MessageReceipt)
     /// Nothing about the socket changes.
     case payload(JSONValue)
     case refusal(Refusal)
@@ -75,8 +76,8 @@ extension DeviceCall {
         case .authenticate(let token):
             return .authority(try await kernel.accounts.authenticate(token: token))
         case .send(let id, let message, let grant):
-            let receipt = try await sessions.send(id: id, body: message.text, grant: grant, on: socket)
-            return .payload(.receipt(receipt))
+            return .receipt(
+                try await sessions.send(id: id, body: message.text, grant: grant, on: socket))
         case .acknowledge(let sequence, let grant):
             try await sessions.acknowledge(upTo: sequence, grant: grant, on: socket)
             return .payload(.object(["messageSeq": .integer(sequence)]))

@@ -168,13 +168,7 @@ final class DeviceConnection: WebSocketApplication {
         guard let socket, let now = socket.eventLoop?.now else { return }
         switch order {
         case .resolve(let resolution): run(conversation.resolved(resolution, now: now))
-        case .deliver(let message):
-            guard let frame = conversation.message(message) else {
-                context.logger.error(
-                    "A stored message is not JSON", metadata: ["messageSeq": "\(message.sequence)"])
-                return
-            }
-            send(frame)
+        case .deliver(let frame): send(conversation.frame(frame))
         case .suspend: socket.setSuspended(true)
         case .resume: socket.setSuspended(false)
         case .close(.revoked): close(.pairingRevoked, "the pairing was revoked; pair again", discarding: true)
@@ -184,6 +178,8 @@ final class DeviceConnection: WebSocketApplication {
             close(.tryLater, "this instance lost touch with the database", discarding: true)
         case .close(.authorityEnded):
             close(.policyViolation, "the token was revoked or has expired", discarding: true)
+        case .close(.endedByChannel(let reason)): close(.policyViolation, reason)
+        case .close(.channelUnavailable): close(.tryLater, "the channel is out of service")
         }
     }
 
@@ -191,7 +187,10 @@ final class DeviceConnection: WebSocketApplication {
         for step in steps {
             switch step {
             case .send(let frame): send(frame)
-            case .enter: authenticate()
+            case .enter(let grant):
+                let times = context.facts.settings.times(within: grant.limits)
+                socket?.setTimes(ping: TimeAmount(times.ping), silence: TimeAmount(times.silence))
+                authenticate()
             case .serve(let authority):
                 authenticate()
                 context.sessions.watch(authority, on: handle)
@@ -215,7 +214,7 @@ final class DeviceConnection: WebSocketApplication {
     private func send(_ frame: ServerFrame) {
         switch frame {
         case .failure(_, let refusal): context.metrics.refusal(refusal.code)
-        case .event: context.metrics.events.increment()
+        case .event, .channelEvent: context.metrics.events.increment()
         case .response: break
         }
         socket?.send(text: frame.text.utf8)

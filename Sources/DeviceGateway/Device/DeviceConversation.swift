@@ -148,6 +148,8 @@ struct DeviceConversation {
         switch answer {
         case .refusal(let refusal): return [.send(.failure(id: requestID, refusal))]
         case .payload(let payload): return [.send(respond(payload))]
+        case .receipt(let receipt):
+            return [.send(respond(.receipt(receipt)))] + receipt.frames.map { .send(frame($0)) }
         case .pairing(.approved):
             if case .waiting = role { becomeStranger(now) }
             return [.send(respond(Self.approved))]
@@ -198,14 +200,10 @@ struct DeviceConversation {
         }
     }
 
-    /// An agent says something.
-    mutating func message(_ message: OutboundMessage) -> ServerFrame? {
-        guard let body = try? JSONValue(parsing: message.body.utf8) else { return nil }
-        return event(
-            .message,
-            .object([
-                "messageSeq": .integer(message.sequence), "agent": .string(message.agent), "message": body,
-            ]))
+    /// The channel says something to its device.
+    mutating func frame(_ frame: OutboundFrame) -> ServerFrame {
+        sequence += 1
+        return .channelEvent(frame.event, payload: frame.payload, seq: sequence)
     }
 
     /// The server stops and will close the socket after `delay`.

@@ -1,5 +1,6 @@
 import NIOCore
 import PairingCore
+import PairingKernel
 
 /// What the configuration decides about sockets.
 public struct GatewaySettings: Sendable {
@@ -50,6 +51,14 @@ public struct GatewaySettings: Sendable {
 
     var limitsAfterConnect: WebSocketLimits {
         WebSocketLimits(messageSize: maximumMessage, fragments: maximumFragments)
+    }
+
+    /// Between pings, and without a byte before a device is given up: a channel asks for less, never for more. A
+    /// device that answers every ping is never given up.
+    func times(within limits: SessionLimits) -> (ping: Duration, silence: Duration) {
+        let ping = limits.heartbeat.map { min(pingInterval, max($0, .seconds(1))) } ?? pingInterval
+        let silence = limits.silence.map { min(silenceTimeout, max($0, ping * 2)) } ?? silenceTimeout
+        return (ping, silence)
     }
 
     var webSocket: WebSocketConfiguration {

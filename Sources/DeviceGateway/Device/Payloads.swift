@@ -9,7 +9,7 @@ struct ServerFacts: Sendable {
 
     /// The answer to `connect` of a paired device, also part of `device.pair.resolved`.
     func paired(_ grant: SessionGrant) -> [String: JSONValue] {
-        connected(status: "paired", role: "device").merging([
+        connected(status: "paired", role: "device", limits: grant.limits).merging([
             "sessionId": .string(grant.sessionID), "channel": .string(grant.channel.text),
             "senderId": .string(grant.senderID.text),
         ]) { $1 }
@@ -29,18 +29,24 @@ struct ServerFacts: Sendable {
         ]) { $1 }
     }
 
-    private func connected(status: String, role: String) -> [String: JSONValue] {
-        [
+    private func connected(
+        status: String, role: String, limits: SessionLimits = SessionLimits()
+    ) -> [String: JSONValue] {
+        let times = settings.times(within: limits)
+        var facts: [String: JSONValue] = [
+            "maxMessageBytes": .integer(Int64(settings.maximumMessage)),
+            "maxFragments": .integer(Int64(settings.maximumFragments)),
+            "framesPerSecond": .integer(Int64(settings.framesPerSecond)),
+            "framesBurst": .integer(Int64(settings.framesBurst)),
+            "pingIntervalMs": .integer(times.ping.milliseconds),
+            "silenceTimeoutMs": .integer(times.silence.milliseconds),
+        ]
+        if let bytes = limits.maximumMessageBytes { facts["maxBodyBytes"] = .integer(Int64(bytes)) }
+        if let rate = limits.messagesPerSecond { facts["messagesPerSecond"] = .number(rate) }
+        if let burst = limits.burst { facts["messagesBurst"] = .integer(Int64(burst)) }
+        return [
             "protocol": .integer(Int64(NodesProtocol.version)), "status": .string(status),
-            "role": .string(role), "instanceId": .string(instanceID.text),
-            "limits": .object([
-                "maxMessageBytes": .integer(Int64(settings.maximumMessage)),
-                "maxFragments": .integer(Int64(settings.maximumFragments)),
-                "framesPerSecond": .integer(Int64(settings.framesPerSecond)),
-                "framesBurst": .integer(Int64(settings.framesBurst)),
-                "pingIntervalMs": .integer(settings.pingInterval.milliseconds),
-                "silenceTimeoutMs": .integer(settings.silenceTimeout.milliseconds),
-            ]),
+            "role": .string(role), "instanceId": .string(instanceID.text), "limits": .object(facts),
         ]
     }
 }

@@ -58,7 +58,7 @@ struct SocketLife: Equatable {
         case dropped
     }
 
-    private let times: WebSocketTimes
+    var times: WebSocketTimes
     private var phase = Phase.open
     private var lastHeard: NIODeadline
     private var lastPing: NIODeadline

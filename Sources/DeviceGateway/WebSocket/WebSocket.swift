@@ -102,6 +102,12 @@ public final class WebSocket: ChannelDuplexHandler {
     /// Changes what is accepted from the next frame on.
     public func setLimits(_ limits: WebSocketLimits) { reader.limits = limits }
 
+    /// Changes how often the client is pinged, and after what silence it is given up.
+    public func setTimes(ping: TimeAmount, silence: TimeAmount) {
+        life.times.ping = ping
+        life.times.silence = silence
+    }
+
     /// Sends a text message.
     ///
     /// A client too slow to take it is closed with 1008; nothing happens on a socket that is not open.

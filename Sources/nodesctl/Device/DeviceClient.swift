@@ -304,9 +304,27 @@ extension DeviceClient {
         case .pairResolved: resolved(payload, now)
         case .message: delivered(payload, now)
         case .shutdown: actions.append(.report(.serverStopping))
-        // Not asked for, or newer than this program.
-        case .challenge, nil: break
+        // Not asked for.
+        case .challenge: break
+        case nil: said(name, payload, now)
         }
+    }
+
+    /// The device's channel has events of its own; those with a number acknowledge as messages do.
+    private mutating func said(_ name: String, _ payload: JSONValue, _ now: Duration) {
+        guard phase == .connected else { return }
+        guard case .integer(let number)? = payload["messageSeq"], number > 0 else {
+            actions.append(.report(.event(name: name, payload: payload)))
+            return
+        }
+        if number > progress.lastMessage { actions.append(.report(.event(name: name, payload: payload))) }
+        // The parts of one message have one number; it is there when the last one is.
+        if payload["last"] == .bool(false) { return }
+        if number > progress.lastMessage {
+            progress.lastMessage = number
+            actions.append(.save(progress))
+        }
+        call(.acknowledge, .messageAck, ["messageSeq": .integer(number)], now)
     }
 
     private mutating func resolved(_ payload: JSONValue, _ now: Duration) {

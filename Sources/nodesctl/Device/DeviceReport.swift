@@ -64,6 +64,8 @@ enum DeviceReport: Equatable {
     case serverStopping
     case refused(PeerError)
     case message(number: Int64, agent: String, message: JSONValue)
+    /// An event of the device's channel.
+    case event(name: String, payload: JSONValue)
     case accepted(id: String, number: Int64)
     case notAccepted(id: String, PeerError)
     /// The pairing was revoked and the device asks for another.
@@ -89,6 +91,7 @@ extension DeviceReport {
         case .serverStopping: "server_stopping"
         case .refused: "refused"
         case .message: "message"
+        case .event: "channel_event"
         case .accepted: "accepted"
         case .notAccepted: "not_accepted"
         case .repairing: "repairing"
@@ -116,6 +119,7 @@ extension DeviceReport {
         case .refused(let error): ["error": error.json]
         case .message(let number, let agent, let message):
             ["messageSeq": .integer(number), "agent": .string(agent), "message": message]
+        case .event(let name, let payload): ["name": .string(name), "payload": payload]
         case .accepted(let id, let number): ["messageId": .string(id), "messageSeq": .integer(number)]
         case .notAccepted(let id, let error): ["messageId": .string(id), "error": error.json]
         case .stopped(let outcome): stopped(outcome)
@@ -144,6 +148,7 @@ extension DeviceReport {
         case .serverStopping: "The server is about to stop."
         case .refused(let error): "Refused: \(error.sentence)"
         case .message(let number, let agent, let message): "\(agent) #\(number): \(message.text)"
+        case .event(let name, let payload): "\(name): \(payload.text)"
         case .accepted(let id, let number): "Sent #\(number) (\(id))."
         case .notAccepted(let id, let error): "Not sent (\(id)): \(error.sentence)"
         case .repairing: "An administrator revoked or denied this device. Asking for a new pairing."

@@ -121,6 +121,7 @@ actor DeviceRun {
         case .waiting: hasWaited = true
         case .connected: hasConnected = true
         case .message: answers += 1
+        case .event(_, let payload) where payload["messageSeq"] != nil: answers += 1
         default: break
         }
     }

@@ -1,0 +1,114 @@
+import ChannelHost
+import Logging
+import PairingCore
+import PairingStore
+import Synchronization
+
+extension DeviceSessions {
+    /// Changes the state, and tells the channels of the sessions that ended by it.
+    ///
+    /// - Parameter reason: why they ended, for the channels.
+    @discardableResult
+    func change<Value: Sendable>(because reason: String, _ body: (inout State) -> Value) -> Value {
+        let (value, ended) = state.withLock { state in
+            let value = body(&state)
+            return (value, state.table.takeDeparted().compactMap { state.work.removeValue(forKey: $0) })
+        }
+        for work in ended { channels.close(work.channel, reason: reason) }
+        return value
+    }
+
+    /// Ends a session, if it is still this socket's, and closes its socket.
+    func end(_ grant: SessionGrant, on socket: any DeviceSocket, _ closure: SocketClosure, because reason: String)
+    {
+        let wasLive = change(because: reason) { state in
+            guard state.table.isLive(socket.id, grant) else { return false }
+            state.table.leave(socket.id)
+            return true
+        }
+        if wasLive { socket.close(closure) }
+    }
+
+    /// Asks the device's channel whether it takes a session on this socket.
+    ///
+    /// - Throws: the channel's refusal; `UNAVAILABLE` where this instance does not have the channel.
+    func open(_ device: PairedDevice, on socket: any DeviceSocket) async throws(Refusal) -> SessionWork {
+        guard channels.channel(device.channel) != nil else {
+            // A paired device's channel exists: an instance that lacks it must not send its devices away for good.
+            throw Refusal(
+                .unavailable, "channel_not_loaded",
+                "The channel \(device.channel) is not loaded on this instance. Try again later.",
+                retryable: true, retryAfter: .seconds(5))
+        }
+        let opening = ChannelSessionOpening(
+            channel: device.channel, senderID: device.senderID, hasKey: device.credential.isKey,
+            metadata: device.profile.metadata, openedAt: clock())
+        let (session, frames) = try await channels.open(opening) { [weak socket] reason in
+            socket?.close(.endedByChannel(reason))
+        }
+        return SessionWork(channel: session, greeting: frames.map(OutboundFrame.init))
+    }
+
+    /// What a channel allows its devices.
+    func sessionLimits(of channel: ChannelID) -> SessionLimits {
+        var limits = SessionLimits()
+        guard let declared = channels.channel(channel)?.limits else { return limits }
+        limits.maximumMessageBytes = declared.maximumMessageBytes
+        limits.messagesPerSecond = declared.messagesPerSecond
+        limits.burst = declared.allowedBurst
+        limits.heartbeat = declared.heartbeat
+        limits.silence = declared.silence
+        return limits
+    }
+
+    /// Has a message of a device checked and turned into agent messages and frames, before it is accepted.
+    func receive(
+        id: String, body: String, grant: SessionGrant, in session: ChannelSession
+    ) async throws(Refusal) -> ChannelOutput {
+        let key = PairingStore.MessageKey(session: grant.liveSession, messageID: id)
+        // A socket sends one message at a time, so nobody else takes the number.
+        guard let number = try await refusing(logger, { try await numbers.submit(key) }) else {
+            throw .pairingEnded
+        }
+        return try await channels.receive(
+            ChannelDeviceMessage(number: number, id: id, receivedAt: clock(), body: body), in: session)
+    }
+
+    /// Has an agent's message turned into frames and sends them.
+    ///
+    /// A channel that can't at the moment ends the session: the device acknowledges by number, so what comes
+    /// next must not overtake this message (I4). One that refuses the message for good has it left out.
+    ///
+    /// - Returns: whether the session goes on.
+    func deliver(
+        _ message: PairingStore.StoredMessage, for grant: SessionGrant, on socket: any DeviceSocket
+    ) async -> Bool {
+        let session = state.withLock { state in
+            state.table.isLive(socket.id, grant) ? state.work[socket.id]?.channel : nil
+        }
+        guard let session else { return false }
+        let agentMessage = ChannelAgentMessage(
+            number: message.sequence, id: "\(grant.generation)-\(message.sequence)",
+            agent: message.agent ?? agent.name, body: message.body)
+        do throws(Refusal) {
+            let frames = try await channels.deliver(agentMessage, in: session)
+            guard state.withLock({ $0.table.isLive(socket.id, grant) }) else { return false }
+            for frame in frames { socket.deliver(OutboundFrame(frame)) }
+            return true
+        } catch {
+            logger.warning(
+                "A channel did not take a message for its device",
+                metadata: [
+                    "channel": "\(grant.channel)", "senderId": "\(grant.senderID)",
+                    "messageSeq": "\(message.sequence)", "reason": "\(error.reason)",
+                ])
+            guard error.retryable else { return true }
+            end(grant, on: socket, .channelUnavailable, because: "the channel is unavailable")
+            return false
+        }
+    }
+}
+
+extension OutboundFrame {
+    init(_ frame: ChannelFrame) { self.init(event: frame.event, payload: frame.payload) }
+}
