@@ -4,7 +4,7 @@ enum WebMessage: Decodable {
     case text(String)
     /// `{"type": "typing"}`: somebody is writing.
     case typing
-    /// Any other object that has no type: the page's own affair.
+    /// Any other JSON that has no type: the page's own affair.
     case data
 
     private enum CodingKeys: String, CodingKey { case type, text }
@@ -14,7 +14,10 @@ enum WebMessage: Decodable {
             self = .text(text)
             return
         }
-        let container = try decoder.container(keyedBy: CodingKeys.self)
+        guard let container = try? decoder.container(keyedBy: CodingKeys.self) else {
+            self = .data
+            return
+        }
         switch try container.decodeIfPresent(String.self, forKey: .type) {
         case "text": self = .text(try container.decode(String.self, forKey: .text))
         case "typing": self = .typing

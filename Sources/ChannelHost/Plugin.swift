@@ -121,8 +121,11 @@ struct Plugin: @unchecked Sendable {
         let sink = PluginSink()
         sink.begin(.describe, services: services, call: nil)
         let described = table.describe(pointer, sink.table)
-        guard described == goclaw_status(GOCLAW_OK), let identity = sink.end().identity else {
-            throw Untrusted("describe answered with status \(described) and no description, expected both")
+        let description = sink.end()
+        guard described == goclaw_status(GOCLAW_OK), let identity = description.identity else {
+            throw Untrusted(
+                description.reasonMessage.map { "it does not describe itself: \($0)" }
+                    ?? "describe answered with status \(described) and no description, expected both")
         }
         guard identity.id == manifest.id.text, identity.version == manifest.version else {
             throw Untrusted(

@@ -105,7 +105,7 @@ private struct SinkItem {
     static let frame = SinkItem(
         name: "frame", kinds: [.sessionOpened, .receive, .deliver], isData: true)
     static let reason = SinkItem(
-        name: "reason", kinds: [.create, .review, .sessionOpened, .receive, .deliver, .tick])
+        name: "reason", kinds: [.describe, .create, .review, .sessionOpened, .receive, .deliver, .tick])
 }
 
 /// What became of something that a plugin put into a sink.
@@ -207,6 +207,10 @@ private func sinkFrame(
         guard let record = read(record), let event = record.event.copyName(dots: true),
             let bytes = record.payload.bytes
         else { return .broken(rule: "is no record, or has an event that is not [a-z][a-z0-9._]{0,63}") }
+        // A device must not take a channel's word for the server's.
+        guard event != "shutdown", !event.hasPrefix("connect."), !event.hasPrefix("device.") else {
+            return .broken(rule: "has an event of the host's: shutdown, connect.… or device.…")
+        }
         guard output.itemBytes + bytes.count <= CallOutput.maximumItemBytes else { return .full }
         guard JSONCheck.isObject(bytes) else { return .broken(rule: "is not a JSON object") }
         output.itemBytes += bytes.count

@@ -84,6 +84,15 @@ extension NodesConfiguration.Channels {
         directory = reader.path(
             "channels.directory", default: "/usr/lib/goclaw-nodes/channels",
             "The folder that channel plugins are loaded from.")
+        threads = reader.count(
+            "channels.threads", default: 2, in: 1...64,
+            "How many threads each channel's plugin has to itself.")
+        callTimeout = reader.duration(
+            "channels.call_timeout", default: "5s", in: .milliseconds(100)...(.seconds(60)),
+            "The time a plugin has for one call; then its caller is told `UNAVAILABLE`.")
+        ticketTimeout = reader.duration(
+            "channels.ticket_timeout", default: "30s", in: .seconds(1)...(.seconds(300)),
+            "The time a plugin has for an answer that it promised for later.")
         configurations = reader.objects(
             Self.configurationsKey, in: file,
             "`{\"iot\": {…}}`: what each channel's plugin is given as its configuration; only in the file.")

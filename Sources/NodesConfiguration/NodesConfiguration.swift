@@ -61,6 +61,12 @@ public struct NodesConfiguration: Sendable {
     public struct Channels: Sendable {
         /// The folder the plugins are loaded from.
         public let directory: String
+        /// The threads that each channel's plugin has to itself.
+        public let threads: Int
+        /// The time a plugin has for one call.
+        public let callTimeout: Duration
+        /// The time a plugin has for an answer that it promised for later.
+        public let ticketTimeout: Duration
         /// For each channel named under `channels.config`, its section as JSON text.
         public let configurations: [ChannelID: String]
     }

@@ -1,4 +1,5 @@
 import ChannelHost
+import Dispatch
 import FoundationEssentials
 import Glibc
 import Logging
@@ -67,7 +68,7 @@ public struct NodesProcess: Sendable {
                 ? configuration.channels.directory : "",
             configurations: Dictionary(
                 uniqueKeysWithValues: configuration.channels.configurations.map { ($0.key.text, $0.value) }),
-            logger: logger)
+            limits: ChannelCallLimits(configuration.channels), logger: logger)
         kernel = try Kernel(
             store: PairingStore(pool: pool), channels: channels,
             settings: PairingSettings(configuration), clock: { .now }, logger: logger)
@@ -79,12 +80,33 @@ public struct NodesProcess: Sendable {
             ? ProcessInfo.processInfo.hostName : configuration.instanceName
     }
 
+    /// Ends the channel plugins, once nothing calls them any more; takes a few seconds where one does not end.
+    public func stopChannels() async {
+        await withCheckedContinuation { continuation in
+            // It waits for the plugins' threads, which no cooperative thread may do.
+            DispatchQueue.global().async { [channels = kernel.channels] in
+                channels.shutdown(within: .seconds(2))
+                continuation.resume()
+            }
+        }
+    }
+
     /// Brings the schema up to date; run it as the second service.
     ///
     /// - Parameter listens: whether the program follows notifications, so that a pooler which loses them has
     ///   to be refused.
     public func schema(listens: Bool) -> SchemaService {
         SchemaService(pool: pool, database: listens ? database : nil, logger: logger)
+    }
+}
+
+extension ChannelCallLimits {
+    /// What the configuration says about calls into plugins.
+    init(_ channels: NodesConfiguration.Channels) {
+        self.init()
+        threads = channels.threads
+        call = channels.callTimeout
+        ticket = channels.ticketTimeout
     }
 }
 

@@ -19,8 +19,9 @@ extension DeviceSessions {
     }
 
     /// Ends a session, if it is still this socket's, and closes its socket.
-    func end(_ grant: SessionGrant, on socket: any DeviceSocket, _ closure: SocketClosure, because reason: String)
-    {
+    func end(
+        _ grant: SessionGrant, on socket: any DeviceSocket, _ closure: SocketClosure, because reason: String
+    ) {
         let wasLive = change(because: reason) { state in
             guard state.table.isLive(socket.id, grant) else { return false }
             state.table.leave(socket.id)

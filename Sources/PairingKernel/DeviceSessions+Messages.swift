@@ -69,8 +69,10 @@ extension DeviceSessions {
     ) {
         let starts = state.withLock { state -> Bool in
             guard state.table.isLive(socket.id, grant) else { return false }
-            return (reserved
-                ? state.work[socket.id]?.queue.fill(step) : state.work[socket.id]?.queue.append(step)) ?? false
+            return
+                (reserved
+                ? state.work[socket.id]?.queue.fill(step) : state.work[socket.id]?.queue.append(step))
+                ?? false
         }
         if starts { Task { await self.runQueue(of: grant, on: socket) } }
     }

@@ -50,6 +50,7 @@ struct NodesGateway: AsyncParsableCommand {
         process.logger.notice(
             "Starting", metadata: ["instance": "\(process.name)", "instanceId": "\(instanceID)"])
         try await ServiceGroup(configuration: group).run()
+        await process.stopChannels()
     }
 }
 

@@ -47,5 +47,6 @@ struct NodesKernel: AsyncParsableCommand {
             "Serving pages",
             metadata: ["socket": "\(configuration.kernel.socket)", "instance": "\(process.name)"])
         try await ServiceGroup(configuration: group).run()
+        await process.stopChannels()
     }
 }

@@ -42,6 +42,7 @@ struct LoadingTests {
             ("bad_id", "says that it is \"The [31mZoo\" \"1.0.0\", its manifest says \"zoo\""),
             ("silent_describe", "describe answered with status 0 and no description"),
             ("failing_describe", "describe answered with status 5"),
+            ("explaining_describe", "it does not describe itself: The plate of this cage is missing."),
             ("failing_create", "it cannot be configured: visitors is -1, expected 0 or more."),
             ("silent_failing_create", "create answered with status 5 and without a reason"),
         ])

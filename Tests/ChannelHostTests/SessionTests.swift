@@ -168,7 +168,7 @@ struct SessionTests {
         arguments: [
             "not-json", "null-byte", "deep", "flood", "large", "sizeless", "null-record", "unaligned",
             "event",
-            "payload",
+            "payload", "host-event",
         ])
     func badMessages(id: String) async throws {
         let host = try load("bad_messages")

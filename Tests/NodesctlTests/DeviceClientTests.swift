@@ -223,13 +223,12 @@ struct DeviceConnectionTests {
         #expect(stage.handle(.text(Array(text.utf8))).first == .drop(.protocolError))
     }
 
-    @Test("Answers to nothing and unknown events are ignored")
+    @Test("Answers to nothing and challenges nobody asked for are ignored")
     func ignoresTheUnknown() throws {
         var stage = try Stage(hasAsked: true)
         stage.connect()
         for text in [
             "{\"type\":\"res\",\"id\":\"99\",\"ok\":true,\"payload\":{}}",
-            "{\"type\":\"event\",\"event\":\"new.thing\",\"payload\":{},\"seq\":1,\"extra\":1}",
             "{\"type\":\"event\",\"event\":\"connect.challenge\",\"payload\":{\"nonce\":\"n\",\"ts\":1}}",
         ] {
             #expect(stage.handle(.text(Array(text.utf8))).isEmpty)
@@ -311,6 +310,26 @@ struct DeviceMessageTests {
         let old = stage.event("message", .message(4))
         #expect(old.count == 1)
         #expect(old.methods == ["message.ack"])
+    }
+
+    @Test("Events of the channel are reported once; those with a number are acknowledged, by the last part")
+    func channelEvents() throws {
+        var stage = try Stage(lastMessage: 3)
+        stage.connect()
+        let receipt = JSONValue.object(["ok": .bool(true)])
+        #expect(stage.event("receipt", receipt) == [.report(.event(name: "receipt", payload: receipt))])
+        let command = JSONValue.object(["messageSeq": .integer(4), "message": "reboot"])
+        let heard = stage.event("command", command)
+        #expect(heard.first == .report(.event(name: "command", payload: command)))
+        #expect(heard.parameters == .object(["messageSeq": .integer(4)]))
+        let again = stage.event("command", command)
+        #expect(again.count == 1 && again.methods == ["message.ack"])
+        for last in [false, true] {
+            let part = JSONValue.object(["messageSeq": .integer(5), "last": .bool(last)])
+            let actions = stage.event("message.part", part)
+            #expect(actions.first == .report(.event(name: "message.part", payload: part)))
+            #expect(actions.methods == (last ? ["message.ack"] : []))
+        }
     }
 
     @Test("A new pairing begins with message 1 again")

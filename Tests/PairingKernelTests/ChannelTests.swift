@@ -28,7 +28,7 @@ struct ChannelTests {
         socket.frames.filter { $0.event == event }.map(\.payload)
     }
 
-    @Test("A channel hears of a session's beginning and, once, of its end and why; what it says first comes first")
+    @Test("A channel hears of a session's beginning and, once, of its end and why")
     func life() async throws {
         try await System.run { one, two in
             let opened = try await count("opened")
@@ -99,7 +99,7 @@ struct ChannelTests {
         }
     }
 
-    @Test("A message becomes as many as the channel makes of it, each answered in order; a repeat keeps its number")
+    @Test("A message becomes what the channel makes of it, all of it answered; a repeat keeps its number")
     func severalMessages() async throws {
         try await System.run { one, _ in
             let (_, socket, grant) = try await connected("tablet-01", to: one)

@@ -48,7 +48,9 @@ struct MessageTests {
             #expect(try await fixture.store.reply([reply]) == [[]])
             #expect(try await fixture.store.reply([self.reply(session, to: 3)])[0].map(\.sequence) == [3])
             #expect(
-                try await openMessages(.outbound, of: session, in: fixture.store).map(\.agent) == ["a", "b", "echo"])
+                try await openMessages(.outbound, of: session, in: fixture.store).map(\.agent) == [
+                    "a", "b", "echo",
+                ])
             #expect(try await open(.inbound, of: session, in: fixture.store) == [])
         }
     }

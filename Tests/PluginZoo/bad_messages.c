@@ -42,6 +42,11 @@ static goclaw_status receive(
         frame.payload = zoo_text("{}");
         sink->frame(sink, &frame);
     }
+    if (zoo_equals(message->id, "host-event")) {
+        frame.event = zoo_text("device.pair.resolved");
+        frame.payload = zoo_text("{}");
+        sink->frame(sink, &frame);
+    }
     if (zoo_equals(message->id, "payload")) {
         frame.event = zoo_text("message");
         frame.payload = zoo_text("[1]");

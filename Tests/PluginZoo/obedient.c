@@ -1,10 +1,24 @@
 /* Does what the message tells it to. */
 #include "zoo.h"
+#include <unistd.h>
 
 static goclaw_status describe(const goclaw_channel *channel, const goclaw_sink *sink)
 {
     UNUSED(channel);
     return zoo_describe_as(sink, "obedient", "1.0.0");
+}
+
+static goclaw_status create(
+    const goclaw_channel *channel, const goclaw_host *host, goclaw_text configuration,
+    const goclaw_sink *sink, void **instance)
+{
+    goclaw_limits limits;
+    memset(&limits, 0, sizeof limits);
+    limits.size = sizeof limits;
+    limits.heartbeat_ms = 1000;
+    limits.silence_ms = 3000;
+    sink->limits(sink, &limits);
+    return zoo_create(channel, host, configuration, sink, instance);
 }
 
 static goclaw_status frame(const goclaw_sink *sink, const char *event, const char *payload)
@@ -51,6 +65,7 @@ static goclaw_status receive(
     if (zoo_equals(message->body, "\"leave\""))
         zoo_host->close_session(zoo_host, session->id, zoo_text("closing time"));
     if (zoo_equals(message->body, "\"crash\"")) abort();
+    while (zoo_equals(message->body, "\"hang\"")) pause();
     frame(sink, "receipt", "{\"ok\":true}");
     if (zoo_equals(message->body, "\"nothing\"")) return GOCLAW_OK;
     if (zoo_equals(message->body, "\"never\"")) return zoo_message(sink, "\"never\"");
@@ -78,5 +93,5 @@ static goclaw_status deliver(
     return frame(sink, "says", payload);
 }
 
-ZOO_ENTRY(table->describe = describe; table->session_opened = session_opened;
+ZOO_ENTRY(table->describe = describe; table->create = create; table->session_opened = session_opened;
           table->session_closed = session_closed; table->receive = receive; table->deliver = deliver)

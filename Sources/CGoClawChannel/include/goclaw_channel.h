@@ -190,7 +190,8 @@ typedef struct goclaw_agent_message {
 typedef struct goclaw_frame {
     uint32_t size;
     uint32_t flags;
-    goclaw_text event;   /* [a-z][a-z0-9._]{0,63}, such as "message" or "message.part". */
+    goclaw_text event;   /* [a-z][a-z0-9._]{0,63}, such as "message" or "message.part"; not "shutdown", nor
+                          * one that begins with "connect." or "device.": those are the host's. */
     goclaw_text payload; /* One JSON object. */
 } goclaw_frame;
 
