@@ -127,6 +127,13 @@ let package = Package(
             path: "Tests/WebSocketEcho",
             swiftSettings: strict),
 
+        // What a call into a plugin costs; not installed.
+        .executableTarget(
+            name: "channel-benchmark",
+            dependencies: ["ChannelKit", "ChannelHost", "CGoClawChannel", "PairingCore", log],
+            path: "Benchmarks/ChannelBenchmark",
+            swiftSettings: strict),
+
         // Channels.
         channel("WebChannel"),
         channel("MobileChannel"),

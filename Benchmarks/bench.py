@@ -190,6 +190,44 @@ async def revocations(nodes: Deployment, devices: list[tuple[str, str]]) -> None
     await close_all(clients)
 
 
+def channels(nodes: Deployment) -> None:
+    """What plugins cost: calls, sessions, and their size."""
+    program = nodes.binaries / "channel-benchmark"
+    folder = nodes.state / "channels"
+    echo = ROOT / "Plugins" / "Examples" / "c-echo" / "echo.c"
+    library = nodes.state / "echo.so"
+    headers = ROOT / "Sources" / "CGoClawChannel" / "include"
+    subprocess.run(["gcc", "-O2", "-shared", "-fPIC", f"-I{headers}", echo, "-o", library], check=True)
+    subprocess.run([ROOT / "scripts" / "install-channels", folder, library], check=True, stdout=subprocess.DEVNULL)
+
+    def figures(*arguments) -> dict[str, float]:
+        shown = subprocess.run([program, *arguments], capture_output=True, text=True, check=True).stdout
+        return {name: float(value) for name, value in (line.split() for line in shown.splitlines())}
+
+    calls = figures("calls", folder)
+    for name, what in (("pass", "passes it on"), ("decode", "decodes it and passes it on")):
+        through, direct = calls[f"{name}_through_abi_ns"], calls[f"{name}_direct_ns"]
+        print(
+            f"receive of a 200-byte message by a channel that {what}: {through:,.0f} ns through the ABI and ChannelKit, "
+            f"{direct:,.0f} ns as a Swift call: {through - direct:,.0f} ns more, {through / direct:.2f} of it"
+        )
+    print(
+        f"hand-over to a channel's thread and back, `web`, decoding included: {calls['hand_over_alone_us']:.1f} us alone, "
+        f"{calls['hand_over_in_batches_us']:.1f} us each in batches of 64; a bare queue takes {calls['bare_queue_us']:.1f} us"
+    )
+    sessions = {name: figures("sessions", folder, name)["session_bytes"] for name in ("echo", "web", "mobile", "iot")}
+    base = sessions.pop("echo")
+    print(
+        "memory a session: "
+        + ", ".join(f"{name} adds {size - base:,.0f} bytes" for name, size in sessions.items())
+        + f" to the host's own {base:,.0f} (which a C channel without session functions has)"
+    )
+    for name in ("web", "mobile", "iot"):
+        stripped = nodes.state / f"{name}.stripped"
+        subprocess.run(["strip", "-o", stripped, folder / f"{name}.so"], check=True)
+        print(f"  {name}.so: {stripped.stat().st_size // 1024} KiB stripped")
+
+
 def wrk(nodes: Deployment, path: str, cookie: str, connections: int, seconds: int) -> tuple[float, str]:
     shown = subprocess.run(
         [
@@ -224,17 +262,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measures a release build on this machine.")
     parser.add_argument("--devices", type=int, default=8000, help="idle devices on one gateway (8000)")
     parser.add_argument("--rows", type=int, default=100_000, help="paired devices in the database (100000)")
+    parser.add_argument(
+        "--only", choices=["devices", "revocations", "pages", "channels"], help="measure that alone"
+    )
     options = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     describe_machine()
+
+    def wants(part: str) -> bool:
+        return options.only in (None, part)
+
     with deployed(settings=ROOMY) as nodes:
-        devices = seed(nodes, options.devices, "bench")
-        asyncio.run(memory_and_connects(nodes, devices))
-        revoked = seed(nodes, 2000, "revoked")
-        asyncio.run(revocations(nodes, revoked))
-        seed(nodes, options.rows - options.devices - 1500, "row")
-        pages(nodes)
+        if wants("devices"):
+            asyncio.run(memory_and_connects(nodes, seed(nodes, options.devices, "bench")))
+        if wants("revocations"):
+            asyncio.run(revocations(nodes, seed(nodes, 2000, "revoked")))
+        if wants("pages"):
+            present = nodes.rows("SELECT count(*) FROM paired_devices WHERE state = 'active'")[0][0]
+            seed(nodes, options.rows - present, "row")
+            pages(nodes)
+        if wants("channels"):
+            channels(nodes)
 
 
 if __name__ == "__main__":
