@@ -38,7 +38,7 @@ extension Refusal {
     /// The error object `{code, message, details, retryable?, retryAfterMs?}`; `details.reason` tells
     /// refusals of one code apart.
     public var json: JSONValue {
-        var facts = details.mapValues(JSONValue.string)
+        var facts = details
         facts["reason"] = .string(reason)
         var members: [String: JSONValue] = [
             "code": .string(code.rawValue), "message": .string(message), "details": .object(facts),

@@ -26,13 +26,13 @@ public struct Refusal: Error, Sendable, Equatable {
     public var retryable: Bool
     /// How long to wait before the same request is worth repeating.
     public var retryAfter: Duration?
-    /// Further facts, name to value.
-    public var details: [String: String]
+    /// Further facts, name to value; times in milliseconds since the epoch.
+    public var details: [String: JSONValue]
 
     /// Makes a refusal.
     public init(
         _ code: ErrorCode, _ reason: String, _ message: String, retryable: Bool = false,
-        retryAfter: Duration? = nil, details: [String: String] = [:]
+        retryAfter: Duration? = nil, details: [String: JSONValue] = [:]
     ) {
         self.code = code
         self.reason = reason

@@ -25,7 +25,7 @@ struct CredentialCheck: Sendable {
                 "signedAt is too far from the server's time. Sign with the ts that device.challenge returns.",
                 retryable: true,
                 details: [
-                    "serverTime": String(now.milliseconds), "differenceMs": String(skew.milliseconds),
+                    "serverTime": .integer(now.milliseconds), "differenceMs": .integer(skew.milliseconds),
                 ])
         }
     }

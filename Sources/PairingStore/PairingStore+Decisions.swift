@@ -89,6 +89,7 @@ extension PairingStore {
     /// Ends requests whose time is over, a few at a time.
     ///
     /// - Returns: how many ended.
+    /// - Throws: the first request's error that could not be ended; those after it were tried all the same.
     public func expireDueRequests(limit: Int = 100) async throws -> Int {
         let due = try await pool.query(
             """
@@ -96,13 +97,21 @@ extension PairingStore {
             ORDER BY expires_at LIMIT $1
             """, [.int(limit)]
         ).map { try $0.senderID() }
+        var failure: (any Error)?
         for senderID in due {
-            try await pool.transaction { transaction in
-                try transaction.lock(senderID)
-                var (life, now) = try transaction.life(of: senderID)
-                try transaction.expire(&life, now: now)
+            do {
+                try await pool.transaction { transaction in
+                    try transaction.lock(senderID)
+                    var (life, now) = try transaction.life(of: senderID)
+                    try transaction.expire(&life, now: now)
+                }
+            } catch {
+                // One that somebody holds on to does not keep the others waiting.
+                guard StoreFailure(error) != .unavailable else { throw error }
+                failure = failure ?? error
             }
         }
+        if let failure { throw failure }
         return due.count
     }
 
@@ -187,10 +196,10 @@ extension Transaction {
             state == RequestState.expired.rawValue
             ? "This request expired before it was decided. The device has to ask again."
             : "This request was already \(state) by \(actor)."
-        explained.details["state"] = state
-        explained.details["decidedBy"] = actor
+        explained.details["state"] = .string(state)
+        explained.details["decidedBy"] = .string(actor)
         if let at = try row.optionalMoment("decided_at") {
-            explained.details["decidedAt"] = String(at.milliseconds)
+            explained.details["decidedAt"] = .integer(at.milliseconds)
         }
         return explained
     }
@@ -206,14 +215,14 @@ extension Transaction {
             ).first?.pairedDevice()
         else { return refusal }
         var explained = refusal
-        explained.details["state"] = device.state.rawValue
-        explained.details["generation"] = device.generation.description
+        explained.details["state"] = .string(device.state.rawValue)
+        explained.details["generation"] = .integer(device.generation.number)
         if device.state == .revoked, let actor = device.revokedBy {
             explained.code = .failedPrecondition
             explained.reason = "already_revoked"
             explained.message = "This device was already revoked by \(actor)."
-            explained.details["decidedBy"] = actor
-            if let at = device.revokedAt { explained.details["decidedAt"] = String(at.milliseconds) }
+            explained.details["decidedBy"] = .string(actor)
+            if let at = device.revokedAt { explained.details["decidedAt"] = .integer(at.milliseconds) }
         }
         return explained
     }

@@ -64,7 +64,9 @@ struct CommandFailure: Error, Equatable {
             refusal.details.isEmpty
             ? refusal.message
             : refusal.message + " ("
-                + refusal.details.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+                + refusal.details.sorted { $0.key < $1.key }.map {
+                    "\($0.key): \($0.value.string ?? $0.value.text)"
+                }
                 .joined(separator: ", ") + ")"
         self.refusal = refusal
     }
@@ -79,7 +81,7 @@ struct CommandFailure: Error, Equatable {
                 "status": .integer(Int64(status.rawValue)),
                 "retryable": .bool(refusal?.retryable ?? false),
                 "retryAfterMs": refusal?.retryAfter.map { .integer($0.milliseconds) } ?? .null,
-                "details": .object((refusal?.details ?? [:]).mapValues(JSONValue.string)),
+                "details": .object(refusal?.details ?? [:]),
             ])
         ])
     }

@@ -148,7 +148,7 @@ struct DeviceRequestTests {
             Issue.record("accepted")
         } catch {
             #expect(error.code == .invalidRequest)
-            #expect(error.details["parameter"] == name)
+            #expect(error.details["parameter"]?.string == name)
             #expect(error.message.hasPrefix(name + ": "))
         }
     }

@@ -62,7 +62,7 @@ struct ServerFrameTests {
     func failure() {
         let refusal = Refusal(
             .alreadyExists, "taken", "Taken.", retryable: true, retryAfter: .milliseconds(1500),
-            details: ["state": "pending"])
+            details: ["state": .string("pending")])
         #expect(
             ServerFrame.failure(id: nil, refusal).text
                 == #"{"error":{"code":"ALREADY_EXISTS","details":{"reason":"taken","state":"pending"},"#

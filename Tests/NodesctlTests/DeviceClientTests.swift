@@ -314,7 +314,7 @@ struct DeviceMessageTests {
 
     @Test("Events of the channel are reported once; those with a number are acknowledged, by the last part")
     func channelEvents() throws {
-        var stage = try Stage(lastMessage: 3)
+        var stage = try Stage(hasAsked: true, lastMessage: 3)
         stage.connect()
         let receipt = JSONValue.object(["ok": .bool(true)])
         #expect(stage.event("receipt", receipt) == [.report(.event(name: "receipt", payload: receipt))])

@@ -124,7 +124,7 @@ struct CredentialCheckTests {
                 try check.precheck(proof, from: peer, code: .unauthorized)
             }
             #expect(refusal?.reason == "signed_at_out_of_range")
-            #expect(refusal?.details["serverTime"] == String(now.milliseconds))
+            #expect(refusal?.details["serverTime"] == .integer(now.milliseconds))
         }
     }
 

@@ -54,10 +54,10 @@ struct DecisionTests {
                 for refusal in refusals.compactMap({ $0 }) {
                     #expect(refusal.code == .failedPrecondition)
                     #expect(refusal.reason == "already_\(state.rawValue)")
-                    #expect(refusal.details["state"] == state.rawValue)
-                    #expect(refusal.details["decidedBy"] == "admin-\(winner)")
+                    #expect(refusal.details["state"]?.string == state.rawValue)
+                    #expect(refusal.details["decidedBy"]?.string == "admin-\(winner)")
                     #expect(
-                        refusal.details["decidedAt"].flatMap { Int64($0) } == stored.decidedAt?.milliseconds)
+                        refusal.details["decidedAt"] == stored.decidedAt.map { .integer($0.milliseconds) })
                 }
                 let decisions = try await fixture.events().filter {
                     $0.requestID == request.id.text && $0.event != "pairing.requested"
@@ -98,7 +98,8 @@ struct DecisionTests {
                 if state == .expired { expired += 1 }
                 #expect(
                     refusals.compactMap { $0 }.allSatisfy {
-                        $0.reason == "already_\(state.rawValue)" && $0.details["state"] == state.rawValue
+                        $0.reason == "already_\(state.rawValue)"
+                            && $0.details["state"]?.string == state.rawValue
                     })
                 let ends = try await fixture.events().filter {
                     $0.requestID == request.id.text && $0.event != "pairing.requested"
@@ -117,7 +118,7 @@ struct DecisionTests {
                 request.id, code: request.code, by: StoreFixture.admin
             ).refusal()
             #expect(refusal.reason == "already_expired")
-            #expect(refusal.details["decidedBy"] == "system")
+            #expect(refusal.details["decidedBy"]?.string == "system")
             #expect(try await fixture.store.request(request.id)?.state == .expired)
             #expect(try await fixture.events().last?.event == "pairing.expired")
         }
@@ -163,8 +164,8 @@ struct DecisionTests {
             for refusal in refusals.compactMap({ $0 }) {
                 #expect(refusal.code == .failedPrecondition)
                 #expect(refusal.reason == "already_revoked")
-                #expect(refusal.details["state"] == "revoked")
-                #expect(refusal.details["decidedBy"] == winner)
+                #expect(refusal.details["state"]?.string == "revoked")
+                #expect(refusal.details["decidedBy"]?.string == winner)
             }
             let revocations = try await fixture.events().filter { $0.event == EventPairingRevoked }
             #expect(revocations.count == 1)
@@ -187,8 +188,8 @@ struct DecisionTests {
             ).refusal()
             #expect(refusal.code == .failedPrecondition)
             #expect(refusal.reason == "generation_changed")
-            #expect(refusal.details["state"] == "active")
-            #expect(refusal.details["generation"] == "3")
+            #expect(refusal.details["state"]?.string == "active")
+            #expect(refusal.details["generation"] == .integer(3))
             #expect(try await fixture.store.activeDevices(of: [old.senderID]).count == 1)
             #expect(
                 try await fixture.store.revoke(

@@ -43,10 +43,11 @@ def test_a_program_lists_approves_denies_and_revokes_in_its_tokens_name(nodes: D
     socket.request("device.pair.revoke", {"channel": "web", "senderId": wanted.sender_id})
     assert wanted.socket.wait_closed()[0] == 4001
     actors = nodes.rows(
-        "SELECT DISTINCT actor_kind, actor FROM events WHERE sender_id IN (%s, %s) AND actor_kind <> 'device'",
+        "SELECT DISTINCT actor_kind, actor, address FROM events "
+        "WHERE sender_id IN (%s, %s) AND actor_kind <> 'device'",
         wanted.sender_id, unwanted.sender_id,
     )
-    assert actors == [("api_token", f"admin (token {token['name']})")]
+    assert actors == [("api_token", f"admin (token {token['name']})", "127.0.0.1")]
 
 
 def test_a_wrong_code_or_a_decided_request_is_refused_with_the_state(nodes: Deployment):

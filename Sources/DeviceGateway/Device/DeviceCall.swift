@@ -84,14 +84,16 @@ extension DeviceCall {
         case .list(let listing, let authority):
             return .payload(try await list(listing, authority, kernel.administration))
         case .approve(let id, let code, let authority):
-            let device = try await kernel.administration.approve(id, code: code, by: authority)
+            let device = try await kernel.administration.approve(
+                id, code: code, from: peer.address, by: authority)
             return .payload(.decision("approved", id, device.channel, device.senderID))
         case .deny(let id, let code, let authority):
-            let request = try await kernel.administration.deny(id, code: code, by: authority)
+            let request = try await kernel.administration.deny(
+                id, code: code, from: peer.address, by: authority)
             return .payload(.decision("denied", id, request.channel, request.senderID))
         case .revoke(let channel, let senderID, let generation, let authority):
             let device = try await kernel.administration.revoke(
-                senderID, channel: channel, generation: generation, by: authority)
+                senderID, channel: channel, generation: generation, from: peer.address, by: authority)
             return .payload(.decision("revoked", device.requestID, device.channel, device.senderID))
         case .health:
             return .payload(.object(["status": .string(sessions.hasAuthority ? "ok" : "unavailable")]))
