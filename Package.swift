@@ -86,7 +86,10 @@ let package = Package(
         module("Postgres", ["CLibPQ", log, metrics, lifecycle]),
         module(
             "PairingStore", ["PairingCore", "Postgres"],
-            resources: [.embedInCode("Migrations/v001_pairing.sql")]),
+            resources: [
+                .embedInCode("Migrations/v001_pairing.sql"),
+                .embedInCode("Migrations/v002_instance_channels.sql"),
+            ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", log, metrics]),
         module(
             "PairingKernel",

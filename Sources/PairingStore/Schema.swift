@@ -6,6 +6,9 @@ public enum Schema {
     public static let migrations = [
         Migration(
             number: 1, name: "pairing",
-            sql: String(decoding: PackageResources.v001_pairing_sql, as: UTF8.self))
+            sql: String(decoding: PackageResources.v001_pairing_sql, as: UTF8.self)),
+        Migration(
+            number: 2, name: "instance_channels",
+            sql: String(decoding: PackageResources.v002_instance_channels_sql, as: UTF8.self)),
     ]
 }
