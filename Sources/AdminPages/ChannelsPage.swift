@@ -40,7 +40,8 @@ struct ChannelsPage: MustacheParent {
         if !view.silent.isEmpty {
             alerts.append(
                 AlertItem(
-                    "Not every gateway has said what it loaded.", "It does so within seconds of its start.",
+                    "Not every gateway has said what it loaded.",
+                    "It does so within seconds of its start, unless it is older than this page.",
                     labels: view.silent))
         }
         if !view.foreign.isEmpty {
@@ -84,7 +85,7 @@ final class AlertItem: MustacheParent {
         switch name {
         case "alertHeading": heading
         case "alertText": text
-        case "alertLabels": labels.map(LabelItem.init)
+        case "alertLabels": LabelItem.list(labels)
         case "hasAlertLabels": !labels.isEmpty
         case "alertSHA256": sha256
         default: nil
@@ -92,13 +93,27 @@ final class AlertItem: MustacheParent {
     }
 }
 
-/// What a process is called.
+/// What a process is called, in a list of them.
 final class LabelItem: MustacheParent {
     private let label: String
+    private let isLast: Bool
 
-    init(_ label: String) { self.label = label }
+    private init(_ label: String, isLast: Bool) {
+        self.label = label
+        self.isLast = isLast
+    }
 
-    func child(named name: String) -> Any? { name == "processLabel" ? label : nil }
+    static func list(_ labels: [String]) -> [LabelItem] {
+        labels.indices.map { LabelItem(labels[$0], isLast: $0 == labels.indices.last) }
+    }
+
+    func child(named name: String) -> Any? {
+        switch name {
+        case "processLabel": label
+        case "isLastLabel": isLast
+        default: nil
+        }
+    }
 }
 
 /// A plugin that is not loaded, and why.
@@ -125,7 +140,7 @@ final class PluginItem: MustacheParent {
         case "pluginPath": path
         case "pluginReason": reason
         case "pluginSentence": sentence
-        case "pluginLabels": labels.map(LabelItem.init)
+        case "pluginLabels": LabelItem.list(labels)
         default: nil
         }
     }
@@ -154,6 +169,7 @@ final class ChannelItem: MustacheParent {
         case "limits": channel.model.limits.facts.map(DetailItem.init)
         case "channelAlerts": troubles + mixture + changes
         case "isTroubled": !channel.troubles.isEmpty
+        case "isTroubledInPart": channel.isServedSomewhere
         case "places": channel.places.map { PlaceItem($0.member, $0.channel, now: now) }
         default: nil
         }

@@ -25,6 +25,11 @@ struct ChannelsView {
             places.contains { $0.channel?.library.sha256 != model.library.sha256 }
         }
 
+        /// Whether calls reach it in one process at least.
+        var isServedSomewhere: Bool {
+            places.contains { $0.channel.map { $0.outOfService == nil } ?? false }
+        }
+
         /// What a restart would change, with the processes it is true of.
         var changes: [Common<ChannelsReport.Outlook>] {
             Common.collect(

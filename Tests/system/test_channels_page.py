@@ -5,26 +5,30 @@ import pathlib
 import subprocess
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
 from support.deployment import PASSWORD, ROOT, Deployment, deployed, eventually
 from support.device import Refused
 
 ECHO = ROOT / "Plugins/Examples/c-echo/echo.c"
+ZOO = ROOT / "Tests/PluginZoo"
+HEADERS = ROOT / "Sources/CGoClawChannel/include"
 
 
-def install(nodes: Deployment, work: pathlib.Path, version: str) -> str:
-    """Builds the C example as that version and installs it; its SHA-256."""
-    source = work / "echo.c"
-    source.write_text(ECHO.read_text().replace('text("1.0.0")', f'text("{version}")'))
-    subprocess.run(
-        ["gcc", "-std=c11", "-O2", "-shared", "-fPIC", "-I", str(ROOT / "Sources/CGoClawChannel/include")]
-        + [str(source), "-o", str(work / "echo.so")],
-        check=True,
-    )
-    subprocess.run(
-        [str(ROOT / "scripts/install-channels"), str(nodes.state / "channels"), str(work / "echo.so")],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return json.loads((nodes.state / "channels/echo.json").read_text())["sha256"]
+def install(nodes: Deployment, work: pathlib.Path, version: str, name: str = "Echo") -> str:
+    """Builds the C example as that version, with that name for people, and installs it; its SHA-256."""
+    source = ECHO.read_text().replace('text("1.0.0")', f'text("{version}")').replace('text("Echo")', f'text("{name}")')
+    return install_source(nodes, work, "echo", source)
+
+
+def install_source(nodes: Deployment, work: pathlib.Path, id: str, source: str) -> str:
+    (work / f"{id}.c").write_text(source)
+    library = str(work / f"{id}.so")
+    command = ["gcc", "-std=c11", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-pthread", f"-I{HEADERS}", f"-I{ZOO}"]
+    subprocess.run([*command, str(work / f"{id}.c"), "-o", library], check=True)
+    folder = nodes.state / "channels"
+    subprocess.run([str(ROOT / "scripts/install-channels"), str(folder), library], check=True, capture_output=True)
+    return json.loads((folder / f"{id}.json").read_text())["sha256"]
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +111,7 @@ def test_a_replaced_plugin_is_announced_and_changes_nothing_until_the_restart(st
         )
         # The kernel that shows the page looks for itself.
         page = eventually(
-            lambda: (text := page_of(nodes, 0)).count("In gateway-0 gateway-1 kernel-0") and text,
+            lambda: (text := page_of(nodes, 0)).count("In gateway-0 , gateway-1 , kernel-0") and text,
             "the page names every process",
         )
         assert "A restart would load another library: version 1.1.0." in page
@@ -152,6 +156,72 @@ def test_a_plugin_that_appears_is_announced_and_a_gateway_that_is_gone_is_not_sh
     finally:
         (folder / "late.json").unlink()
         nodes.restart(nodes.gateways[1])
+
+
+@pytest.fixture(scope="module")
+def troubled(tmp_path_factory):
+    """A gateway with a channel whose calls do not return, one with a hostile name that was replaced since, and
+    a refused one."""
+    work = tmp_path_factory.mktemp("troubled")
+    with deployed(gateways=1, kernels=1) as nodes:
+        install(nodes, work, "1.0.0", name=r"<b>A\u202Every</b>" + " long name" * 4)
+        install_source(nodes, work, "zoo", (ZOO / "endless_review.c").read_text())
+        (nodes.state / "channels" / ("lost" * 30 + ".json")).write_text("{}")
+        for process in nodes.gateways + nodes.kernels:
+            nodes.restart(process)
+        install(nodes, work, "1.1.0-" + "very-long" * 6)
+        for _ in range(2):
+            with pytest.raises(Refused, match="UNAVAILABLE"):
+                nodes.device("zoo", sender_id="endless").ask()
+        eventually(lambda: reports(nodes, "zoo")[0]["stuck"], "the gateway says that the channel is stuck")
+        eventually(lambda: "version 1.1.0" in page_of(nodes, 0), "the page says that the library was replaced")
+        yield nodes
+
+
+def open_channels(chromium, nodes: Deployment, **options) -> Page:
+    page = chromium.new_context(base_url=nodes.origin, **options).new_page()
+    page.goto("/login?next=%2Fchannels")
+    page.get_by_label("Name").fill("admin")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/channels")
+    return page
+
+
+def card(page: Page, id: str):
+    return page.get_by_role("listitem").filter(has=page.get_by_role("table", name=f"{id} in each process"))
+
+
+def test_a_stuck_channel_and_a_hostile_one_are_shown_as_what_they_are(chromium, troubled):
+    page = open_channels(chromium, troubled, java_script_enabled=False)
+    menu = page.get_by_role("navigation", name="Main")
+    expect(menu.get_by_role("link", name="Channels")).to_have_attribute("aria-current", "page")
+    expect(menu.get_by_role("link", name="Nodes")).not_to_have_attribute("aria-current", "page")
+    zoo = card(page, "zoo")
+    expect(zoo).to_contain_text("Its calls do not return. Start this process again.")
+    expect(zoo.get_by_role("row").filter(has_text="gateway-0")).to_contain_text("2 out of time")
+    expect(zoo.get_by_role("row").filter(has_text="kernel-0")).to_contain_text("In service")
+    echo = card(page, "echo")
+    expect(echo.get_by_role("heading")).to_contain_text("<b>Avery</b> long name")
+    expect(echo).to_contain_text("A restart would load another library: version 1.1.0-very-long")
+    expect(page.get_by_role("region", name="Refused")).to_contain_text("the library lostlost")
+    text = troubled.nodesctl("channels").stdout
+    assert "gateway-0: zoo is out of service" in text and "Start this process again." in text
+    page.get_by_role("link", name="Refresh").click()
+    expect(page.get_by_role("heading", name="Channels")).to_be_visible()
+    page.context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_and_nothing_sticks_out(chromium, troubled, scheme: str, width: int):
+    page = open_channels(
+        chromium, troubled, color_scheme=scheme, viewport={"width": width, "height": 800}, bypass_csp=True
+    )
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.context.close()
 
 
 def test_nodesctl_lists_the_folder_also_without_the_database(deploy):

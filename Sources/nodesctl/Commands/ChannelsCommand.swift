@@ -89,7 +89,7 @@ struct ChannelsListing {
         case .success(let gateways) where gateways.isEmpty:
             parts.append("No gateway is running.")
         case .success(let gateways):
-            parts.append(running(gateways))
+            if let table = running(gateways) { parts.append(table) }
             let notes = gateways.flatMap(\.notes)
             if !notes.isEmpty { parts.append(lines("To be noted:", notes)) }
         }
@@ -107,20 +107,21 @@ struct ChannelsListing {
         return table.text
     }
 
-    private func running(_ gateways: [GatewayChannels]) -> String {
+    private func running(_ gateways: [GatewayChannels]) -> String? {
+        let told = gateways.flatMap { gateway -> [(String, ChannelsReport.Channel)] in
+            guard case .report(let report) = gateway.account else { return [] }
+            return report.channels.map { (gateway.name, $0) }
+        }
+        if told.isEmpty { return nil }
         var table = TextTable(
             "GATEWAY", "CHANNEL", "VERSION", "SHA-256", "STATE", "SESSIONS", "RULES BROKEN", "OPEN CALLS",
             "COUNTERS AND GAUGES")
-        for gateway in gateways {
-            guard case .report(let report) = gateway.account else { continue }
-            for channel in report.channels {
-                table.add(
-                    gateway.name, channel.id.text, channel.library.version,
-                    String(channel.library.sha256.prefix(12)),
-                    channel.outOfService == nil ? "in service" : "out of service", "\(channel.sessions)",
-                    "\(channel.misbehaviours)", channel.openCalls ?? "",
-                    channel.valueFacts.map { "\($0.label) \($0.value)" }.joined(separator: ", "))
-            }
+        for (name, channel) in told {
+            table.add(
+                name, channel.id.text, channel.library.version, String(channel.library.sha256.prefix(12)),
+                channel.outOfService == nil ? "in service" : "out of service", "\(channel.sessions)",
+                "\(channel.misbehaviours)", channel.openCalls ?? "",
+                channel.valueFacts.map { "\($0.label) \($0.value)" }.joined(separator: ", "))
         }
         return table.text
     }
