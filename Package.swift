@@ -89,6 +89,7 @@ let package = Package(
             resources: [
                 .embedInCode("Migrations/v001_pairing.sql"),
                 .embedInCode("Migrations/v002_forwarded_messages.sql"),
+                .embedInCode("Migrations/v003_instance_channels.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", log, metrics]),
         module(

@@ -11,16 +11,22 @@ public struct AdminPages: Sendable {
     let now: WallClock
     private let templates: PageTemplates
     private let assetVersion: String
+    let processName: String
 
     /// Makes the pages.
     ///
     /// - Parameters:
     ///   - assetVersion: changes whenever a file in `templates/static` does; part of those files' addresses.
+    ///   - processName: what operators call this process.
     ///   - now: for ages and remaining times; what is decided, the database's clock decides.
-    public init(kernel: Kernel, templates: PageTemplates, assetVersion: String, now: @escaping WallClock) {
+    public init(
+        kernel: Kernel, templates: PageTemplates, assetVersion: String, processName: String,
+        now: @escaping WallClock
+    ) {
         self.kernel = kernel
         self.templates = templates
         self.assetVersion = assetVersion
+        self.processName = processName
         self.now = now
     }
 
@@ -63,6 +69,7 @@ public struct AdminPages: Sendable {
         switch route {
         case .home: return home(visit)
         case .nodes: return try await nodes(visit, session)
+        case .channels: return try await channels(visit, session)
         case .approve(let id): return try await decide(.approve, id, visit, session)
         case .deny(let id): return try await decide(.deny, id, visit, session)
         case .device(let senderID): return try await device(senderID, visit, session)

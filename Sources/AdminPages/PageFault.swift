@@ -49,8 +49,8 @@ struct PageFault: Error, Equatable {
     static let noChannels = PageFault(
         status: 404, title: "This edition has no devices",
         advice:
-            "Nodes belongs to the standard edition with its channels. The lite edition has no channels, so no "
-            + "device can be paired. Set edition to \"standard\" to use it.")
+            "Nodes and Channels belong to the standard edition. The lite edition has no channels, so no device "
+            + "can be paired. Set edition to \"standard\" to use it.")
 
     static func wrongMethod(_ method: String, allowed: [String]) -> PageFault {
         PageFault(

@@ -52,13 +52,17 @@ struct SidebarGroup: MustacheParent {
     /// The menu as it is with channels (`hasChannels`) or without, seen from the page of `route`.
     static func all(hasChannels: Bool, at route: Route?) -> [SidebarGroup] {
         guard hasChannels else { return [] }
+        let isAtChannels = route == .channels
         return [
             SidebarGroup(
                 group: "Connections",
                 entries: [
                     SidebarEntry(
                         label: "Nodes", path: Route.nodes.path, icon: "nodes",
-                        isCurrent: route?.needsChannels ?? false)
+                        isCurrent: !isAtChannels && route?.needsChannels ?? false),
+                    SidebarEntry(
+                        label: "Channels", path: Route.channels.path, icon: "channels",
+                        isCurrent: isAtChannels),
                 ])
         ]
     }

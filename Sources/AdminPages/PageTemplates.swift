@@ -13,10 +13,12 @@ public struct PageTemplates: Sendable {
 
     /// A template that is a whole page.
     enum Page: String, CaseIterable {
-        case login, logout, nodes, decision, device, revocation, message
+        case login, logout, nodes, channels, decision, device, revocation, message
     }
 
-    private static let partials = ["layout", "request", "profile", "rivals", "time"]
+    private static let partials = [
+        "layout", "request", "profile", "rivals", "time", "channel", "alert", "plugin",
+    ]
 
     private let library: MustacheLibrary
 

@@ -6,6 +6,7 @@ enum Route: Equatable {
     case login
     case logout
     case nodes
+    case channels
     case approve(RequestID)
     case deny(RequestID)
     case device(SenderID)
@@ -14,7 +15,7 @@ enum Route: Equatable {
     /// The methods the route has, for `Allow` (RFC 9110 §10.2.1).
     var methods: [String] {
         switch self {
-        case .home, .nodes, .device: ["GET", "HEAD"]
+        case .home, .nodes, .channels, .device: ["GET", "HEAD"]
         case .login, .logout, .approve, .deny, .revoke: ["GET", "HEAD", "POST"]
         }
     }
@@ -23,7 +24,7 @@ enum Route: Equatable {
     var needsChannels: Bool {
         switch self {
         case .home, .login, .logout: false
-        case .nodes, .approve, .deny, .device, .revoke: true
+        case .nodes, .channels, .approve, .deny, .device, .revoke: true
         }
     }
 
@@ -39,6 +40,7 @@ enum Route: Equatable {
         case ["login"]: self = .login
         case ["logout"]: self = .logout
         case ["nodes"]: self = .nodes
+        case ["channels"]: self = .channels
         case let rest where rest.count == 4 && rest.starts(with: ["nodes", "requests"]):
             guard let id = segments[3].flatMap(RequestID.init) else { return nil }
             switch segments[4] {
@@ -65,6 +67,7 @@ enum Route: Equatable {
         case .login: "/login"
         case .logout: "/logout"
         case .nodes: "/nodes"
+        case .channels: "/channels"
         case .approve(let id): "/nodes/requests/\(id)/approve"
         case .deny(let id): "/nodes/requests/\(id)/deny"
         case .device(let senderID): "/nodes/devices/\(percentEncoded(senderID.text))"

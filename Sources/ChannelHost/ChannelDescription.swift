@@ -56,6 +56,8 @@ public struct RefusedPlugin: Sendable, Equatable {
     public var path: String
     /// A sentence: what was found, what was expected, and what to do.
     public var reason: String
+    /// The library's SHA-256 where the files passed every check and the plugin then failed to start.
+    public var sha256: String?
 }
 
 /// How a loaded channel is doing.
@@ -64,6 +66,9 @@ public struct ChannelStatus: Sendable, Equatable {
     public var id: ChannelID
     /// Why no call reaches the channel at the moment; `nil` where calls do.
     public var outOfService: String?
+    /// Whether its threads are lost to calls that do not return: then only a restart of the process brings the
+    /// channel back.
+    public var isStuck: Bool
     /// Calls that have not come back within their time and still occupy a thread.
     public var overdueCalls: Int
     /// Calls that wait for a thread.
@@ -76,7 +81,7 @@ public struct ChannelStatus: Sendable, Equatable {
     public var values: [String: Double]
 }
 
-/// The bounds of every call into a plugin.
+/// The bounds of what is done with plugins, of every call above all.
 public struct ChannelCallLimits: Sendable {
     /// Threads that each channel has to itself.
     public var threads = 2
@@ -90,6 +95,8 @@ public struct ChannelCallLimits: Sendable {
     public var start: Duration = .seconds(10)
     /// How often a minute a plugin may break a rule before no call reaches it for the rest of the minute.
     public var misbehaviours = 100
+    /// How often the folder is looked at for what a restart would load.
+    public var folderLook: Duration = .seconds(2)
 
     /// The defaults.
     public init() {}

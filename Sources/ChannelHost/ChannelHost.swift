@@ -19,6 +19,7 @@ public final class ChannelHost: Sendable {
     private let watch = DispatchSemaphore(value: 0)
     private let watchEnded = DispatchSemaphore(value: 0)
     private let isStopped = Mutex(false)
+    private let folder = FolderWatch()
 
     /// How often the host looks for calls that are out of time.
     private static let watchInterval = DispatchTimeInterval.milliseconds(25)
@@ -43,6 +44,10 @@ public final class ChannelHost: Sendable {
         let host = ChannelHost(loaded: loader.loaded, refused: loader.refused)
         do throws(Untrusted) {
             try host.startWatching()
+            if !directory.isEmpty {
+                let look = FolderLook(directory: directory, refused: host.refused)
+                try host.folder.start(look, every: limits.folderLook)
+            }
             return host
         } catch {
             // Without the watch no call would have a time limit.
@@ -70,6 +75,19 @@ public final class ChannelHost: Sendable {
     /// How each loaded channel is doing, sorted by ID.
     public var status: [ChannelStatus] {
         loaded.values.map(\.status).sorted { $0.id.text < $1.id.text }
+    }
+
+    /// What this process says of its channels; costs no look at any file.
+    public var report: ChannelHostReport {
+        let survey = folder.survey
+        return ChannelHostReport(
+            channels: zip(channels, status).map { description, status in
+                ChannelHostReport.Channel(
+                    description: description, status: status,
+                    outlook: survey?.outlook(of: description) ?? .same)
+            },
+            refused: refused, newcomers: survey?.newcomers(beside: channels) ?? [],
+            newlyRefused: survey?.newlyRefused(beside: channels, before: refused) ?? [])
     }
 
     /// Whether the process should go on taking devices: no channel has lost all its threads to calls that do
@@ -156,6 +174,7 @@ public final class ChannelHost: Sendable {
                 return !stopped
             })
         else { return }
+        folder.stop()
         for channel in loaded.values { channel.stop(within: limit) }
         watch.signal()
         watchEnded.wait()

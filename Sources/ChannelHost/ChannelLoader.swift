@@ -11,7 +11,7 @@ struct ChannelLoader {
     private let configurations: [String: String]
     private let limits: ChannelCallLimits
     private let logger: Logger
-    private var files: [PluginFile.Identity: String] = [:]
+    private var register = PluginRegister()
 
     init(configurations: [String: String], limits: ChannelCallLimits, logger: Logger) {
         self.configurations = configurations
@@ -23,22 +23,16 @@ struct ChannelLoader {
         guard !directory.isEmpty else { return }
         do throws(Untrusted) {
             let folder = try TrustedFolder(path: directory)
-            let names = try folder.names()
-            for name in names where name.hasSuffix(".so") && !name.hasPrefix(".") {
+            let names = PluginNames(try folder.names())
+            for name in names.libraries {
+                let path = folder.path + "/" + name
                 do throws(Untrusted) {
-                    try load(name, in: folder)
+                    try load(PluginFile(name, in: folder), named: name)
                 } catch {
-                    refuse(folder.path + "/" + name, error.message)
+                    refuse(path, error.message)
                 }
             }
-            for name in names where name.hasSuffix(".json") && !name.hasPrefix(".") {
-                let library = String(name.dropLast(".json".count)) + ".so"
-                guard !names.contains(library) else { continue }
-                refuse(
-                    folder.path + "/" + library,
-                    "the manifest \(name) is there, the library \(library) is missing; install the channel again"
-                )
-            }
+            for orphan in names.orphans { refuse(folder.path + "/" + orphan.library, orphan.reason) }
         } catch {
             refuse(directory, error.message)
         }
@@ -47,24 +41,27 @@ struct ChannelLoader {
         }
     }
 
-    private mutating func refuse(_ path: String, _ reason: String) {
-        refused.append(RefusedPlugin(path: path, reason: reason))
+    private mutating func refuse(_ path: String, _ reason: String, sha256: String? = nil) {
+        refused.append(RefusedPlugin(path: path, reason: reason, sha256: sha256))
         logger.error("channel refused", metadata: ["path": "\(path)", "reason": "\(reason)"])
     }
 
-    private mutating func load(_ name: String, in folder: borrowing TrustedFolder) throws(Untrusted) {
-        let file = try PluginFile(name, in: folder)
-        if let other = files[file.identity] {
-            throw Untrusted("\(name) is the same file as \(other), which was loaded; keep one of the two")
-        }
+    private mutating func load(_ file: consuming PluginFile, named name: String) throws(Untrusted) {
         let manifest = file.manifest
-        if let other = loaded[manifest.id] {
-            throw Untrusted(
-                "the channel \"\(manifest.id)\" was loaded from \(other.description.path) already; keep one of "
-                    + "the two")
-        }
-        files[file.identity] = name
+        try register.enter(name, file.identity, of: manifest.id)
         let (path, sha256) = (file.path, file.sha256)
+        do throws(Untrusted) {
+            try load(file, at: path, sha256: sha256)
+            register.take(manifest.id, for: path)
+        } catch {
+            refuse(path, error.message, sha256: sha256)
+        }
+    }
+
+    private mutating func load(
+        _ file: consuming PluginFile, at path: String, sha256: String
+    ) throws(Untrusted) {
+        let manifest = file.manifest
         let services = ChannelServices(
             name: manifest.id.text, misbehaviours: limits.misbehaviours, logger: logger)
         let host = HostContext(services: services, calls: PluginCalls(services: services, limits: limits))

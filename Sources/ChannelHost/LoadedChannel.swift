@@ -32,8 +32,8 @@ final class LoadedChannel: Sendable {
 
     var status: ChannelStatus {
         ChannelStatus(
-            id: description.id, outOfService: host.calls.outOfService, overdueCalls: host.calls.overdue,
-            waitingCalls: host.calls.waiting, sessions: host.sessionCount,
+            id: description.id, outOfService: host.calls.outOfService, isStuck: hasNoThreadLeft,
+            overdueCalls: host.calls.overdue, waitingCalls: host.calls.waiting, sessions: host.sessionCount,
             misbehaviours: host.services.misbehaviours, values: host.services.values)
     }
 

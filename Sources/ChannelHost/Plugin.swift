@@ -26,9 +26,14 @@ struct PluginFile: ~Copyable, Sendable {
     let identity: Identity
     private let descriptor: Descriptor
 
+    /// The name of the manifest beside a library.
+    static func manifestName(of library: String) -> String {
+        String(library.dropLast(".so".count)) + ".json"
+    }
+
     /// Opens and checks `name`, which ends in `.so`, and the manifest beside it.
     init(_ name: String, in folder: borrowing TrustedFolder) throws(Untrusted) {
-        let manifestName = String(name.dropLast(".so".count)) + ".json"
+        let manifestName = Self.manifestName(of: name)
         guard let library = try folder.open(name) else {
             throw Untrusted("\(name) is gone; install the channel again")
         }

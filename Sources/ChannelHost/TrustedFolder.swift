@@ -79,6 +79,15 @@ struct TrustedFolder: ~Copyable, Sendable {
         return names.sorted()
     }
 
+    /// What is known of a file without opening it.
+    ///
+    /// - Returns: `nil` where there is none of that name.
+    borrowing func stamp(of name: String) -> FileStamp? {
+        var status = stat()
+        guard fstatat(descriptor.number, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else { return nil }
+        return FileStamp(status)
+    }
+
     /// Opens a regular file of this folder that nobody else can write.
     ///
     /// - Returns: `nil` where there is none of that name.
@@ -103,6 +112,19 @@ struct TrustedFolder: ~Copyable, Sendable {
                     + "others): chmod go-w it after making sure that it is what you installed")
         }
         return file
+    }
+}
+
+/// Changes whenever a file does, its owner and mode included: what a name leads to, and when that last changed.
+struct FileStamp: Sendable, Equatable {
+    private let numbers: [Int64]
+
+    init(_ status: stat) {
+        numbers = [
+            Int64(truncatingIfNeeded: status.st_dev), Int64(truncatingIfNeeded: status.st_ino),
+            Int64(status.st_size), Int64(status.st_mtim.tv_sec), Int64(status.st_mtim.tv_nsec),
+            Int64(status.st_ctim.tv_sec), Int64(status.st_ctim.tv_nsec),
+        ]
     }
 }
 

@@ -174,6 +174,7 @@ extension DeviceSessions {
             return resumes
         }
         if resumes { logger.notice("The database confirms this instance's sessions again") }
+        await publishChannels()
     }
 
     /// Once a second: wakes the follower, and passes on ended sessions.

@@ -35,7 +35,8 @@ public struct Kernel: Sendable {
         self.settings = settings
         self.clock = clock
         self.logger = logger
-        administration = PairingAdministration(store: store, settings: settings, logger: logger)
+        administration = PairingAdministration(
+            store: store, host: channels, settings: settings, logger: logger)
         accounts = Accounts(store: store, hasher: try PasswordHasher(), settings: settings, logger: logger)
         feed = EventFeed(store: store, logger: logger)
         pairing = DevicePairing(

@@ -1,3 +1,4 @@
+import ChannelHost
 import Cryptography
 import Logging
 import PairingCore
@@ -7,6 +8,7 @@ import PairingStore
 /// line.
 public struct PairingAdministration: Sendable {
     let store: PairingStore
+    let host: ChannelHost
     let settings: PairingSettings
     let logger: Logger
 

@@ -10,5 +10,8 @@ public enum Schema {
         Migration(
             number: 2, name: "forwarded_messages",
             sql: String(decoding: PackageResources.v002_forwarded_messages_sql, as: UTF8.self)),
+        Migration(
+            number: 3, name: "instance_channels",
+            sql: String(decoding: PackageResources.v003_instance_channels_sql, as: UTF8.self)),
     ]
 }

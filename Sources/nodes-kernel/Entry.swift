@@ -25,7 +25,7 @@ struct NodesKernel: AsyncParsableCommand {
         let files = try TemplateFiles(directory: configuration.templatesDirectory)
         let pages = AdminPages(
             kernel: process.kernel, templates: files.templates, assetVersion: files.assetVersion,
-            now: { .now })
+            processName: process.name, now: { .now })
         let status = Status(kernel: process.kernel, metrics: process.metrics)
         var limits = FastCGIServer.Configuration()
         limits.threads = configuration.kernel.threads

@@ -102,6 +102,15 @@ struct GoldenPagesTests {
                             "kiosk-7", name: "Kiosk", isConnected: true, generation: 3, rivals: sampleRivals),
                         sampleDevice("kiosk-7", channel: "mobile", days: 90, revokedBy: "maria"),
                     ], now: sampleNow))
+        case "channels":
+            return render(
+                .channels, ChannelsPage(sampleChannels, processName: "kernel-0", now: sampleNow))
+        case "channels-empty":
+            return render(
+                .channels,
+                ChannelsPage(
+                    ChannelsOverview(here: ChannelsReport(), gateways: []), processName: "kernel-0",
+                    now: sampleNow))
         case "login":
             return renderSignedOut(.login, LoginPage(formToken: "form-token", next: ReturnPath("/nodes?q=x")))
         case "login-problem":
@@ -125,7 +134,9 @@ struct GoldenPagesTests {
         arguments: [
             "nodes", "nodes-empty", "nodes-filtered", "nodes-typed", "approve", "approve-rivals",
             "approve-typed", "deny",
-            "decided", "revoke", "revoked", "device", "login", "login-problem", "logout", "unknown-page",
+            "decided", "revoke", "revoked", "device", "channels", "channels-empty", "login", "login-problem",
+            "logout",
+            "unknown-page",
         ])
     func golden(name: String) throws {
         let html = try #require(Self.page(name, PageTemplates(sources: templateSources())))
@@ -139,7 +150,7 @@ struct GoldenPagesTests {
     @Test("I7: what a device says of itself never becomes markup")
     func hostile() throws {
         let templates = try PageTemplates(sources: templateSources())
-        for name in ["nodes", "deny", "nodes-filtered", "login-problem"] {
+        for name in ["nodes", "deny", "nodes-filtered", "channels", "login-problem"] {
             let html = try #require(Self.page(name, templates))
             #expect(!html.contains("<script>alert"))
             #expect(!html.contains("' onmouseover"))

@@ -96,7 +96,7 @@ extension Desk {
 }
 
 /// The name of the account this process runs as, or its number.
-private func operatingSystemAccount() -> String {
+func operatingSystemAccount() -> String {
     var record = passwd()
     var found: UnsafeMutablePointer<passwd>?
     var buffer = [CChar](repeating: 0, count: 16384)

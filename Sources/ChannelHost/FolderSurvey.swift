@@ -1,0 +1,129 @@
+import PairingCore
+
+/// What a start would find in the folder of channels, as far as that is known without running a plugin's code.
+struct FolderSurvey: Sendable, Equatable {
+    /// What would be loaded, if it starts.
+    var found: [FoundPlugin] = []
+    /// What would be refused.
+    var refused: [RefusedPlugin] = []
+    /// Why the folder itself would be refused, and everything in it.
+    var folderRefusal: String?
+
+    /// What a restart would make of a loaded channel.
+    func outlook(of channel: ChannelDescription) -> RestartOutlook {
+        if let plugin = found.first(where: { $0.id == channel.id }) {
+            guard plugin.sha256 == channel.sha256 else { return .other(plugin) }
+            guard plugin.version == channel.version else {
+                return .refused(
+                    "its manifest says that it is version \(plugin.version), the library is version "
+                        + "\(channel.version): install the two together")
+            }
+            return .same
+        }
+        if let folderRefusal { return .refused(folderRefusal) }
+        return refused.first { $0.path == channel.path }.map { .refused($0.reason) } ?? .gone
+    }
+
+    /// What a restart would try to load, of channels that are not loaded.
+    func newcomers(beside loaded: [ChannelDescription]) -> [FoundPlugin] {
+        found.filter { plugin in !loaded.contains { $0.id == plugin.id } }
+    }
+
+    /// What a restart would refuse that the start did not, or for another reason; not what ``outlook(of:)``
+    /// says of a loaded channel.
+    func newlyRefused(beside loaded: [ChannelDescription], before: [RefusedPlugin]) -> [RefusedPlugin] {
+        refused.filter { plugin in
+            !before.contains { $0.path == plugin.path && $0.reason == plugin.reason }
+                && !loaded.contains { $0.path == plugin.path && outlook(of: $0) == .refused(plugin.reason) }
+        }
+    }
+}
+
+/// Looks at the folder of channels again and again, and reads a library only when it, or its manifest, is
+/// another file than before.
+struct FolderLook: Sendable {
+    private struct Known: Sendable {
+        let stamps: [FileStamp?]
+        let result: Result<Checked, Untrusted>
+    }
+
+    private struct Checked: Sendable {
+        let plugin: FoundPlugin
+        let file: PluginFile.Identity
+    }
+
+    private let directory: String
+    /// What failed to start, which only a start can find out: the same library would fail again.
+    private let failedStarts: [String: RefusedPlugin]
+    private var known: [String: Known] = [:]
+    /// How many libraries were read and hashed.
+    private(set) var reads = 0
+
+    /// - Parameter refused: what the start of this process refused.
+    init(directory: String, refused: [RefusedPlugin]) {
+        self.directory = directory
+        failedStarts = Dictionary(
+            refused.filter { $0.sha256 != nil }.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first }
+        )
+    }
+
+    /// Blocks while it reads.
+    mutating func survey() -> FolderSurvey {
+        var survey = FolderSurvey()
+        do throws(Untrusted) {
+            let folder = try TrustedFolder(path: directory)
+            let names = PluginNames(try folder.names())
+            known = known.filter { names.libraries.contains($0.key) }
+            var register = PluginRegister()
+            for name in names.libraries {
+                do throws(Untrusted) {
+                    survey.found.append(try find(name, in: folder, among: &register))
+                } catch {
+                    survey.refused.append(
+                        RefusedPlugin(path: folder.path + "/" + name, reason: error.message))
+                }
+            }
+            survey.refused += names.orphans.map {
+                RefusedPlugin(path: folder.path + "/" + $0.library, reason: $0.reason)
+            }
+            survey.refused.sort { $0.path < $1.path }
+        } catch {
+            survey.folderRefusal = error.message
+            survey.refused.append(RefusedPlugin(path: directory, reason: error.message))
+        }
+        return survey
+    }
+
+    private mutating func find(
+        _ name: String, in folder: borrowing TrustedFolder, among register: inout PluginRegister
+    ) throws(Untrusted) -> FoundPlugin {
+        let checked = try check(name, in: folder)
+        let plugin = checked.plugin
+        try register.enter(name, checked.file, of: plugin.id)
+        if let failed = failedStarts[plugin.path], failed.sha256 == plugin.sha256 {
+            throw Untrusted(failed.reason)
+        }
+        register.take(plugin.id, for: plugin.path)
+        return plugin
+    }
+
+    private mutating func check(_ name: String, in folder: borrowing TrustedFolder) throws(Untrusted)
+        -> Checked
+    {
+        // Before reading: what changes meanwhile has another stamp the next time.
+        let stamps = [folder.stamp(of: name), folder.stamp(of: PluginFile.manifestName(of: name))]
+        if let known = known[name], known.stamps == stamps { return try known.result.get() }
+        reads += 1
+        let result: Result<Checked, Untrusted>
+        do throws(Untrusted) {
+            let file = try PluginFile(name, in: folder)
+            let plugin = FoundPlugin(
+                id: file.manifest.id, version: file.manifest.version, path: file.path, sha256: file.sha256)
+            result = .success(Checked(plugin: plugin, file: file.identity))
+        } catch {
+            result = .failure(error)
+        }
+        known[name] = Known(stamps: stamps, result: result)
+        return try result.get()
+    }
+}

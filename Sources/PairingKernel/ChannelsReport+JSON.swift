@@ -1,0 +1,204 @@
+public import PairingCore
+
+// How a gateway's report travels through the database, and what `nodesctl channels --json` prints. Every
+// member is always there; what there is not is null. Members may be added.
+extension ChannelsReport {
+    /// The report as JSON.
+    public var json: JSONValue {
+        .object([
+            "channels": .array(channels.map(\.json)), "refused": .array(refused.map(\.json)),
+            "newcomers": .array(newcomers.map(\.json)), "newlyRefused": .array(newlyRefused.map(\.json)),
+        ])
+    }
+
+    /// Reads a report of this version of the software, or of one that only added members.
+    ///
+    /// - Returns: `nil` for anything else.
+    init?(json: JSONValue) {
+        do {
+            channels = try json.member("channels").array(Channel.init)
+            refused = try json.member("refused").array(Refused.init)
+            newcomers = try json.member("newcomers").array(Found.init)
+            newlyRefused = try json.member("newlyRefused").array(Refused.init)
+        } catch {
+            return nil
+        }
+    }
+}
+
+extension ChannelsReport.Channel {
+    /// The channel as JSON.
+    public var json: JSONValue {
+        .object([
+            "id": .string(id.text), "displayName": .string(library.displayName),
+            "version": .string(library.version), "abi": .string(library.abi), "path": .string(library.path),
+            "sha256": .string(library.sha256),
+            "swiftVersion": library.swiftVersion.map(JSONValue.string) ?? .null, "limits": limits.json,
+            "outOfService": outOfService.map(JSONValue.string) ?? .null, "stuck": .bool(isStuck),
+            "overdueCalls": .integer(Int64(overdueCalls)), "waitingCalls": .integer(Int64(waitingCalls)),
+            "sessions": .integer(Int64(sessions)), "misbehaviours": .integer(Int64(misbehaviours)),
+            "requiresKey": .bool(limits.requiresKey),
+            "values": .object(values.mapValues(JSONValue.number)), "afterRestart": outlook.json,
+        ])
+    }
+
+    fileprivate init(_ json: JSONValue) throws(UnknownShape) {
+        id = try json.member("id").parsed(ChannelID.init)
+        library = ChannelsReport.Library(
+            displayName: try json.member("displayName").text(), version: try json.member("version").text(),
+            abi: try json.member("abi").text(), path: try json.member("path").text(),
+            sha256: try json.member("sha256").text(),
+            swiftVersion: try json.member("swiftVersion").unlessNull { value throws(UnknownShape) in
+                try value.text()
+            })
+        limits = try ChannelsReport.Limits(try json.member("limits"))
+        limits.requiresKey = try json.member("requiresKey").flag()
+        outOfService = try json.member("outOfService").unlessNull { value throws(UnknownShape) in
+            try value.text()
+        }
+        isStuck = try json.member("stuck").flag()
+        overdueCalls = try json.member("overdueCalls").whole()
+        waitingCalls = try json.member("waitingCalls").whole()
+        sessions = try json.member("sessions").whole()
+        misbehaviours = try json.member("misbehaviours").whole()
+        guard case .object(let members) = try json.member("values") else { throw UnknownShape() }
+        var values: [String: Double] = [:]
+        for (name, value) in members { values[name] = try value.real() }
+        self.values = values
+        outlook = try ChannelsReport.Outlook(try json.member("afterRestart"))
+    }
+}
+
+extension ChannelsReport.Limits {
+    fileprivate var json: JSONValue {
+        .object([
+            "maximumMessageBytes": .optional(maximumMessageBytes),
+            "messagesPerSecond": messagesPerSecond.map(JSONValue.number) ?? .null,
+            "burst": .optional(burst), "heartbeatMs": .optional(heartbeat), "silenceMs": .optional(silence),
+            "pairingLifetimeMs": .optional(pairingLifetime), "tickMs": .optional(tick),
+        ])
+    }
+
+    fileprivate init(_ json: JSONValue) throws(UnknownShape) {
+        maximumMessageBytes = try json.member("maximumMessageBytes").optionalWhole()
+        messagesPerSecond = try json.member("messagesPerSecond").unlessNull { value throws(UnknownShape) in
+            try value.real()
+        }
+        burst = try json.member("burst").optionalWhole()
+        heartbeat = try json.member("heartbeatMs").optionalWhole()
+        silence = try json.member("silenceMs").optionalWhole()
+        pairingLifetime = try json.member("pairingLifetimeMs").optionalWhole()
+        tick = try json.member("tickMs").optionalWhole()
+    }
+}
+
+extension ChannelsReport.Outlook {
+    fileprivate var json: JSONValue {
+        switch self {
+        case .same: .object(["state": .string("same")])
+        case .other(let found): .object(["state": .string("other"), "plugin": found.json])
+        case .refused(let reason): .object(["state": .string("refused"), "reason": .string(reason)])
+        case .gone: .object(["state": .string("gone")])
+        }
+    }
+
+    fileprivate init(_ json: JSONValue) throws(UnknownShape) {
+        switch try json.member("state").text() {
+        case "same": self = .same
+        case "other": self = .other(try ChannelsReport.Found(try json.member("plugin")))
+        case "refused": self = .refused(try json.member("reason").text())
+        case "gone": self = .gone
+        default: throw UnknownShape()
+        }
+    }
+}
+
+extension ChannelsReport.Found {
+    fileprivate var json: JSONValue {
+        .object([
+            "id": .string(id.text), "version": .string(version), "path": .string(path),
+            "sha256": .string(sha256),
+        ])
+    }
+
+    fileprivate init(_ json: JSONValue) throws(UnknownShape) {
+        id = try json.member("id").parsed(ChannelID.init)
+        version = try json.member("version").text()
+        path = try json.member("path").text()
+        sha256 = try json.member("sha256").text()
+    }
+}
+
+extension ChannelsReport.Refused {
+    /// The plugin as JSON.
+    public var json: JSONValue { .object(["path": .string(path), "reason": .string(reason)]) }
+
+    fileprivate init(_ json: JSONValue) throws(UnknownShape) {
+        path = try json.member("path").text()
+        reason = try json.member("reason").text()
+    }
+}
+
+/// The JSON is of another version of this software.
+private struct UnknownShape: Error {}
+
+extension JSONValue {
+    fileprivate static func optional(_ number: (some BinaryInteger)?) -> JSONValue {
+        number.map { .integer(Int64($0)) } ?? .null
+    }
+
+    fileprivate func member(_ name: String) throws(UnknownShape) -> JSONValue {
+        guard let member = self[name] else { throw UnknownShape() }
+        return member
+    }
+
+    fileprivate func text() throws(UnknownShape) -> String {
+        guard let string else { throw UnknownShape() }
+        return string
+    }
+
+    fileprivate func parsed<Value>(_ parse: (String) -> Value?) throws(UnknownShape) -> Value {
+        guard let value = parse(try text()) else { throw UnknownShape() }
+        return value
+    }
+
+    fileprivate func flag() throws(UnknownShape) -> Bool {
+        guard case .bool(let value) = self else { throw UnknownShape() }
+        return value
+    }
+
+    fileprivate func whole<Number: FixedWidthInteger>() throws(UnknownShape) -> Number {
+        guard case .integer(let value) = self, let number = Number(exactly: value) else {
+            throw UnknownShape()
+        }
+        return number
+    }
+
+    fileprivate func optionalWhole<Number: FixedWidthInteger>() throws(UnknownShape) -> Number? {
+        try unlessNull { value throws(UnknownShape) in try value.whole() }
+    }
+
+    /// A number, however the database spells it.
+    fileprivate func real() throws(UnknownShape) -> Double {
+        switch self {
+        case .number(let value): return value
+        case .integer(let value): return Double(value)
+        default: throw UnknownShape()
+        }
+    }
+
+    fileprivate func array<Value>(
+        _ element: (JSONValue) throws(UnknownShape) -> Value
+    ) throws(UnknownShape) -> [Value] {
+        guard case .array(let values) = self else { throw UnknownShape() }
+        var elements: [Value] = []
+        for value in values { elements.append(try element(value)) }
+        return elements
+    }
+
+    fileprivate func unlessNull<Value>(
+        _ read: (JSONValue) throws(UnknownShape) -> Value
+    ) throws(UnknownShape) -> Value? {
+        self == .null ? nil : try read(self)
+    }
+}
