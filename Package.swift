@@ -77,6 +77,7 @@ let package = Package(
         .target(name: "CGoClawChannel"),
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CFastCGI", providers: [.apt(["libfcgi-dev"])]),
+        .systemLibrary(name: "CGlibcMalloc"),
         .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
         // Modules; a row imports only rows above it.
@@ -91,6 +92,9 @@ let package = Package(
                 .embedInCode("Migrations/v002_forwarded_messages.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", log, metrics]),
+        module(
+            "ChannelCheck",
+            ["PairingCore", "CGoClawChannel", "CGlibcMalloc", "ChannelHost", "Cryptography"]),
         module(
             "PairingKernel",
             ["PairingCore", "PairingStore", "ChannelHost", "Cryptography", log, metrics, lifecycle]),
@@ -119,7 +123,14 @@ let package = Package(
             name: "nodes-gateway", dependencies: server + ["NodesProtocol", "DeviceGateway"],
             swiftSettings: strict),
         .executableTarget(
-            name: "nodesctl", dependencies: server + ["NodesProtocol"] + nio, swiftSettings: strict),
+            name: "nodesctl", dependencies: server + ["NodesProtocol", "ChannelCheck"] + nio,
+            resources: [
+                .embedInCode("Templates/goclaw_channel.h"), .embedInCode("Templates/channel.c.txt"),
+                .embedInCode("Templates/Makefile.txt"), .embedInCode("Templates/README-c.md"),
+                .embedInCode("Templates/Package.swift.txt"), .embedInCode("Templates/Channel.swift.txt"),
+                .embedInCode("Templates/README-swift.md"),
+            ],
+            swiftSettings: strict),
 
         // For conformance suites; not installed.
         .executableTarget(
