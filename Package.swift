@@ -189,6 +189,6 @@ let package = Package(
             name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),
         tests("PostgresTests", ["Postgres", "PostgresTestSupport", log, metrics, lifecycle]),
         tests("FastCGITests", ["FastCGI", log, lifecycle]),
-        tests("NodesctlTests", ["nodesctl", "NodesProtocol", "PairingCore", "Cryptography"]),
+        tests("NodesctlTests", ["nodesctl", "ChannelCheck", "NodesProtocol", "PairingCore", "Cryptography"]),
     ]
 )

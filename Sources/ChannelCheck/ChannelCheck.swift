@@ -73,9 +73,14 @@ public struct ChannelCheck: Sendable {
                 }
             case .garbage: run.warnOfGarbage()
             case .silence:
-                _ = child.finish(within: 0)
+                let ending = child.finish(within: 0)
                 run.collect(child.output)
-                run.hung(callLimit)
+                // A process that the plugin started may hold the pipes of one that is dead already.
+                if ending == .killed(signal: SIGKILL) {
+                    run.hung(callLimit)
+                } else {
+                    run.ended(ending, errors: child.errors)
+                }
                 return
             case .end: break loop
             }

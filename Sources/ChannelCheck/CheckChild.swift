@@ -17,6 +17,11 @@ public enum CheckChild {
         let nothing = open("/dev/null", O_RDONLY)
         dup2(nothing, STDIN_FILENO)
         close(nothing)
+        // What the caller of the program left open is not the plugin's to write to.
+        for case let number? in names(in: "/proc/self/fd").map(Int32.init)
+        where number > STDERR_FILENO && number != results && number != input {
+            close(number)
+        }
         let line = CheckLine(descriptor: results)
         guard results >= 0, let plan = readPlan(from: input) else { endProcess(CheckLine.lostStatus) }
         endWithParent(input)

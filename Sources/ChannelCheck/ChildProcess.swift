@@ -113,10 +113,14 @@ final class ChildProcess {
         switch Source.allCases[index] {
         case .results:
             line += bytes
-            while let end = line.firstIndex(of: UInt8(ascii: "\n")) {
-                pending.append(try? JSONDecoder().decode(CheckMessage.self, from: Data(line[..<end])))
-                line.removeSubrange(...end)
+            guard let last = line.lastIndex(of: UInt8(ascii: "\n")) else { break }
+            let lines = line[..<last].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            for message in lines.map(Self.message) {
+                // However much of it there is, garbage is said once.
+                let isMoreGarbage = message == nil && pending.last.map { $0 == nil } == true
+                if !isMoreGarbage { pending.append(message) }
             }
+            line.removeSubrange(...last)
             // No message is as long as this.
             if line.count > 1 << 20 { line = [] }
         case .output:
@@ -125,6 +129,12 @@ final class ChildProcess {
             output += bytes.prefix(Self.maximumPrinted - output.count)
             errors = (errors + bytes).suffix(Self.maximumPrinted)
         }
+    }
+
+    /// - Returns: `nil` where a line is no message.
+    private static func message(_ line: ArraySlice<UInt8>) -> CheckMessage? {
+        guard line.first == UInt8(ascii: "{") else { return nil }
+        return try? JSONDecoder().decode(CheckMessage.self, from: Data(line))
     }
 
     /// Takes what the child printed before it ended.

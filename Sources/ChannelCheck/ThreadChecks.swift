@@ -14,14 +14,14 @@ extension Bench {
             _ = instance.host.takeFindings()
             let differences = Mutex<[String]>([])
             let calls = Atomic<Int>(0)
-            let end = monotonicNanoseconds() + 400_000_000
+            let end = monotonicNanoseconds() + 250_000_000
             calling("review, session_opened, receive, deliver and tick on \(Self.threads) threads")
             let beacon = beacon
             let running = (0..<Self.threads).compactMap { _ in
                 JoinableThread {
                     let caller = Caller(.guarded, beacon)
                     repeat {
-                        for (index, claim) in claims.enumerated() {
+                        for (index, claim) in claims.enumerated() where monotonicNanoseconds() < end {
                             calls.add(1, ordering: .relaxed)
                             let reply = instance.review(claim, caller)
                             if let what = reviews[index].difference(from: reply) {

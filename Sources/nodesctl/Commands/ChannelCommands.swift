@@ -65,8 +65,8 @@ struct ChannelCommand: AsyncParsableCommand {
         @Argument(help: "The library, such as echo.so; a manifest beside it is checked too.")
         var path: String
 
-        @Option(help: "What create is given: a JSON object.")
-        var config = "{}"
+        @Option(help: "What create is given: a JSON object; without it, {}.")
+        var config: String?
 
         @Option(help: "The sender ID of an ordinary device.")
         var sender: String?
@@ -80,11 +80,16 @@ struct ChannelCommand: AsyncParsableCommand {
         @Option(help: "How long a call may take, in seconds, 0.1 to 60.")
         var callLimit = 5.0
 
+        // It knows a --config too, of another meaning, and takes whatever has that name.
+        @ParentCommand var nodesctl: Nodesctl
+
+        private var configuration: String { config ?? nodesctl.options.config ?? "{}" }
+
         func validate() throws {
             guard (0.1...60).contains(callLimit) else {
                 throw ValidationError("--call-limit is \(callLimit), expected 0.1 to 60 seconds")
             }
-            for (name, text) in [("--config", config), ("--metadata", metadata ?? "{}")] {
+            for (name, text) in [("--config", configuration), ("--metadata", metadata ?? "{}")] {
                 guard case .object? = try? JSONValue(parsing: text.utf8) else {
                     throw ValidationError(
                         "\(name) is not a JSON object, such as '{\"rooms\": [\"kitchen\"]}'")
@@ -103,7 +108,7 @@ struct ChannelCommand: AsyncParsableCommand {
             try await reporting(asJSON: output.json) {
                 let check = ChannelCheck(
                     subject: CheckSubject(
-                        library: path, configuration: config, senderID: sender, metadata: metadata,
+                        library: path, configuration: configuration, senderID: sender, metadata: metadata,
                         message: message),
                     program: ["/proc/self/exe", "channel", CheckChildCommand.name],
                     callLimit: Int(callLimit * 1000))

@@ -15,7 +15,7 @@ def compile_c(source: pathlib.Path, library: pathlib.Path) -> pathlib.Path:
     done = subprocess.run(
         [
             "gcc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-pthread",
-            "-fvisibility=hidden", "-I", str(HEADERS), str(source), "-o", str(library),
+            "-I", str(HEADERS), str(source), "-o", str(library),
         ],
         capture_output=True, text=True,
     )  # fmt: skip
