@@ -22,6 +22,8 @@ final class Bench {
     /// The rules that were reported broken, by any check and by this one.
     private var reported: Set<String> = []
     private var reportedHere: Set<String> = []
+    /// How many findings the parent knows of.
+    private var toldFindings = 0
     private var firstTable: (TestHost, PluginTable)?
     private var ordinaryClaim: TestClaim??
     private var ordinaryMessage: TestMessage??
@@ -37,12 +39,19 @@ final class Bench {
     /// Begins a check with nothing found.
     func begin() {
         findings = Findings()
+        toldFindings = 0
         reportedHere = []
     }
 
     /// Says what is about to happen, for the case that it is the last thing that happens; and that the
     /// process is alive.
-    func calling(_ what: String) { beacon.send(what) }
+    func calling(_ what: String) {
+        if findings.count != toldFindings {
+            toldFindings = findings.count
+            line.send(CheckMessage(soFar: findings))
+        }
+        beacon.send(what)
+    }
 
     // What is checked.
 

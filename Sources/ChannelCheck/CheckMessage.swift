@@ -21,6 +21,8 @@ struct CheckMessage: Codable, Sendable {
     var calling: String?
     /// Memory was touched that may not be; see ``Fault``. The process is about to die.
     var fault: String?
+    /// What the check that began last has found up to here, for the case that it does not come to its end.
+    var soFar: Findings?
     /// What the check that began last has found.
     var ended: Findings?
     /// Who the library says it is.

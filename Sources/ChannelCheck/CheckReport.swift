@@ -117,6 +117,9 @@ struct Findings: Codable, Sendable {
         if notes.count < Self.maximum, !notes.contains(sentence) { notes.append(sentence) }
     }
 
+    /// How much was found, notes left aside.
+    var count: Int { failures.count + warnings.count }
+
     var outcome: CheckOutcome {
         if !failures.isEmpty { return .failed }
         if notApplicable != nil { return .notApplicable }

@@ -127,7 +127,7 @@ final class ChildProcess {
             output += bytes.prefix(Self.maximumPrinted - output.count)
         case .errors:
             output += bytes.prefix(Self.maximumPrinted - output.count)
-            errors = (errors + bytes).suffix(Self.maximumPrinted)
+            errors = (errors + bytes).suffix(4 * Self.maximumPrinted)
         }
     }
 

@@ -15,6 +15,8 @@ struct Run {
     /// Whether the child has made all its checks.
     private(set) var isDone = false
     private var lastCall = ""
+    /// What the check that is being made has found.
+    private var soFar = Findings()
     private var fault: Fault?
     private var explained: Set<String> = []
     private var hasGarbage = false
@@ -40,7 +42,9 @@ struct Run {
         if let name = message.began {
             isChecking = remaining.first?.name == name
             lastCall = "the check's beginning"
+            soFar = Findings()
         }
+        if let findings = message.soFar { soFar = findings }
         if let findings = message.ended, isChecking {
             finish(findings)
             if message.gaveUp == true { countHang() }
@@ -59,7 +63,7 @@ struct Run {
             }
             return
         }
-        var findings = Findings()
+        var findings = soFar
         findings.fail(sentence)
         finish(findings)
     }
@@ -90,7 +94,9 @@ struct Run {
     /// The child came to its end before its checks did.
     mutating func ended(_ ending: ChildProcess.Ending, errors: [UInt8]) {
         let lines = String(decoding: errors, as: UTF8.self).split(whereSeparator: \.isNewline)
-        let printed = lines.last.map { " It printed last \"\(short(String($0)))\"." } ?? ""
+        // A trap in Swift and a panic in Rust say what they are before a long list of frames.
+        let telling = lines.last { $0.contains("Fatal error:") || $0.contains("panicked at") } ?? lines.last
+        let printed = telling.map { " It printed \"\(short(String($0)))\"." } ?? ""
         switch ending {
         case .killed(let signal):
             failOnce(

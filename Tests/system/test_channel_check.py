@@ -87,6 +87,8 @@ BROKEN = [
     ("keeps_pointer", "review.ordinary", "lent to an earlier call"),
     ("closes_descriptors", "review.ordinary", "closed descriptors that are not its own"),
     ("exits", "review.extreme", "ended the process during review of no display name, with exit status 0"),
+    ("two_faults", "review.extreme", "refused without a reason, with GOCLAW_INVALID (in review of no display name)"),
+    ("two_faults", "review.extreme", "SIGSEGV (Segmentation fault) during review of metadata with spaces"),
     ("kept_sink", "sessions", "used the sink of review (for a detail) after that call had returned"),
     ("bad_frames", "sessions", "an event that is not [a-z][a-z0-9._]{0,63}"),
     ("bad_frames", "deliver.ordinary", "a payload that is no JSON object"),
