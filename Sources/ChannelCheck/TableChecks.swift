@@ -86,7 +86,8 @@ extension Bench {
             findings.fail(
                 "describe returned \(statusName(first.status)) and "
                     + (first.output.identity == nil ? "no description" : "a description")
-                    + ", expected GOCLAW_OK and a description.")
+                    + ", expected GOCLAW_OK and a description."
+                    + (first.output.reason.map { " Its reason: \($0.message)" } ?? ""))
             return
         }
         line.send(CheckMessage(identity: identity))

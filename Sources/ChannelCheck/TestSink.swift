@@ -231,6 +231,9 @@ private func sinkFrame(
         guard let event = copy(record.event), isName(event, dots: true) else {
             return .broken("has an event that is not [a-z][a-z0-9._]{0,63}")
         }
+        guard event != "shutdown", !event.hasPrefix("connect."), !event.hasPrefix("device.") else {
+            return .broken("has the event \(event), which is the host's")
+        }
         if record.flags != 0 { return .broken("has flags \(record.flags), where none has a meaning") }
         guard let payload = record.payload.bytes, JSONCheck.isObject(payload) else {
             return .broken("has a payload that is no JSON object (UTF-8, no NUL, at most 64 levels deep)")
@@ -246,7 +249,7 @@ private func sinkReason(
     table: UnsafePointer<goclaw_sink>?, code: goclaw_text, message: goclaw_text
 ) -> goclaw_status {
     sink(table)?.put(
-        "reason", into: [.create, .review, .sessionOpened, .receive, .deliver, .tick]
+        "reason", into: [.describe, .create, .review, .sessionOpened, .receive, .deliver, .tick]
     ) { output in
         guard let code = copy(code), isName(code) else {
             return .broken("has a code that is not [a-z][a-z0-9_]{0,63}")
