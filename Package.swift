@@ -77,6 +77,7 @@ let package = Package(
         .target(name: "CGoClawChannel"),
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CFastCGI", providers: [.apt(["libfcgi-dev"])]),
+        .systemLibrary(name: "CGlibcMalloc"),
         .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
         // Modules; a row imports only rows above it.
@@ -92,6 +93,9 @@ let package = Package(
                 .embedInCode("Migrations/v003_instance_channels.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", log, metrics]),
+        module(
+            "ChannelCheck",
+            ["PairingCore", "CGoClawChannel", "CGlibcMalloc", "ChannelHost", "Cryptography"]),
         module(
             "PairingKernel",
             ["PairingCore", "PairingStore", "ChannelHost", "Cryptography", log, metrics, lifecycle]),
@@ -120,7 +124,14 @@ let package = Package(
             name: "nodes-gateway", dependencies: server + ["NodesProtocol", "DeviceGateway"],
             swiftSettings: strict),
         .executableTarget(
-            name: "nodesctl", dependencies: server + ["NodesProtocol"] + nio, swiftSettings: strict),
+            name: "nodesctl", dependencies: server + ["NodesProtocol", "ChannelCheck"] + nio,
+            resources: [
+                .embedInCode("Templates/goclaw_channel.h"), .embedInCode("Templates/channel.c.txt"),
+                .embedInCode("Templates/Makefile.txt"), .embedInCode("Templates/README-c.md"),
+                .embedInCode("Templates/Package.swift.txt"), .embedInCode("Templates/Channel.swift.txt"),
+                .embedInCode("Templates/README-swift.md"),
+            ],
+            swiftSettings: strict),
 
         // For conformance suites; not installed.
         .executableTarget(
@@ -179,6 +190,6 @@ let package = Package(
             name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),
         tests("PostgresTests", ["Postgres", "PostgresTestSupport", log, metrics, lifecycle]),
         tests("FastCGITests", ["FastCGI", log, lifecycle]),
-        tests("NodesctlTests", ["nodesctl", "NodesProtocol", "PairingCore", "Cryptography"]),
+        tests("NodesctlTests", ["nodesctl", "ChannelCheck", "NodesProtocol", "PairingCore", "Cryptography"]),
     ]
 )

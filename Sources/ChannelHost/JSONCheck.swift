@@ -1,6 +1,6 @@
 /// Checks that bytes are one JSON value (RFC 8259) that the database can keep: UTF-8, no NUL and no lone
 /// surrogate in a string, at most 64 levels deep.
-struct JSONCheck {
+package struct JSONCheck {
     private let bytes: UnsafeRawBufferPointer
     private var index = 0
     private static let maximumDepth = 64
@@ -8,13 +8,13 @@ struct JSONCheck {
     private init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
     /// Whether the bytes are one JSON value.
-    static func isValue(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    package static func isValue(_ bytes: UnsafeRawBufferPointer) -> Bool {
         var check = JSONCheck(bytes)
         return check.whole()
     }
 
     /// Whether the bytes are one JSON object.
-    static func isObject(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    package static func isObject(_ bytes: UnsafeRawBufferPointer) -> Bool {
         var check = JSONCheck(bytes)
         check.skipSpace()
         return check.peek == UInt8(ascii: "{") && check.whole()

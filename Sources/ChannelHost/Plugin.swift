@@ -5,10 +5,10 @@ import Glibc
 import PairingCore
 
 /// The ABI of this process.
-let hostABI = ABIVersion(major: UInt16(GOCLAW_ABI_MAJOR), minor: UInt16(GOCLAW_ABI_MINOR))
+package let hostABI = ABIVersion(major: UInt16(GOCLAW_ABI_MAJOR), minor: UInt16(GOCLAW_ABI_MINOR))
 
 /// The version of the Swift runtime that this process and its Swift plugins share.
-let runtimeSwiftVersion = "\(_SwiftStdlibVersion.current)"
+package let runtimeSwiftVersion = "\(_SwiftStdlibVersion.current)"
 
 /// A plugin's library and manifest, checked before any of its code runs.
 struct PluginFile: ~Copyable, Sendable {

@@ -3,21 +3,21 @@ import PairingCore
 
 /// What stands beside a plugin's library, in `NAME.json` for `NAME.so`, and is checked before any of the
 /// library's code runs.
-struct PluginManifest: Decodable {
-    var id: ChannelID
-    var version: String
-    var abi: ABIVersion
+package struct PluginManifest: Decodable {
+    package var id: ChannelID
+    package var version: String
+    package var abi: ABIVersion
     /// 64 hexadecimal digits in lower case.
     var sha256: String
     /// Such as `6.3.1`; absent for a plugin in another language.
-    var swift: String?
+    package var swift: String?
 
     /// The greatest size of a manifest, in bytes.
     static let maximumSize = 64 * 1024
 
     private enum CodingKeys: String, CodingKey { case id, version, abi, sha256, swift }
 
-    init(json: [UInt8], named name: String) throws(Untrusted) {
+    package init(json: [UInt8], named name: String) throws(Untrusted) {
         do {
             self = try JSONDecoder().decode(Self.self, from: Data(json))
         } catch DecodingError.keyNotFound(let key, _) {
@@ -32,7 +32,7 @@ struct PluginManifest: Decodable {
         }
     }
 
-    init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         func value<Value>(
             _ key: CodingKeys, _ expected: String, _ make: (String) -> Value?
@@ -53,7 +53,7 @@ struct PluginManifest: Decodable {
     }
 
     /// Checks what can be checked before the library's code runs.
-    func check(sha256 found: String, libraryName: String, host: ABIVersion, swift hostSwift: String)
+    package func check(sha256 found: String, libraryName: String, host: ABIVersion, swift hostSwift: String)
         throws(Untrusted)
     {
         guard found == sha256 else {
@@ -74,7 +74,7 @@ struct PluginManifest: Decodable {
 }
 
 /// A version of the plugin ABI.
-struct ABIVersion: CustomStringConvertible {
+package struct ABIVersion: CustomStringConvertible {
     var major: UInt16
     var minor: UInt16
 
@@ -89,7 +89,7 @@ struct ABIVersion: CustomStringConvertible {
         self.init(major: major, minor: minor)
     }
 
-    var description: String { "\(major).\(minor)" }
+    package var description: String { "\(major).\(minor)" }
 
     /// Any minor version works with any other of its major.
     func check(host: ABIVersion, what: String) throws(Untrusted) {

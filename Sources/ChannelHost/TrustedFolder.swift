@@ -1,8 +1,8 @@
 import Glibc
 
 /// Why a file or folder is not trusted: what was found, what was expected, what to do.
-struct Untrusted: Error {
-    var message: String
+package struct Untrusted: Error {
+    package var message: String
 
     init(_ message: String) { self.message = message }
 }

@@ -15,7 +15,7 @@ struct Nodesctl: AsyncParsableCommand {
         subcommands: [
             MigrateCommand.self, AdminCommand.self, RequestsCommand.self, DevicesCommand.self,
             ApproveCommand.self, DenyCommand.self, RevokeCommand.self, TokenCommand.self, EventsCommand.self,
-            ChannelsCommand.self, ConfigCommand.self, DeviceCommand.self,
+            ChannelsCommand.self, ChannelCommand.self, ConfigCommand.self, DeviceCommand.self,
         ])
 
     // Accepted before a subcommand as well, which then finds them here.

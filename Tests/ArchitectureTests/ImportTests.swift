@@ -14,14 +14,16 @@ private let nio: Set<String> = ["NIOCore", "NIOPosix", "NIOHTTP1", "NIOWebSocket
 /// A main may import everything.
 private let everything = Row(
     package: [
-        "ChannelHost", "Cryptography", "DeviceGateway", "FastCGI", "AdminPages", "NodesConfiguration",
+        "ChannelCheck", "ChannelHost", "Cryptography", "DeviceGateway", "FastCGI", "AdminPages",
+        "NodesConfiguration",
         "NodesProcess", "NodesProtocol", "PairingCore", "PairingKernel", "PairingStore", "Postgres",
         "PrometheusMetrics",
     ],
     outside: nio.union(lifecycle).union([log, metrics, "ArgumentParser", "FoundationEssentials", "Glibc"]))
 
 private let table: [String: Row] = [
-    "CGoClawChannel": Row(), "CLibPQ": Row(), "CFastCGI": Row(), "CLibCrypto": Row(),
+    "CGoClawChannel": Row(), "CLibPQ": Row(), "CFastCGI": Row(), "CGlibcMalloc": Row(),
+    "CLibCrypto": Row(),
     "ChannelKit": Row(package: ["CGoClawChannel"], outside: ["FoundationEssentials"]),
     "PairingCore": Row(),
     "Cryptography": Row(package: ["CLibCrypto"]),
@@ -30,6 +32,9 @@ private let table: [String: Row] = [
     "ChannelHost": Row(
         package: ["PairingCore", "CGoClawChannel", "Cryptography"],
         outside: [log, metrics, "Glibc", "FoundationEssentials"]),
+    "ChannelCheck": Row(
+        package: ["PairingCore", "CGoClawChannel", "CGlibcMalloc", "ChannelHost", "Cryptography"],
+        outside: ["Glibc", "FoundationEssentials"]),
     "PairingKernel": Row(
         package: ["PairingCore", "PairingStore", "ChannelHost", "Cryptography"],
         outside: lifecycle.union([log, metrics])),

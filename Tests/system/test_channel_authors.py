@@ -9,6 +9,7 @@ import re
 import subprocess
 
 import pytest
+from support.channels import compile_swift
 from support.deployment import ROOT, Deployment, deployed, eventually
 from support.device import Refused, TokenCredential
 
@@ -72,32 +73,11 @@ def walked(tmp_path_factory):
         for name, language in (("echo.c", "c"), ("Makefile", "make")):
             (folder / name).write_text(blocks(text, language)[0])
         walk.run(build)
-        compile_swift(nodes, folder / "libSensorChannel.so")
+        sources = list((EXAMPLES / "swift-sensor/Sources").rglob("*.swift"))
+        compile_swift(pathlib.Path(nodes.binaries), "SensorChannel", sources, folder / "libSensorChannel.so")
         walk.run('"$NODES/scripts/install-channels" "$CHANNELS" libSensorChannel.so')
         restart_servers(nodes)
         yield nodes, walk, look, rest
-
-
-def compile_swift(nodes: Deployment, library: pathlib.Path) -> None:
-    """Builds the Swift example against the ChannelKit that is built already, which takes a moment.
-
-    `swift build` would do the same after having built ChannelKit again.
-    """
-    built = pathlib.Path(nodes.binaries)
-    linked = (built / "WebChannel.product/Objects.LinkFileList").read_text().split("\n")
-    objects = [path for path in linked if re.search(r"/(ChannelKit|CGoClawChannel)\.build/", path)]
-    sources = [str(path) for path in (EXAMPLES / "swift-sensor/Sources").rglob("*.swift")]
-    done = subprocess.run(
-        [
-            "swiftc", "-swift-version", "6", "-warnings-as-errors", "-parse-as-library", "-emit-library",
-            "-module-name", "SensorChannel", "-I", str(built / "Modules"),
-            "-Xcc", f"-fmodule-map-file={built}/CGoClawChannel.build/module.modulemap",
-            *sources, *objects, "-o", str(library),
-            "-Xlinker", f"--version-script={ROOT}/Plugins/channel.exports",
-        ],
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_listings_of_the_document_are_the_examples():

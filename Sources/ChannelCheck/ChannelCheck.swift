@@ -1,0 +1,98 @@
+import Glibc
+
+/// Checks a channel's library against what goclaw_channel.h promises.
+///
+/// The library's code runs in child processes only. One that crashes, hangs, ends its process, prints or
+/// closes what is not its own costs the child it does that in; the rest is checked in another.
+public struct ChannelCheck: Sendable {
+    /// A check that takes longer is given up, in milliseconds.
+    private static let longestCheck = 60_000
+
+    /// What is checked.
+    public let subject: CheckSubject
+    /// How a child is started: a program's path and its arguments. It has to call ``CheckChild/run()``.
+    public let program: [String]
+    /// How long a call may take, in milliseconds, at least 100.
+    public let callLimit: Int
+
+    /// Prepares a check.
+    public init(subject: CheckSubject, program: [String], callLimit: Int = 5000) {
+        self.subject = subject
+        self.program = program
+        self.callLimit = max(100, callLimit)
+    }
+
+    /// Makes the checks. Blocks for seconds: call it from a plain thread.
+    ///
+    /// - Throws: why there is nothing to check.
+    public func run() throws(CannotCheck) -> CheckReport {
+        guard let files = FileChecks(path: subject.library) else {
+            throw CannotCheck(message: "\(subject.library) cannot be read: \(systemError()).")
+        }
+        var run = Run(plan: CheckPlan(subject: subject, checks: [], callLimit: callLimit))
+        while !run.remaining.isEmpty, run.stopReason == nil { runChild(&run) }
+        run.skipRemaining()
+        var report = CheckReport(library: subject.library, sha256: files.sha256, identity: run.identity)
+        report.timings = run.timings
+        report.checks = run.results
+        // Where the files' own checks belong: after the library's.
+        report.checks.insert(
+            contentsOf: [files.symbols, files.manifest(run.identity)], at: min(1, run.results.count))
+        report.checks.append(run.printed)
+        return report
+    }
+
+    /// Starts a child for what remains, and takes what it finds.
+    private func runChild(_ run: inout Run) {
+        var plan = run.plan
+        plan.checks = run.remaining.map(\.name)
+        do throws(CannotStart) {
+            let child = try ChildProcess(program: program, plan: plan)
+            follow(child, &run)
+        } catch {
+            run.stop("The process for the check could not be started: \(error.why).")
+        }
+    }
+
+    private func follow(_ child: ChildProcess, _ run: inout Run) {
+        run.startChild()
+        var checkEnd = monotonicNanoseconds()
+        loop: while true {
+            // The child has other things to do as well: half a second is for them.
+            switch child.next(within: callLimit + 500) {
+            case .message(let message):
+                if message.began != nil {
+                    checkEnd = monotonicNanoseconds() + UInt64(Self.longestCheck) * 1_000_000
+                }
+                run.take(message)
+                if message.done == true || run.stopReason != nil { break loop }
+                if run.isChecking, monotonicNanoseconds() > checkEnd {
+                    run.fail(
+                        "The check took more than \(Self.longestCheck / 1000) s in all, and was given up.")
+                    break loop
+                }
+            case .garbage: run.warnOfGarbage()
+            case .silence:
+                let ending = child.finish(within: 0)
+                run.collect(child.output)
+                // A process that the plugin started may hold the pipes of one that is dead already.
+                if ending == .killed(signal: SIGKILL) {
+                    run.hung(callLimit)
+                } else {
+                    run.ended(ending, errors: child.errors)
+                }
+                return
+            case .end: break loop
+            }
+        }
+        let ending = child.finish(within: run.stopReason == nil ? 2000 : 0)
+        run.collect(child.output)
+        if !run.isDone, run.stopReason == nil { run.ended(ending, errors: child.errors) }
+    }
+}
+
+/// Why a library cannot be checked.
+public struct CannotCheck: Error, Sendable, Equatable {
+    /// A sentence.
+    public var message: String
+}

@@ -1,0 +1,1 @@
+../../CGoClawChannel/include/goclaw_channel.h

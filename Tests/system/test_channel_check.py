@@ -1,0 +1,360 @@
+"""`nodesctl channel check` passes the channels that keep the rules, and says what is wrong with the others."""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+import pytest
+from support.channels import check, compile_c, compile_swift
+from support.deployment import ROOT, binaries, eventually
+
+ZOO = ROOT / "Tests/PluginZoo"
+READINGS = '{"readings":[{"name":"temperature","unit":"Cel","type":"number","min":-40,"max":85,"periodMs":60000}]}'
+
+# What an ordinary device of each channel looks like, where it is not any.
+ORDINARY = {
+    "IoT": ["--metadata", READINGS, "--message", '{"readings":{"temperature":21.5}}'],
+    "sensor": ["--metadata", '{"room":"kitchen"}', "--message", '{"temperature":21.5}'],
+}
+
+
+@pytest.fixture(scope="module")
+def built() -> pathlib.Path:
+    return binaries()
+
+
+@pytest.fixture
+def animal(tmp_path):
+    return lambda name: compile_c(ZOO / f"{name}.c", tmp_path / f"{name}.so")
+
+
+def not_passed(report: dict) -> dict:
+    return {
+        name: result["seen"] for name, result in report["checks"].items() if result["outcome"] in ("failed", "warning")
+    }
+
+
+def channel(name: str, built: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+    if name in ("tame", "diligent"):
+        return compile_c(ZOO / f"{name}.c", folder / f"{name}.so")
+    if name == "echo":
+        return compile_c(ROOT / "Plugins/Examples/c-echo/echo.c", folder / "echo.so")
+    if name == "sensor":
+        sources = list((ROOT / "Plugins/Examples/swift-sensor/Sources").rglob("*.swift"))
+        return compile_swift(built, "SensorChannel", sources, folder / "libSensorChannel.so")
+    return built / f"lib{name}Channel.so"
+
+
+@pytest.mark.parametrize("name", ["tame", "diligent", "echo", "sensor", "Web", "Mobile", "IoT"])
+def test_a_channel_that_keeps_the_rules_passes_every_check(built, tmp_path, name):
+    status, report = check(built, channel(name, built, tmp_path), *ORDINARY.get(name, []))
+    assert not_passed(report) == {}
+    assert status == 0 and report["passed"]
+    assert len(report["checks"]) == 31
+    assert report["timings"][0]["call"] == "review" and report["timings"][0]["medianNs"] > 0
+    skipped = [name for name, result in report["checks"].items() if result["outcome"] == "not applicable"]
+    if name in ("IoT", "sensor", "Web", "Mobile"):
+        assert skipped == ["manifest", "tickets"]
+
+
+# The plugin, the check that finds it out, and what the report says.
+BROKEN = [
+    ("unresolved", "library", "undefined symbol: zoo_function_that_nobody_has"),
+    ("no_entry", "library", "does not export the function goclaw_channel_entry"),
+    ("null_table", "table", "The entry returned no table, after logging: this machine has no giraffe"),
+    ("unaligned_table", "table", "not aligned"),
+    ("other_major", "table", "ABI 9.0, expected 1.x"),
+    ("small_table", "table", "24 bytes, expected at least 48"),
+    ("null_functions", "table", "lacks destroy, review"),
+    ("bad_id", "describe", "expected [a-z][a-z0-9_-]{0,31}"),
+    ("explaining_describe", "describe", "Its reason: "),
+    ("moody", "describe", "something else the second time"),
+    ("failing_create", "create", "visitors is -1, expected 0 or more."),
+    ("abort_in_create", "create.hostile", "SIGABRT (Aborted) during create with an unknown key"),
+    ("two_limits", "limits", "2 limits records"),
+    ("odd_limits", "create", "messages_per_second -1.0"),
+    ("unknown_status", "review.ordinary", "unknown status 77"),
+    ("unknown_status", "review.extreme", "unknown status 77"),
+    ("unknown_status", "review.hostile", "unknown status 77"),
+    ("later_without_ticket", "review.ordinary", "GOCLAW_LATER without a ticket"),
+    ("other_thread", "review.ordinary", "from another thread"),
+    ("misplaced", "review.ordinary", "limits record into the sink of review; it belongs into create"),
+    ("reads_beyond", "review.ordinary", "beyond the end of a text or record"),
+    ("reads_larger_record", "review.ordinary", "beyond the end of a text or record"),
+    ("keeps_pointer", "review.ordinary", "lent to an earlier call"),
+    ("closes_descriptors", "review.ordinary", "closed descriptors that are not its own"),
+    ("exits", "review.extreme", "ended the process during review of no display name, with exit status 0"),
+    ("two_faults", "review.extreme", "refused without a reason, with GOCLAW_INVALID (in review of no display name)"),
+    ("two_faults", "review.extreme", "SIGSEGV (Segmentation fault) during review of metadata with spaces"),
+    ("kept_sink", "sessions", "used the sink of review (for a detail) after that call had returned"),
+    ("bad_frames", "sessions", "an event that is not [a-z][a-z0-9._]{0,63}"),
+    ("hosts_event", "sessions", "the event device.pair.resolved, which is the host's"),
+    ("bad_frames", "deliver.ordinary", "a payload that is no JSON object"),
+    ("bad_frames", "tick", "unknown status 77"),
+    ("flood", "receive.ordinary", "GOCLAW_EXHAUSTED, a status of the host's"),
+    ("flood", "receive.hostile", "GOCLAW_EXHAUSTED, a status of the host's"),
+    ("short_buffer", "deliver.extreme", "a payload that is no JSON object"),
+    ("crash_in_receive", "receive.extreme", "SIGSEGV (Segmentation fault) during receive of the body null"),
+    ("one_host", "second-host", "It called count of one host in a call into an instance of another host"),
+    ("one_instance", "order", "The second of two instances answered GOCLAW_FAILED"),
+    ("proud", "tickets", "SIGABRT (Aborted) during the answer to a ticket whose time is up"),
+    ("peeks_later", "ownership", "SIGSEGV (Segmentation fault)"),
+    ("equal_size", "newer-host", "gave GOCLAW_INVALID instead of GOCLAW_OK"),
+    ("racy", "threads", "gave another answer"),
+    ("leaks_reviews", "leaks.reviews", "bytes of the heap allocated"),
+    ("leaks_messages", "leaks.messages", "bytes of the heap allocated"),
+    ("leaks_descriptors", "leaks.sessions", "descriptors open"),
+    ("leaks_threads", "leaks.instances", "threads running"),
+    ("changes_table", "process", "changed its table"),
+]
+
+
+@pytest.fixture(scope="module")
+def reports(built, tmp_path_factory):
+    """The report of each animal, made once."""
+    folder = tmp_path_factory.mktemp("zoo")
+    known = {}
+
+    def report(name: str) -> tuple[int, dict]:
+        if name not in known:
+            known[name] = check(built, compile_c(ZOO / f"{name}.c", folder / f"{name}.so"))
+        return known[name]
+
+    return report
+
+
+@pytest.mark.parametrize(("name", "found_by", "said"), BROKEN)
+def test_a_broken_plugin_is_found_out(reports, name, found_by, said):
+    status, report = reports(name)
+    result = report["checks"][found_by]
+    assert status == 1 and not report["passed"]
+    assert result["outcome"] == "failed", not_passed(report)
+    assert any(said in sentence for sentence in result["seen"]), result["seen"]
+    assert result["promise"] and result["advice"]
+
+
+WARNED = [
+    ("no_entry", "symbols", "zoo_has_no_entry"),
+    ("changes_process", "process", "the handler of SIGTERM"),
+    ("prints", "output", '{"began":"nothing"}'),
+    ("sluggish", "time", "more than 10 ms"),
+    ("two_limits", "limits", "silence_ms (30000) is not longer than heartbeat_ms"),
+]
+
+
+@pytest.mark.parametrize(("name", "found_by", "said"), WARNED)
+def test_what_breaks_no_promise_is_a_warning(reports, name, found_by, said):
+    _, report = reports(name)
+    assert any(said in sentence for sentence in report["checks"][found_by]["seen"]), not_passed(report)
+
+
+def test_after_a_crash_the_other_checks_are_made(reports):
+    _, report = reports("crash_in_receive")
+    assert list(not_passed(report)) == ["receive.extreme"]
+    assert report["checks"]["receive.hostile"]["outcome"] == "passed"
+
+
+def test_a_call_that_hangs_is_ended_and_the_other_checks_are_made(built, animal):
+    status, report = check(built, animal("hang_in_receive"), "--call-limit", "1")
+    assert status == 1
+    assert list(not_passed(report)) == ["receive.extreme"]
+    assert "did not return from receive of the body false within 1000 ms" in report["checks"]["receive.extreme"]["seen"][0]
+
+
+def test_tickets_that_nobody_answers_are_given_up(built, animal):
+    status, report = check(built, animal("never_answered"), "--call-limit", "0.2")
+    assert status == 1
+    assert "did not answer its ticket within 1200 ms" in report["checks"]["review.ordinary"]["seen"][0]
+    assert "Two calls did not come back" in report["checks"]["threads"]["seen"][0]
+
+
+def test_a_refusal_without_a_reason_is_found_out(built, animal):
+    status, report = check(built, animal("refusing"), "--sender", "silent")
+    assert status == 1
+    assert "It refused without a reason, with GOCLAW_INVALID" in report["checks"]["review.ordinary"]["seen"][0]
+
+
+def test_a_channel_whose_ordinary_device_is_not_known_does_not_pass(built):
+    status, report = check(built, built / "libIoTChannel.so")
+    assert status == 1
+    assert "give one that does with --sender and --metadata" in report["checks"]["review.ordinary"]["seen"][0]
+    assert report["checks"]["threads"]["outcome"] == "not applicable"
+
+
+def test_the_manifest_beside_the_library_is_compared(built, animal):
+    library = animal("tame")
+    manifest = {
+        "id": "zoo", "version": "1.0.0", "abi": "1.0", "sha256": hashlib.sha256(library.read_bytes()).hexdigest(),
+    }  # fmt: skip
+
+    def seen(**changes) -> tuple[str, list[str]]:
+        library.with_suffix(".json").write_text(json.dumps({**manifest, **changes}))
+        _, report = check(built, library)
+        return report["checks"]["manifest"]["outcome"], report["checks"]["manifest"]["seen"]
+
+    assert seen() == ("passed", [])
+    assert seen(id="circus") == ("failed", ['The manifest says "circus" 1.0.0, the library "zoo" 1.0.0.'])
+    outcome, sentences = seen(sha256="0" * 64)
+    assert outcome == "failed" and "SHA-256" in sentences[0]
+
+
+def test_the_report_for_a_person_says_what_to_do(built, animal):
+    done = subprocess.run(
+        [str(built / "nodesctl"), "channel", "check", str(animal("leaks_reviews"))], capture_output=True, text=True
+    )
+    assert done.returncode == 1 and done.stderr == ""
+    assert re.search(r"^FAILED +leaks\.reviews: A review leaves nothing behind$", done.stdout, re.M)
+    assert re.search(r"^ +The rule: ", done.stdout, re.M) and re.search(r"^ +What to do: ", done.stdout, re.M)
+    assert re.search(r"^\d+ passed, 1 failed, 0 with warnings, \d+ not applicable\.$", done.stdout, re.M)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["/no/such/library.so"], 66, "/no/such/library.so cannot be read: No such file or directory."),
+        (["x.so", "--config", "[]"], 64, "--config is not a JSON object"),
+        (["x.so", "--message", "{"], 64, "--message is not a JSON value"),
+        (["x.so", "--sender", "-"], 64, "--sender"),
+        (["x.so", "--call-limit", "0"], 64, "--call-limit is 0.0, expected 0.1 to 60 seconds"),
+    ],
+)
+def test_a_wrong_command_line_says_what_was_expected(built, arguments, status, said):
+    done = subprocess.run([str(built / "nodesctl"), "channel", "check", *arguments], capture_output=True, text=True)
+    assert done.returncode == status, done.stderr
+    assert said in done.stderr
+
+
+def test_a_file_that_is_no_library_fails_the_first_check(built, tmp_path):
+    path = tmp_path / "text.so"
+    path.write_text("this is not a library\n")
+    status, report = check(built, path)
+    assert status == 1
+    assert "cannot be loaded as a shared library" in report["checks"]["library"]["seen"][0]
+    assert report["checks"]["review.ordinary"]["outcome"] == "not applicable"
+
+
+def test_the_process_of_a_check_ends_with_the_command(built, animal):
+    """Also where the plugin hangs, and whatever ends the command."""
+    library = animal("endless_start")
+    command = subprocess.Popen(
+        [str(built / "nodesctl"), "channel", "check", str(library), "--call-limit", "60"], stdout=subprocess.DEVNULL
+    )
+    try:
+
+        def children() -> list[int]:
+            tasks = pathlib.Path(f"/proc/{command.pid}/task").glob("*/children")
+            return [int(pid) for task in tasks for pid in task.read_text().split()]
+
+        def loaded(pid: int) -> bool:
+            return str(library) in pathlib.Path(f"/proc/{pid}/maps").read_text()
+
+        [child] = eventually(lambda: [pid for pid in children() if loaded(pid)], "the plugin is loaded")
+        command.send_signal(signal.SIGKILL)
+        command.wait()
+        eventually(lambda: not is_running(child), "the child ends")
+    finally:
+        command.kill()
+        command.wait()
+
+
+def test_what_the_caller_has_open_is_beyond_the_plugins_reach(built, animal):
+    ours, theirs = os.pipe()
+    done = subprocess.run(
+        [str(built / "nodesctl"), "channel", "check", str(animal("scribbles")), "--call-limit", "0.5"],
+        pass_fds=[theirs], capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as stream:
+        assert stream.read() == b""
+    assert done.returncode == 1 and "It wrote into a descriptor that is not its own." in done.stdout
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+# Starting a channel.
+
+
+def new(built: pathlib.Path, folder: pathlib.Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [str(built / "nodesctl"), "channel", "new", *arguments], cwd=folder, capture_output=True, text=True
+    )
+
+
+def test_a_new_channel_in_c_builds_with_one_command_and_passes(built, tmp_path):
+    done = new(built, tmp_path, "parrot_2", "--language", "c")
+    assert done.returncode == 0, done.stderr
+    steps = [line.strip() for line in done.stdout.splitlines() if line.startswith("  ")]
+    assert steps[:2] == ["make", "make check"] and "install-channels" in steps[2]
+    project = tmp_path / "parrot_2"
+    assert (project / "goclaw_channel.h").read_bytes() == (
+        ROOT / "Sources/CGoClawChannel/include/goclaw_channel.h"
+    ).read_bytes()
+    path = {**os.environ, "PATH": f"{built}:{os.environ['PATH']}"}
+    made = subprocess.run(steps[0], shell=True, cwd=project, env=path, capture_output=True, text=True)
+    assert made.returncode == 0 and made.stderr == "", made.stdout + made.stderr
+    checked = subprocess.run(steps[1], shell=True, cwd=project, env=path, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert re.search(r"^\d+ passed, 0 failed, 0 with warnings", checked.stdout, re.M)
+    installed = subprocess.run(
+        steps[2], shell=True, cwd=project, capture_output=True, text=True,
+        env={**path, "NODES": str(ROOT), "CHANNELS": str(tmp_path / "channels")},
+    )  # fmt: skip
+    assert installed.returncode == 0, installed.stderr
+    _, report = check(built, tmp_path / "channels/parrot_2.so")
+    assert report["checks"]["manifest"]["outcome"] == "passed"
+
+
+def test_the_shortest_way_of_the_document_leads_to_a_channel_that_passes(built, tmp_path):
+    document = (ROOT / "docs/channel-authors.md").read_text()
+    [commands] = re.findall(r"^## The shortest way$.*?^```sh\n(.*?)^```$", document, re.M | re.S)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PATH": f"{built}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " 0 failed, 0 with warnings" in done.stdout
+
+
+def test_a_new_channel_in_swift_builds_and_passes(built, tmp_path):
+    done = new(built, tmp_path, "my-sensor", "--language", "swift", "--directory", "elsewhere/sensor", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["directory"] == "elsewhere/sensor" and "swift build" in told["next"]
+    project = tmp_path / "elsewhere/sensor"
+    written = sorted(str(path.relative_to(project)) for path in project.rglob("*") if path.is_file())
+    assert written == sorted(told["files"])
+    manifest = subprocess.run(
+        ["swift", "package", "describe", "--type", "json"], cwd=project, env={**os.environ, "NODES": ""},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert manifest.returncode != 0 and "Set NODES" in manifest.stderr
+    library = compile_swift(
+        built, "MySensorChannel", list((project / "Sources").rglob("*.swift")), tmp_path / "libMySensorChannel.so"
+    )
+    status, report = check(built, library)
+    assert not_passed(report) == {} and status == 0
+    assert report["channel"] == {"id": "my-sensor", "displayName": "my-sensor", "version": "0.1.0", "abi": "1.0"}
+
+
+def test_a_new_channel_is_written_nowhere_else(built, tmp_path):
+    (tmp_path / "parrot").mkdir()
+    (tmp_path / "parrot/notes").write_text("mine")
+    done = new(built, tmp_path, "parrot", "--language", "c")
+    assert done.returncode == 65 and "is not empty. Nothing was written" in done.stderr
+    assert [path.name for path in (tmp_path / "parrot").iterdir()] == ["notes"]
+    done = new(built, tmp_path, "parrot", "--language", "c", "--directory", "parrot/notes/deeper")
+    assert done.returncode == 1 and "cannot be made" in done.stderr
+    for name, said in {"Parrot": "is not a channel's ID", "": "is not a channel's ID", "web": "choose another"}.items():
+        done = new(built, tmp_path, name, "--language", "c")
+        assert done.returncode == 64 and said in done.stderr, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["parrot"]
+    assert new(built, tmp_path, "parrot", "--language", "cobol").returncode == 64
