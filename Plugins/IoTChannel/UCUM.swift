@@ -1,8 +1,7 @@
 /// Codes of the Unified Code for Units of Measure, case-sensitive form (ucum.org).
 ///
 /// The grammar is UCUM's (§5 to §12): terms joined by `.` and `/`, exponents, parentheses, annotations in
-/// braces, metric prefixes. The table has the units that sensors send; a code outside it is refused, as a
-/// misspelt one is.
+/// braces, metric prefixes. A code that is not one of ``UCUMCodes`` is refused, as a misspelt one is.
 struct UCUM {
     private var rest: Substring.UTF8View
 
@@ -93,35 +92,9 @@ struct UCUM {
     }
 
     private static func isAtom(_ symbol: String) -> Bool {
-        metric.contains(symbol) || others.contains(symbol)
-            || prefixes.contains {
-                symbol.hasPrefix($0) && metric.contains(String(symbol.dropFirst($0.count)))
+        UCUMCodes.metric.contains(symbol) || UCUMCodes.others.contains(symbol)
+            || UCUMCodes.prefixes.contains {
+                symbol.hasPrefix($0) && UCUMCodes.metric.contains(String(symbol.dropFirst($0.count)))
             }
     }
-
-    private static let prefixes = [
-        "Y", "Z", "E", "P", "T", "G", "M", "k", "h", "da", "d", "c", "m", "u", "n", "p", "f", "a", "z", "y",
-        "Ki", "Mi", "Gi", "Ti",
-    ]
-
-    /// Units that take a prefix.
-    private static let metric: Set<String> = [
-        "m", "s", "g", "rad", "K", "C", "cd", "mol", "sr", "Hz", "N", "Pa", "J", "W", "A", "V", "F", "Ohm",
-        "S", "Wb", "Cel", "T", "H", "lm", "lx", "Bq", "Gy", "Sv", "L", "l", "ar", "t", "bar", "u", "eV", "pc",
-        "kat", "U", "cal", "B", "B[V]", "B[mV]", "B[uV]", "B[W]", "B[kW]", "B[SPL]", "Np", "bit", "By", "Bd",
-        "dyn", "erg", "P", "St", "Mx", "G", "Oe", "Gb", "sb", "Lmb", "ph", "Ci", "R", "RAD", "REM", "Gal",
-        "m[H2O]", "m[Hg]", "eq", "osm", "[iU]", "[IU]", "tex", "g%", "gf", "st",
-    ]
-
-    /// Units that stand alone.
-    private static let others: Set<String> = [
-        "10*", "10^", "[pi]", "%", "[ppth]", "[ppm]", "[ppb]", "[pptr]", "[pH]", "deg", "'", "''", "gon",
-        "min", "h", "d", "wk", "mo", "a", "a_j", "a_g", "a_t", "mo_j", "mo_g", "mo_s", "[degF]", "[degR]",
-        "[degRe]", "[in_i]", "[ft_i]", "[yd_i]", "[mi_i]", "[nmi_i]", "[kn_i]", "[fth_i]", "[sin_i]",
-        "[sft_i]", "[syd_i]", "[cin_i]", "[cft_i]", "[cyd_i]", "[acr_us]", "[gal_us]", "[qt_us]", "[pt_us]",
-        "[foz_us]", "[bbl_us]", "[bu_us]", "[gal_br]", "[pt_br]", "[lb_av]", "[oz_av]", "[gr]", "[ston_av]",
-        "[lton_av]", "[lbf_av]", "[psi]", "[in_i'H2O]", "[in_i'Hg]", "[Btu]", "[Btu_IT]", "[HP]", "atm",
-        "att",
-        "AU", "[ly]", "bit_s", "[c]", "[g]", "[e]", "[drp]", "circ", "sph", "[NTU]", "[FNU]", "[m/s2/Hz^0.5]",
-    ]
 }

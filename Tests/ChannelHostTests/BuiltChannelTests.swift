@@ -255,7 +255,8 @@ struct BuiltChannelTests {
             (#"{"readings":[{"name":"t"}]}"#, "readings[0].unit is missing"),
             (reading(unit: "°C"), "(t) has the unit \"°C\", which is no UCUM code"),
             (reading(unit: "celsius"), "which is no UCUM code"), (reading(unit: ""), "which is no UCUM code"),
-            (reading(unit: "m//s"), "which is no UCUM code"), (reading(unit: "((((((((((m"), "no UCUM code"),
+            (reading(unit: "m//s"), "which is no UCUM code"), (reading(unit: "[stone]"), "no UCUM code"),
+            (reading(unit: "((((((((((m"), "no UCUM code"),
             (reading(type: "float"), "has the type \"float\"; expected number, integer, boolean, text"),
             (reading(name: "1t"), "has a name that is not a letter followed by"),
             (reading(more: #","min":5,"max":1"#), "has a min above its max"),
@@ -286,7 +287,7 @@ struct BuiltChannelTests {
             "10*3/uL",
             "{visits}/h", "/min", "L/min", "mS/cm", "dB[SPL]", "deg", "kg.m2.s-2", "(m.s)/K", "A", "Ohm",
             "KiBy",
-            "[in_i'Hg]", "m{head}",
+            "[in_i'Hg]", "m{head}", "B[10.nV]", "kcal_[15]", "%[slope]", "[m/s2/Hz^(1/2)]", "[stone_av]",
         ]
         for unit in cases {
             let claim = try claim("ws-2-0001", channel: "iot", metadata: reading(unit: unit), hasKey: true)
