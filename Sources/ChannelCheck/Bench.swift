@@ -151,7 +151,7 @@ final class Bench {
     }
 
     static let noClaim =
-        "No request of an ordinary device passes review: give one that does with --sender and --metadata."
+        "No request of an ordinary device passes review. Say who may pair, with --sender and --metadata, and check again."
 
     /// Opens a session of an ordinary device for the body, and closes it.
     func withSession(_ instance: Instance, _ body: (TestSession) throws -> Void) throws {

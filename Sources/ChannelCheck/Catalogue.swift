@@ -71,7 +71,8 @@ struct Check: Sendable {
     private static let calling: [Check] = [
         Check(
             "review.ordinary", "It reviews an ordinary request to pair",
-            promise: answers, advice: whole, { try $0.checkOrdinaryReview() }),
+            promise: answers, advice: "Name a device that may pair, with --sender and --metadata. \(whole)",
+            { try $0.checkOrdinaryReview() }),
         Check(
             "review.extreme", "It reviews requests of the shortest, longest and strangest form",
             promise:

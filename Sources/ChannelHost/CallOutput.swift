@@ -1,3 +1,5 @@
+import PairingCore
+
 /// The calls a plugin has, by the names of its table.
 enum CallKind: String, Sendable {
     case describe
@@ -29,7 +31,7 @@ struct CallOutput: Sendable {
 
     var identity: Identity?
     var limits: ChannelLimits?
-    var details: [ChannelDetail] = []
+    var details: [Detail] = []
     var output = ChannelOutput()
     var reasonCode: String?
     var reasonMessage: String?

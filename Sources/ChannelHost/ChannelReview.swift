@@ -26,25 +26,11 @@ public struct ChannelClaim: Sendable {
     }
 }
 
-/// A labelled fact for the administrator, cleaned and bounded (I7).
-public struct ChannelDetail: Sendable, Hashable {
-    /// Up to 64 scalars.
-    public var label: String
-    /// Up to 256 scalars.
-    public var value: String
-
-    /// Makes a detail.
-    public init(label: String, value: String) {
-        self.label = label
-        self.value = value
-    }
-}
-
 /// What a channel says about a request it lets pass.
 public struct ChannelReview: Sendable, Equatable {
     /// Up to 32 facts, in the channel's order.
-    public var details: [ChannelDetail]
+    public var details: [Detail]
 
     /// Makes a review.
-    public init(details: [ChannelDetail] = []) { self.details = details }
+    public init(details: [Detail] = []) { self.details = details }
 }

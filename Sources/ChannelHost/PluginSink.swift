@@ -171,7 +171,7 @@ private func sinkDetail(
             return .broken(rule: "is not UTF-8 of at most 64 KiB")
         }
         output.details.append(
-            ChannelDetail(
+            Detail(
                 label: cleanDeviceText(label, maximumScalars: CallOutput.maximumLabelScalars),
                 value: cleanDeviceText(value, maximumScalars: CallOutput.maximumValueScalars)))
         return .taken

@@ -7,14 +7,6 @@ import PairingCore
 /// ``settings`` lists them from there. The file is one JSON object of sections, `{"gateway": {"pairing_code_ttl":
 /// "60m"}}`; an environment variable (`GATEWAY_PAIRING_CODE_TTL`) overrides it.
 public struct NodesConfiguration: Sendable {
-    /// Which set of features is served.
-    public enum Edition: String, Sendable, CaseIterable {
-        /// Everything.
-        case standard
-        /// No channels: `/nodes` is not there and pairing methods are refused.
-        case lite
-    }
-
     /// What the configuration is read for; a server needs more than `nodesctl`.
     public enum Program: Sendable {
         /// `nodes-kernel` or `nodes-gateway`: the public origins must be known.

@@ -114,7 +114,7 @@ extension PairingSettings {
     /// What the configuration says about pairing and sessions.
     public init(_ configuration: NodesConfiguration) {
         self.init(origins: OriginPolicy(configuration.gateway.publicOrigins))
-        edition = configuration.edition == .lite ? .lite : .standard
+        edition = configuration.edition
         pairingCodeTTL = configuration.gateway.pairingCodeTTL
         pairingCooldown = configuration.gateway.pairingCooldown
         proofWindow = configuration.gateway.proofWindow

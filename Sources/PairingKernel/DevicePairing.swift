@@ -55,7 +55,7 @@ struct DevicePairing: Sendable {
             senderID: claim.senderID, channel: claim.channel, credential: credential,
             profile: DeviceProfile(
                 displayName: displayName, metadata: metadata,
-                details: review.details.map { Detail(label: $0.label, value: $0.value) }),
+                details: review.details),
             address: peer.address, freshCodes: try freshCodes(),
             settings: PairingStore.ClaimLimits(
                 lifetime: min(settings.pairingCodeTTL, lifetime ?? settings.pairingCodeTTL),

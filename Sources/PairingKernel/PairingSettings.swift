@@ -46,11 +46,3 @@ public struct PairingSettings: Sendable {
         sessionAbsoluteTimeout = .seconds(7 * 86400)
     }
 }
-
-/// Which product this is.
-public enum Edition: String, Sendable, Hashable, CaseIterable {
-    /// With channels, devices and the `/nodes` page.
-    case standard
-    /// The desktop edition: no channels, no devices.
-    case lite
-}

@@ -97,8 +97,8 @@ struct CallTests {
         let details = try await host.review(try claim()).details
         #expect(
             details == [
-                ChannelDetail(label: "Reversed", value: "ab[31m <script>"),
-                ChannelDetail(
+                Detail(label: "Reversed", value: "ab[31m <script>"),
+                Detail(
                     label: String(repeating: "x", count: 64), value: String(repeating: "x", count: 256)),
             ])
         #expect(host.status[0].misbehaviours == 4)

@@ -22,7 +22,7 @@ struct LoadingTests {
         #expect(channel.swiftVersion == nil)
         #expect(channel.limits == ChannelLimits())
         let review = try await host.review(try claim())
-        #expect(review == ChannelReview(details: [ChannelDetail(label: "Animal", value: "tame")]))
+        #expect(review == ChannelReview(details: [Detail(label: "Animal", value: "tame")]))
     }
 
     @Test(

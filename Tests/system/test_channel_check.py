@@ -181,7 +181,7 @@ def test_a_refusal_without_a_reason_is_found_out(built, animal):
 def test_a_channel_whose_ordinary_device_is_not_known_does_not_pass(built):
     status, report = check(built, built / "libIoTChannel.so")
     assert status == 1
-    assert "give one that does with --sender and --metadata" in report["checks"]["review.ordinary"]["seen"][0]
+    assert "Say who may pair, with --sender and --metadata" in report["checks"]["review.ordinary"]["seen"][0]
     assert report["checks"]["threads"]["outcome"] == "not applicable"
 
 
@@ -210,6 +210,15 @@ def test_the_report_for_a_person_says_what_to_do(built, animal):
     assert re.search(r"^FAILED +leaks\.reviews: A review leaves nothing behind$", done.stdout, re.M)
     assert re.search(r"^ +The rule: ", done.stdout, re.M) and re.search(r"^ +What to do: ", done.stdout, re.M)
     assert re.search(r"^\d+ passed, 1 failed, 0 with warnings, \d+ not applicable\.$", done.stdout, re.M)
+
+
+def test_a_reason_why_many_checks_were_not_made_is_told_once(built, tmp_path):
+    nonsense = tmp_path / "nonsense.so"
+    nonsense.write_text("no library")
+    done = subprocess.run([str(built / "nodesctl"), "channel", "check", str(nonsense)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout.count("The check library failed, without which there is nothing to call.") == 1
+    assert re.search(r"^not applicable +\d\d checks: .*receive\.ordinary.*time", done.stdout, re.M)
 
 
 @pytest.mark.parametrize(

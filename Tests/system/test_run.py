@@ -1,6 +1,7 @@
 """`make run`, as a person uses it."""
 
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -92,16 +93,23 @@ def tmp_path():
 def test_the_first_run_prints_a_password_and_the_next_finds_the_same_data(tmp_path):
     # A path much longer than a unix socket's may be, with what shells and nginx separate words by.
     state = tmp_path / ("the state; of {mine} " + "x" * 150)
+
+    def database() -> str:
+        return json.loads((state / "config" / "nodesctl.json").read_text())["database"]["url"]
+
     with running(STATE=str(state)) as run:
         password = run.read_until(r"^password: (\S+)$")[1]
         assert re.search(r"^administrator: admin$", run.output, re.MULTILINE)
         Administrator(run.origin).sign_in("admin", password)
+        first = database()
         run.interrupt()
         assert "stopped" in run.output
 
     with running(STATE=str(state), ADMIN_PASSWORD="a password of mine") as run:
         assert "password:" not in run.output
         assert "ADMIN_PASSWORD is not used" in run.output
+        # Who follows events finds them again at the same address.
+        assert database() == first
         Administrator(run.origin).sign_in("admin", password)
 
 

@@ -1,6 +1,7 @@
 """Everything that runs, wired together: folders, sockets, configuration files, start and stop in order."""
 
 import fcntl
+import hashlib
 import json
 import os
 import pathlib
@@ -155,7 +156,7 @@ class Stack:
             # What a run that was ended by force left behind.
             shutil.rmtree(os.readlink(note), ignore_errors=True)
             note.unlink()
-        self.run = pathlib.Path(tempfile.mkdtemp(prefix="nodes-", dir="/tmp"))
+        self.run = self._claim_run_folder()
         note.symlink_to(self.run)
         web = web_account()
         servers, database, web_folder = self.run / "servers", self.run / "database", self.run / "nginx"
@@ -169,6 +170,17 @@ class Stack:
             os.chown(servers, 0, web.gid)
             servers.chmod(0o2750)
             web_folder.chmod(0o711)
+
+    def _claim_run_folder(self) -> pathlib.Path:
+        """The same folder for the same STATE, so that the private database's address outlives a restart."""
+        name = hashlib.sha256(f"{os.geteuid()} {self.state}".encode()).hexdigest()[:12]
+        folder = pathlib.Path("/tmp") / f"nodes-{name}"
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            # Somebody else's, for whatever reason: the lock on STATE says that it is no run of ours.
+            return pathlib.Path(tempfile.mkdtemp(prefix="nodes-", dir="/tmp"))
+        return folder
 
     def _check_ports(self) -> None:
         for name, port in (("PORT", self.port), ("STATUS_PORT", self.status_port)):

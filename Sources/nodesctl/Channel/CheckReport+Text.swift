@@ -11,7 +11,13 @@ extension CheckReport {
         }
         if let sha256 { lines.append("  SHA-256 \(sha256)") }
         lines.append("")
-        for check in checks { lines += check.lines }
+        let shared = sharedReasons
+        for check in checks where !shared.contains(check.seen) { lines += check.lines }
+        for reason in shared {
+            let names = checks.filter { $0.seen == reason }.map(\.name)
+            lines.append("not applicable  \(names.count) checks: \(names.joined(separator: ", "))")
+            lines += reason.map { "                  \($0)" }
+        }
         lines.append("")
         let counts: [(CheckOutcome, String)] = [
             (.passed, "passed"), (.failed, "failed"), (.warning, "with warnings"),
@@ -19,6 +25,17 @@ extension CheckReport {
         ]
         lines.append(counts.map { "\(count(of: $0)) \($1)" }.joined(separator: ", ") + ".")
         return lines.map { terminalText($0) }.joined(separator: "\n")
+    }
+
+    /// Why several checks were not made, each reason once: told for each check, it would hide the others.
+    private var sharedReasons: [[String]] {
+        var counts: [[String]: Int] = [:]
+        var order: [[String]] = []
+        for check in checks where check.outcome == .notApplicable {
+            if counts[check.seen] == nil { order.append(check.seen) }
+            counts[check.seen, default: 0] += 1
+        }
+        return order.filter { counts[$0, default: 0] > 1 }
     }
 
     /// The report for a program.
