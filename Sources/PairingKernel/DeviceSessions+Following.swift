@@ -12,9 +12,15 @@ extension DeviceSessions {
     ///
     /// Never returns or throws because the database is away.
     public func run() async throws {
+        let (following, isFollowing) = AsyncStream.makeStream(of: Void.self)
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.followHints() }
-            group.addTask { await self.followFeed() }
+            group.addTask { await self.followFeed { isFollowing.finish() } }
+            group.addTask {
+                // What happened before the feed is followed is for the first comparison to find.
+                for await _ in following {}
+                await self.reconcileRegularly()
+            }
             group.addTask { await self.tick() }
             group.addTask { await self.watchLease() }
             group.addTask { await self.touch() }
@@ -48,26 +54,39 @@ extension DeviceSessions {
         }
     }
 
-    /// Reads the feed from the last position on, and reconciles when it is time. The only reader, so every
-    /// event is acted on once and in order.
-    private func followFeed() async {
+    /// Reads the feed from the last position on. The only reader, so every event is acted on once and in order.
+    ///
+    /// - Parameter onStart: called once the newest position is known.
+    private func followFeed(onStart: () -> Void) async {
         var position: Int64?
-        var reconcileAt = ContinuousClock.now
         for await _ in wakes.stream {
             do {
-                if position == nil { position = try await store.newestPosition() }
+                if position == nil {
+                    position = try await store.newestPosition()
+                    onStart()
+                }
                 while let from = position {
                     let events = try await store.events(after: from, limit: 500)
                     for event in events { await act(on: event) }
                     position = events.last?.position ?? from
                     if events.count < 500 { break }
                 }
-                if ContinuousClock.now >= reconcileAt {
-                    try await reconcile()
-                    reconcileAt = ContinuousClock.now + reconcileInterval
-                }
             } catch {
                 logger.warning("The event feed could not be read", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    /// Reconciles every few seconds; beside the feed, so that no event waits for it.
+    private func reconcileRegularly() async {
+        while !Task.isCancelled {
+            do {
+                try await reconcile()
+                try? await Task.sleep(for: reconcileInterval)
+            } catch {
+                logger.warning(
+                    "The sessions could not be compared with the database", metadata: ["error": "\(error)"])
+                try? await Task.sleep(for: min(.seconds(1), reconcileInterval))
             }
         }
     }

@@ -99,12 +99,17 @@ extension DeviceSessions {
     /// Where that can't be read the socket is closed: a device that acknowledged what came next would
     /// acknowledge what it never got as well (I4).
     private func catchUp(_ grant: SessionGrant, on socket: any DeviceSocket) async {
-        let greeting = state.withLock { state -> [OutboundFrame] in
-            guard state.table.isLive(socket.id, grant) else { return [] }
-            defer { state.work[socket.id]?.greeting = [] }
-            return state.work[socket.id]?.greeting ?? []
+        let work = state.withLock { state -> SessionWork? in
+            guard state.table.isLive(socket.id, grant) else { return nil }
+            defer {
+                state.work[socket.id]?.greeting = []
+                state.work[socket.id]?.hasBacklog = false
+            }
+            return state.work[socket.id]
         }
-        for frame in greeting { socket.deliver(frame) }
+        guard let work else { return }
+        for frame in work.greeting { socket.deliver(frame) }
+        guard work.hasBacklog else { return }
         do {
             try await forEachOpen(.outbound, of: grant) {
                 guard await deliver($0, for: grant, on: socket) else { throw SessionOver() }

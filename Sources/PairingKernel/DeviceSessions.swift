@@ -27,6 +27,8 @@ public final class DeviceSessions: Service, Sendable {
         let channel: ChannelSession
         /// What the channel says to the device when the session begins; said once.
         var greeting: [OutboundFrame]
+        /// Whether there is something to catch up with.
+        var hasBacklog = false
     }
 
     /// This gateway, new with each start.
@@ -178,7 +180,7 @@ public final class DeviceSessions: Service, Sendable {
         _ generation: Generation, of device: PairedDevice, at address: ClientAddress,
         on socket: any DeviceSocket, comesWithApproval: Bool = false
     ) async throws(Refusal) -> SessionGrant {
-        let work = try await open(device, on: socket)
+        var work = try await open(device, on: socket)
         do throws(Refusal) {
             let arrival = PairingStore.Arrival(
                 senderID: device.senderID, generation: generation, address: address,
@@ -190,6 +192,7 @@ public final class DeviceSessions: Service, Sendable {
                 sessionID: row.sessionID, instanceID: instanceID, channel: device.channel,
                 senderID: device.senderID, generation: generation, epoch: row.epoch,
                 limits: sessionLimits(of: device.channel))
+            work.hasBacklog = row.hasOpenMessages
             try activate(grant, work, on: socket)
             return grant
         } catch {

@@ -32,6 +32,8 @@ extension PairingStore {
         public var sessionID: String
         /// Its place among the device's sessions.
         public var epoch: Epoch
+        /// Whether messages of either direction wait for it: from now on no other session adds any.
+        public var hasOpenMessages: Bool
     }
 
     /// A session as a gateway believes it to be.
@@ -129,7 +131,9 @@ extension PairingStore {
                     address = excluded.address, connected_at = excluded.connected_at,
                     last_seen_at = excluded.last_seen_at
                 RETURNING s.sender_key, s.epoch, s.session_id::text AS session_id,
-                    (SELECT instance_id::text FROM previous p WHERE p.sender_key = s.sender_key) AS replaced
+                    (SELECT instance_id::text FROM previous p WHERE p.sender_key = s.sender_key) AS replaced,
+                    EXISTS (SELECT 1 FROM messages m WHERE m.sender_key = s.sender_key
+                        AND m.generation = s.generation AND m.done_at IS NULL) AS has_open_messages
                 """,
                 [
                     .texts(accepted.map(\.senderID.key)), .int64s(accepted.map(\.generation.number)),
@@ -141,7 +145,9 @@ extension PairingStore {
             for row in rows {
                 let key = try row.text("sender_key")
                 let epoch = try row.int64("epoch")
-                sessions[key] = SessionRow(sessionID: try row.text("session_id"), epoch: Epoch(epoch))
+                sessions[key] = SessionRow(
+                    sessionID: try row.text("session_id"), epoch: Epoch(epoch),
+                    hasOpenMessages: try row.bool("has_open_messages"))
                 if let other = try row.optionalText("replaced"), other != instanceID.text {
                     replaced[other, default: []].append(ReplacedSession(senderKey: key, epoch: Epoch(epoch)))
                 }

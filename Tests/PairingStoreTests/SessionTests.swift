@@ -24,6 +24,40 @@ struct SessionTests {
         }
     }
 
+    @Test("A session knows whether messages wait for it: those unanswered, then those unacknowledged (I4)")
+    func openMessages() async throws {
+        try await StoreFixture.run { fixture in
+            let device = try await fixture.paired("tablet-01")
+            let arrival = PairingStore.Arrival(
+                senderID: device.senderID, generation: device.generation,
+                address: try #require(StoreFixture.address))
+            func begin() async throws -> (session: PairingStore.LiveSession, hasOpenMessages: Bool) {
+                let row = try #require(try await fixture.store.beginSessions([arrival], on: one)[0])
+                let session = PairingStore.LiveSession(
+                    senderID: device.senderID, generation: device.generation, epoch: row.epoch)
+                return (session, row.hasOpenMessages)
+            }
+            var (session, hasOpenMessages) = try await begin()
+            #expect(!hasOpenMessages)
+            _ = try await fixture.store.accept([
+                PairingStore.InboundMessage(session: session, messageID: "a", body: "1")
+            ])
+            (session, hasOpenMessages) = try await begin()
+            #expect(hasOpenMessages)
+            _ = try await fixture.store.reply([
+                PairingStore.Reply(
+                    session: session, inReplyTo: 1, answers: [.init(agent: "echo", body: "1")])
+            ])
+            (session, hasOpenMessages) = try await begin()
+            #expect(hasOpenMessages)
+            try await fixture.store.acknowledge([
+                PairingStore.Acknowledgement(session: session, sequence: 1)
+            ])
+            (session, hasOpenMessages) = try await begin()
+            #expect(!hasOpenMessages)
+        }
+    }
+
     @Test("Devices that arrive together get a session each, or none where the pairing has ended")
     func batch() async throws {
         try await StoreFixture.run { fixture in
