@@ -57,6 +57,13 @@ struct Declaration: Sendable {
         return details
     }
 
+    /// The names of the first readings, for a refusal.
+    private var declaredNames: String {
+        let room = 4
+        let names = readings.prefix(room).map(\.name).joined(separator: ", ")
+        return readings.count > room ? names + " and \(readings.count - room) more" : names
+    }
+
     /// Checks the values of a message.
     ///
     /// - Returns: the values with their units, in the order of the declaration.
@@ -68,8 +75,8 @@ struct Declaration: Sendable {
         if let unknown = values.keys.filter({ indexes[$0] == nil }).min() {
             throw .invalid(
                 "unknown_reading",
-                "The reading \"\(unknown)\" was not declared when the device asked to pair; declared are "
-                    + "\(readings.map(\.name).joined(separator: ", ")). Pair again to declare others.")
+                "The reading \"\(excerpt(unknown))\" was not declared when the device asked to pair; declared "
+                    + "are \(declaredNames). Pair again to declare others.")
         }
         var entries: [SensorReport.Entry] = []
         for reading in readings {
@@ -106,12 +113,12 @@ struct Reading: Decodable, Sendable {
                 + "underscores"
         }
         guard let kind else {
-            return "(\(name)) has the type \"\(type.prefix(32))\"; expected "
+            return "(\(name)) has the type \"\(excerpt(type))\"; expected "
                 + Kind.allCases.map(\.rawValue).joined(separator: ", ")
         }
         guard UCUM.isUnit(unit) else {
             return
-                "(\(name)) has the unit \"\(unit.prefix(32))\", which is no UCUM code; expected one such as "
+                "(\(name)) has the unit \"\(excerpt(unit))\", which is no UCUM code; expected one such as "
                 + "Cel, %, Pa, m/s, kW.h, or 1 for a plain number"
         }
         guard kind == .number || kind == .integer || (min == nil && max == nil) else {

@@ -52,6 +52,17 @@ extension goclaw_text {
         return String(validating: bytes, as: UTF8.self)
     }
 
+    /// A copy of the first so many bytes at most, without a part of a character at its end.
+    ///
+    /// - Returns: `nil` where they are not UTF-8.
+    func copy(cutTo limit: Int) -> String? {
+        guard let bytes else { return nil }
+        guard bytes.count > limit else { return String(validating: bytes, as: UTF8.self) }
+        // A character has up to three bytes after its first.
+        let end = (max(0, limit - 3)...limit).last { !UTF8.isContinuation(bytes[$0]) } ?? limit
+        return String(validating: bytes.prefix(end), as: UTF8.self)
+    }
+
     /// A copy where the text is a name: `[a-z][a-z0-9_]{0,63}`, and a dot too where `dots`.
     func copyName(dots: Bool = false) -> String? {
         guard let bytes, (1...64).contains(bytes.count), isLowercase(bytes[0]),

@@ -8,14 +8,15 @@ public struct ChannelLimits: Sendable, Equatable {
     public var allowsToken: Bool { !requiresKey }
     /// The greatest size of a device's message, in bytes; enforced by the host.
     public var maximumMessageBytes: Int?
-    /// How many messages a second one session may send in the long run; enforced by the host.
+    /// How many messages a second one device may send in the long run, over all of its sessions; enforced by
+    /// the host.
     public var messagesPerSecond: Double?
-    /// How many messages one session may send at once after a pause, where the channel says so.
+    /// How many messages one device may send at once after a pause, where the channel says so.
     public var burst: Int?
-    /// How many messages one session may send at once after a pause, where their rate is limited; enforced by
+    /// How many messages one device may send at once after a pause, where their rate is limited; enforced by
     /// the host. A second's worth unless the channel says otherwise.
     public var allowedBurst: Int? {
-        messagesPerSecond.map { burst ?? max(1, Int($0.rounded(.up))) }
+        messagesPerSecond.map { burst ?? max(1, Int(min($0.rounded(.up), Double(UInt32.max)))) }
     }
     /// The time between pings.
     public var heartbeat: Duration?
@@ -95,6 +96,9 @@ public struct ChannelCallLimits: Sendable {
     public var start: Duration = .seconds(10)
     /// How often a minute a plugin may break a rule before no call reaches it for the rest of the minute.
     public var misbehaviours = 100
+    /// How many of them a minute the sessions of one device can bring about. Beyond these no call for its
+    /// sessions reaches the plugin for the rest of the minute, nor counts what went wrong against the plugin.
+    public var misbehavioursPerSender = 10
     /// How often the folder is looked at for what a restart would load.
     public var folderLook: Duration = .seconds(2)
 

@@ -110,7 +110,8 @@ public final class ChannelHost: Sendable {
     /// - Parameter onCloseRequest: called, at any time and on any thread, where the channel asks for the
     ///   session's end, with a reason of at most 120 bytes; it must not block.
     /// - Returns: the session, to be closed with ``close(_:reason:)``, and frames for the device.
-    /// - Throws: as ``review(_:)``.
+    /// - Throws: as ``review(_:)``, and, retryable, `channel_failing_here` where the channel failed too often on
+    ///   this device's messages in this minute.
     public func open(
         _ opening: ChannelSessionOpening, onCloseRequest: @escaping @Sendable (String) -> Void
     ) async throws(Refusal) -> (session: ChannelSession, frames: [ChannelFrame]) {
@@ -124,7 +125,7 @@ public final class ChannelHost: Sendable {
 
     /// Turns a device's message into agent messages and frames. Calls for one session are answered in order.
     ///
-    /// - Throws: as ``review(_:)``, and `message_too_large` and `too_many_messages`.
+    /// - Throws: as ``open(_:onCloseRequest:)``, and `message_too_large` and `too_many_messages`.
     public func receive(
         _ message: ChannelDeviceMessage, in session: ChannelSession
     ) async throws(Refusal) -> ChannelOutput {
@@ -157,7 +158,7 @@ public final class ChannelHost: Sendable {
 
     /// Turns an agent's message into frames for the device. Calls for one session are answered in order.
     ///
-    /// - Throws: as ``review(_:)``.
+    /// - Throws: as ``open(_:onCloseRequest:)``.
     public func deliver(
         _ message: ChannelAgentMessage, in session: ChannelSession
     ) async throws(Refusal) -> [ChannelFrame] {

@@ -62,8 +62,7 @@ struct ChannelLoader {
         _ file: consuming PluginFile, at path: String, sha256: String
     ) throws(Untrusted) {
         let manifest = file.manifest
-        let services = ChannelServices(
-            name: manifest.id.text, misbehaviours: limits.misbehaviours, logger: logger)
+        let services = ChannelServices(name: manifest.id.text, limits: limits, logger: logger)
         let host = HostContext(services: services, calls: PluginCalls(services: services, limits: limits))
         let plugin = try start(file, host: host)
         let description = ChannelDescription(

@@ -14,7 +14,6 @@ public final class ChannelSession: Sendable {
     private struct State {
         /// What the plugin keeps for the session, as the address's bits; 0 for nothing.
         var slot: UInt = 0
-        var bucket: TokenBucket?
         var phase = Phase.apart
         var isClosed = false
     }
@@ -31,42 +30,47 @@ public final class ChannelSession: Sendable {
 
     private static let lastID = Atomic<UInt64>(0)
 
-    private let state: Mutex<State>
+    private let state = Mutex(State())
     private let onCloseRequest: @Sendable (String) -> Void
 
-    init(
-        _ opening: ChannelSessionOpening, bucket: TokenBucket?,
-        onCloseRequest: @escaping @Sendable (String) -> Void
-    ) {
+    init(_ opening: ChannelSessionOpening, onCloseRequest: @escaping @Sendable (String) -> Void) {
         id = Self.lastID.add(1, ordering: .relaxed).newValue
         self.opening = opening
         self.onCloseRequest = onCloseRequest
-        state = Mutex(State(bucket: bucket))
     }
 
     var phase: Phase { state.withLock { $0.phase } }
 
     func move(to phase: Phase) { state.withLock { $0.phase = phase } }
 
-    /// Marks the session closed.
+    /// The plugin is about to be asked.
     ///
-    /// - Returns: whether it was open.
-    func markClosed() -> Bool {
+    /// - Returns: `false` where the session is closed already, so that the plugin must not hear of it.
+    func beginOpening() -> Bool {
         state.withLock { state in
-            defer { state.isClosed = true }
+            if !state.isClosed { state.phase = .opening }
             return !state.isClosed
         }
     }
 
-    /// Takes a message's place in the rate the channel allows.
+    /// Marks the session closed.
     ///
-    /// - Returns: `nil`, or how long to wait.
-    func admitMessage() -> Duration? {
-        state.withLock { $0.bucket?.take(now: monotonicNanoseconds()) }
+    /// - Returns: how far the plugin knew it; `nil` where it was closed already.
+    func markClosed() -> Phase? {
+        state.withLock { state in
+            defer { state.isClosed = true }
+            return state.isClosed ? nil : state.phase
+        }
     }
 
     /// The channel asks for the session's end.
-    func requestClose(reason: String) { onCloseRequest(reason) }
+    ///
+    /// - Returns: `false` where the host has ended it already.
+    func requestClose(reason: String) -> Bool {
+        guard !state.withLock({ $0.isClosed }) else { return false }
+        onCloseRequest(reason)
+        return true
+    }
 
     /// Lends the session to the plugin for one call. Calls for one session come one after the other.
     func lend<Result>(_ body: (UnsafePointer<goclaw_session>) -> Result) -> Result {

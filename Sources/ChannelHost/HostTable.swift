@@ -26,6 +26,11 @@ final class HostContext: Sendable {
 
     fileprivate func session(_ id: UInt64) -> ChannelSession? { sessions.withLock { $0[id] } }
 
+    /// The plugin broke a rule on this thread.
+    fileprivate func misbehaved(_ what: String) {
+        services.misbehaved(what, serving: calls.senderOnThisThread)
+    }
+
     /// Makes the plugin's host table, which is never freed: it has to live as long as the process.
     func makeTable() -> UnsafePointer<goclaw_host> {
         let table = UnsafeMutablePointer<goclaw_host>.allocate(capacity: 1)
@@ -53,8 +58,9 @@ private func hostExtension(table: UnsafePointer<goclaw_host>?, id: goclaw_text) 
 }
 
 private func hostLog(table: UnsafePointer<goclaw_host>?, severity: Int32, line: goclaw_text) {
-    guard let services = context(table)?.services else { return }
-    guard let bytes = line.bytes else { return services.misbehaved("logged a line of no bytes") }
+    guard let context = context(table) else { return }
+    let services = context.services
+    guard let bytes = line.bytes else { return context.misbehaved("logged a line of no bytes") }
     let text = cleanDeviceText(
         String(decoding: bytes.prefix(4 * ChannelServices.maximumLineScalars), as: UTF8.self),
         maximumScalars: ChannelServices.maximumLineScalars)
@@ -67,8 +73,8 @@ private func hostLog(table: UnsafePointer<goclaw_host>?, severity: Int32, line: 
     case GOCLAW_LOG_HOST_MISBEHAVING: services.log(.error, "host misbehaving: " + text)
     case GOCLAW_LOG_PLUGIN_MISBEHAVING:
         services.log(.error, "plugin misbehaving: " + text)
-        services.misbehaved("says so itself")
-    default: services.misbehaved("logged with the unknown severity \(severity)")
+        context.misbehaved("says so itself")
+    default: context.misbehaved("logged with the unknown severity \(severity)")
     }
 }
 
@@ -79,24 +85,36 @@ private func hostMonotonic(table: UnsafePointer<goclaw_host>?) -> UInt64 { monot
 private func hostCount(
     table: UnsafePointer<goclaw_host>?, name: goclaw_text, amount: UInt64
 ) -> goclaw_status {
-    guard let services = context(table)?.services else { return goclaw_status(GOCLAW_MISPLACED) }
+    guard let context = context(table) else { return goclaw_status(GOCLAW_MISPLACED) }
     guard let name = name.copyName() else {
-        services.misbehaved("counted under a name that is not [a-z][a-z0-9_]{0,63}")
+        context.misbehaved("counted under a name that is not [a-z][a-z0-9_]{0,63}")
         return goclaw_status(GOCLAW_INVALID)
     }
-    return goclaw_status(services.count(name, by: amount) ? GOCLAW_OK : GOCLAW_EXHAUSTED)
+    return context.status(of: context.services.numbers.count(name, by: amount), name)
 }
 
 private func hostGauge(
     table: UnsafePointer<goclaw_host>?, name: goclaw_text, value: Double
 ) -> goclaw_status {
-    guard let services = context(table)?.services else { return goclaw_status(GOCLAW_MISPLACED) }
+    guard let context = context(table) else { return goclaw_status(GOCLAW_MISPLACED) }
     guard let name = name.copyName(), value.isFinite else {
-        services.misbehaved(
+        context.misbehaved(
             "set a gauge to no finite value, or under a name that is not [a-z][a-z0-9_]{0,63}")
         return goclaw_status(GOCLAW_INVALID)
     }
-    return goclaw_status(services.gauge(name, value) ? GOCLAW_OK : GOCLAW_EXHAUSTED)
+    return context.status(of: context.services.numbers.gauge(name, value), name)
+}
+
+extension HostContext {
+    fileprivate func status(of outcome: ChannelNumbers.Outcome, _ name: String) -> goclaw_status {
+        switch outcome {
+        case .taken: return goclaw_status(GOCLAW_OK)
+        case .full: return goclaw_status(GOCLAW_EXHAUSTED)
+        case .otherKind:
+            misbehaved("used the name \(name) for a counter and for a gauge")
+            return goclaw_status(GOCLAW_INVALID)
+        }
+    }
 }
 
 private func hostCloseSession(
@@ -104,12 +122,12 @@ private func hostCloseSession(
 ) -> goclaw_status {
     guard let context = context(table) else { return goclaw_status(GOCLAW_MISPLACED) }
     guard let reason = reason.copy(atMost: HostContext.maximumCloseReasonBytes) else {
-        context.services.misbehaved("closed a session for a reason that is not UTF-8 of at most 120 bytes")
+        context.misbehaved("closed a session for a reason that is not UTF-8 of at most 120 bytes")
         return goclaw_status(GOCLAW_INVALID)
     }
-    guard let session = context.session(session) else { return goclaw_status(GOCLAW_GONE) }
-    session.requestClose(reason: cleanDeviceText(reason, maximumScalars: HostContext.maximumCloseReasonBytes))
-    return goclaw_status(GOCLAW_OK)
+    let cleaned = cleanDeviceText(reason, maximumScalars: HostContext.maximumCloseReasonBytes)
+    let isTaken = context.session(session)?.requestClose(reason: cleaned) == true
+    return goclaw_status(isTaken ? GOCLAW_OK : GOCLAW_GONE)
 }
 
 private func hostAnswer(
@@ -118,7 +136,7 @@ private func hostAnswer(
 ) -> goclaw_status {
     guard let context = context(table) else { return goclaw_status(GOCLAW_MISPLACED) }
     guard let write else {
-        context.services.misbehaved("answered a ticket without a function")
+        context.misbehaved("answered a ticket without a function")
         return goclaw_status(GOCLAW_INVALID)
     }
     return context.calls.answer(ticket, write: write, user: user)

@@ -17,6 +17,10 @@ final class LoadedChannel: Sendable {
     private let plugin: Plugin
     private let host: HostContext
     private let tick: Mutex<Tick>
+    /// What is left of the declared rate to each device; `nil` where none is declared.
+    private let rates: Mutex<KeyedTokenBuckets?>
+    /// Devices whose rate is remembered one by one: more than one process has connected that have just sent.
+    private static let maximumRates = 65_536
 
     /// Starts the channel's threads.
     init(description: ChannelDescription, plugin: Plugin, host: HostContext) throws(Untrusted) {
@@ -25,6 +29,13 @@ final class LoadedChannel: Sendable {
         self.host = host
         let interval = UInt64(description.limits.tick?.milliseconds ?? 0)
         tick = Mutex(Tick(next: monotonicNanoseconds() + interval * 1_000_000))
+        rates = Mutex(
+            description.limits.messagesPerSecond.map {
+                // The floor keeps the time to wait for a message a number of milliseconds.
+                KeyedTokenBuckets(
+                    perSecond: max($0, 1e-6), burst: Double(description.limits.allowedBurst ?? 1),
+                    capacity: Self.maximumRates, now: monotonicTime())
+            })
         try host.calls.start()
     }
 
@@ -34,7 +45,7 @@ final class LoadedChannel: Sendable {
         ChannelStatus(
             id: description.id, outOfService: host.calls.outOfService, isStuck: hasNoThreadLeft,
             overdueCalls: host.calls.overdue, waitingCalls: host.calls.waiting, sessions: host.sessionCount,
-            misbehaviours: host.services.misbehaviours, values: host.services.values)
+            misbehaviours: host.services.misbehaviours, values: host.services.numbers.values)
     }
 
     func review(_ claim: ChannelClaim) async throws(Refusal) -> ChannelReview {
@@ -57,11 +68,7 @@ final class LoadedChannel: Sendable {
     func open(
         _ opening: ChannelSessionOpening, onCloseRequest: @escaping @Sendable (String) -> Void
     ) async throws(Refusal) -> (ChannelSession, [ChannelFrame]) {
-        let limits = description.limits
-        let bucket = limits.messagesPerSecond.map {
-            TokenBucket(perSecond: $0, burst: limits.allowedBurst ?? 1, now: monotonicNanoseconds())
-        }
-        let session = ChannelSession(opening, bucket: bucket, onCloseRequest: onCloseRequest)
+        let session = ChannelSession(opening, onCloseRequest: onCloseRequest)
         host.add(session)
         guard plugin.table.session_opened != nil else {
             session.move(to: .open)
@@ -72,7 +79,8 @@ final class LoadedChannel: Sendable {
                 call(
                     .sessionOpened, session: session,
                     body: { [plugin] sink in
-                        session.move(to: .opening)
+                        // Nobody waits for a session that was closed before.
+                        guard session.beginOpening() else { return goclaw_status(GOCLAW_GONE) }
                         let status = plugin.opened(session, sink)
                         session.move(to: status == goclaw_status(GOCLAW_OK) ? .open : .apart)
                         return status
@@ -87,8 +95,8 @@ final class LoadedChannel: Sendable {
     }
 
     func close(_ session: ChannelSession, reason: String) {
-        guard session.markClosed() else { return }
-        guard plugin.table.session_closed != nil, session.phase != .apart else { return host.remove(session) }
+        guard let phase = session.markClosed() else { return }
+        guard plugin.table.session_closed != nil, phase != .apart else { return host.remove(session) }
         let reason = cleanDeviceText(reason, maximumScalars: HostContext.maximumCloseReasonBytes)
         let taken = host.calls.submit(
             .sessionClosed, session: session, always: true,
@@ -161,11 +169,13 @@ final class LoadedChannel: Sendable {
                 .invalidRequest, "message_too_large",
                 "The message has \(count) bytes; the channel \(name) takes up to \(maximum).")
         }
-        return session.admitMessage().map { wait in
+        guard description.limits.messagesPerSecond != nil else { return nil }
+        let sender = session.opening.senderID.key
+        return rates.withLock { $0?.take(sender, now: monotonicTime()) }.map { wait in
             Refusal(
                 .resourceExhausted, "too_many_messages",
                 "The channel \(name) takes fewer messages a second; wait and send this one again.",
-                retryable: true, retryAfter: max(wait, .milliseconds(1)))
+                retryable: true, retryAfter: min(max(wait, .milliseconds(1)), .seconds(3600)))
         }
     }
 
@@ -181,15 +191,21 @@ final class LoadedChannel: Sendable {
                     .channelUnavailable(
                         "channel_out_of_service", "The channel \(name) is out of service: \(why).")))
         }
+        let sender = session?.opening.senderID
+        if let pause = sender.flatMap(host.services.pause(of:)) {
+            return completion(.failure(failingHere(for: pause)))
+        }
         let taken = host.calls.submit(kind, session: session, body: body) { [self] result in
             switch result {
+            case .withheld(let pause):
+                completion(.failure(failingHere(for: pause)))
             case .timedOut:
                 completion(
                     .failure(
                         .channelUnavailable("channel_timeout", "The channel \(name) did not answer in time."))
                 )
             case .ended(let ending):
-                completion(outcome(of: ending, in: kind))
+                completion(outcome(of: ending, in: kind, serving: sender))
             }
         }
         if !taken {
@@ -200,7 +216,17 @@ final class LoadedChannel: Sendable {
         }
     }
 
-    private func outcome(of ending: CallEnding, in kind: CallKind) -> Result<CallOutput, Refusal> {
+    private func failingHere(for pause: Duration) -> Refusal {
+        Refusal(
+            .unavailable, "channel_failing_here",
+            "The channel \(name) failed too often on this device's messages; the server's log says more. "
+                + "Try again later.",
+            retryable: true, retryAfter: pause)
+    }
+
+    private func outcome(
+        of ending: CallEnding, in kind: CallKind, serving sender: SenderID?
+    ) -> Result<CallOutput, Refusal> {
         let output = ending.output
         let code = output.reasonCode ?? "channel_refused"
         let message = output.reasonMessage ?? "The channel \(name) refuses this without saying why."
@@ -213,7 +239,8 @@ final class LoadedChannel: Sendable {
             host.services.misbehaved(
                 output.isIncomplete
                     ? "returned from \(kind.rawValue) without having put everything into the sink"
-                    : "returned status \(ending.status) from \(kind.rawValue)")
+                    : "returned status \(ending.status) from \(kind.rawValue)",
+                serving: sender)
             return .failure(
                 .channelUnavailable(
                     "channel_failed", "The channel \(name) failed to handle this; the server's log says more."
@@ -238,6 +265,8 @@ extension Refusal {
             retryable: true, retryAfter: .seconds(5))
     }
 }
+
+private func monotonicTime() -> Duration { .nanoseconds(Int64(clamping: monotonicNanoseconds())) }
 
 private func isJSONObject(_ text: String) -> Bool {
     var text = text

@@ -3,8 +3,6 @@ struct MinuteWindow {
     private let bound: Int
     private var minute: Int64 = .min
     private var count = 0
-    /// How often it happened since the start.
-    private(set) var total = 0
 
     init(bound: Int) { self.bound = bound }
 
@@ -14,7 +12,6 @@ struct MinuteWindow {
     /// - Returns: whether the bound was not reached before.
     mutating func admit(at now: Int64) -> Bool {
         move(to: now)
-        total += 1
         count += 1
         return count <= bound
     }

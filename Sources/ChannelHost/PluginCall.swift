@@ -1,4 +1,5 @@
 import CGoClawChannel
+import PairingCore
 import Synchronization
 
 /// How a plugin's call ended.
@@ -36,6 +37,9 @@ final class PluginCall: Sendable {
     enum CallResult: Sendable {
         case ended(CallEnding)
         case timedOut
+        /// The plugin was not called: it has failed too often on that device's messages, and its calls may
+        /// pass again after that time.
+        case withheld(Duration)
     }
 
     /// What a call whose time is up leaves behind.
@@ -64,6 +68,8 @@ final class PluginCall: Sendable {
     private let state: Mutex<State>
 
     var lane: UInt64? { session?.id }
+    /// The device that the call serves.
+    var sender: SenderID? { session?.opening.senderID }
 
     init(
         number: UInt64, _ kind: CallKind, session: ChannelSession?, deadline: UInt64,

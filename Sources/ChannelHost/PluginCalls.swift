@@ -1,6 +1,8 @@
 import CGoClawChannel
 import Dispatch
+import Glibc
 import Logging
+import PairingCore
 import Synchronization
 
 /// Runs the calls into one plugin on the channel's threads, and answers the callers in time, whatever the
@@ -19,6 +21,8 @@ final class PluginCalls: Sendable {
     private let threads: ChannelThreads
     private let sinks = SinkPool()
     private let state = Mutex(State())
+    /// The devices whose sessions the plugin is serving at the moment, by the threads it does that on.
+    private let served = Mutex<[pthread_t: SenderID]>([:])
 
     init(services: ChannelServices, limits: ChannelCallLimits) {
         self.services = services
@@ -38,6 +42,9 @@ final class PluginCalls: Sendable {
 
     var overdue: Int { state.withLock { $0.overdue } }
     var waiting: Int { threads.waiting }
+
+    /// The device whose session the plugin is serving on this thread.
+    var senderOnThisThread: SenderID? { served.withLock { $0[pthread_self()] } }
 
     /// Whether every thread is occupied by a call whose caller has given up.
     var hasNoThreadLeft: Bool { overdue >= limits.threads }
@@ -83,9 +90,16 @@ final class PluginCalls: Sendable {
     /// Runs a call on one of the channel's threads.
     private func run(_ call: PluginCall) {
         guard call.begin() else { return close(call) }
+        // It may have failed on this device's messages while this one waited.
+        if call.kind != .sessionClosed, let pause = call.sender.flatMap(services.pause(of:)) {
+            let (_, wasOverdue) = call.returned(CallEnding(status: gone, output: CallOutput()))
+            if wasOverdue { state.withLock { $0.overdue -= 1 } }
+            call.complete(.withheld(pause))
+            return close(call)
+        }
         let sink = sinks.take()
-        sink.begin(call.kind, services: services, call: call)
-        let status = call.body(sink.table)
+        sink.begin(call.kind, services: services, serving: call.sender, call: call)
+        let status = serving(call.sender) { call.body(sink.table) }
         let (ending, wasOverdue) = call.returned(CallEnding(status: status, output: sink.end()))
         sinks.put(sink)
         if wasOverdue { state.withLock { $0.overdue -= 1 } }
@@ -94,13 +108,16 @@ final class PluginCalls: Sendable {
 
     /// Answers the call of a ticket, on the plugin's thread.
     func answer(_ ticket: UInt64, write: goclaw_writer, user: UnsafeMutableRawPointer?) -> goclaw_status {
-        guard let call = state.withLock({ $0.open[ticket] }), call.useTicket() else {
-            services.misbehaved("answered a ticket that is not open: answered before, or too late")
-            return goclaw_status(GOCLAW_GONE)
+        let call = state.withLock { $0.open[ticket] }
+        guard let call, call.useTicket() else {
+            services.misbehaved(
+                "answered a ticket that is not open: answered before, or too late",
+                serving: call?.sender ?? senderOnThisThread)
+            return gone
         }
         let sink = sinks.take()
-        sink.begin(call.kind, services: services, call: nil)
-        let status = write(user, sink.table)
+        sink.begin(call.kind, services: services, serving: call.sender, call: nil)
+        let status = serving(call.sender) { write(user, sink.table) }
         let ending = CallEnding(status: status, output: sink.end())
         sinks.put(sink)
         if let whole = call.answered(ending) { end(call, whole) }
@@ -116,13 +133,25 @@ final class PluginCalls: Sendable {
             case .waiting: services.log(.warning, "no thread for \(call.kind.rawValue) in time")
             case .running:
                 state.withLock { $0.overdue += 1 }
-                services.misbehaved("did not return from \(call.kind.rawValue) within \(limits.call)")
+                services.misbehaved(
+                    "did not return from \(call.kind.rawValue) within \(limits.call)", serving: call.sender)
             case .parked:
                 services.misbehaved(
-                    "did not answer the ticket of \(call.kind.rawValue) within \(limits.ticket)")
+                    "did not answer the ticket of \(call.kind.rawValue) within \(limits.ticket)",
+                    serving: call.sender)
                 close(call)
             }
         }
+    }
+
+    /// Runs the plugin's code for a device on this thread; what it does to the host's table meanwhile is for
+    /// that device.
+    private func serving(_ sender: SenderID?, _ body: () -> goclaw_status) -> goclaw_status {
+        guard let sender else { return body() }
+        let thread = pthread_self()
+        let before = served.withLock { $0.updateValue(sender, forKey: thread) }
+        defer { served.withLock { $0[thread] = before } }
+        return body()
     }
 
     /// The plugin's side of a call has ended.
@@ -137,6 +166,8 @@ final class PluginCalls: Sendable {
         if let lane = call.lane { threads.leave(lane: lane) }
     }
 }
+
+private let gone = goclaw_status(GOCLAW_GONE)
 
 private func nanoseconds(_ duration: Duration) -> UInt64 {
     UInt64(max(0, duration.components.seconds)) * 1_000_000_000

@@ -15,6 +15,8 @@ final class PluginSink: @unchecked Sendable {
         let kind: CallKind
         let thread: pthread_t
         let services: ChannelServices
+        /// The device whose session the call serves.
+        let sender: SenderID?
         /// Where a ticket is to be had.
         let call: PluginCall?
         var output = CallOutput()
@@ -23,7 +25,7 @@ final class PluginSink: @unchecked Sendable {
 
         mutating func put(_ item: SinkItem, _ take: (inout CallOutput) -> Taken) -> goclaw_status {
             guard isOnItsThread, item.kinds.contains(kind) else {
-                services.misbehaved(
+                misbehaved(
                     "put a \(item.name) into the sink of \(kind.rawValue), where none belongs, or from "
                         + "another thread")
                 return goclaw_status(GOCLAW_MISPLACED)
@@ -31,15 +33,17 @@ final class PluginSink: @unchecked Sendable {
             switch take(&output) {
             case .taken: return goclaw_status(GOCLAW_OK)
             case .broken(let rule):
-                services.misbehaved("put a \(item.name) into the sink of \(kind.rawValue) that \(rule)")
+                misbehaved("put a \(item.name) into the sink of \(kind.rawValue) that \(rule)")
                 output.isIncomplete = output.isIncomplete || item.isData
                 return goclaw_status(GOCLAW_INVALID)
             case .full:
-                services.misbehaved("put too much into the sink of \(kind.rawValue)")
+                misbehaved("put too much into the sink of \(kind.rawValue)")
                 output.isIncomplete = output.isIncomplete || item.isData
                 return goclaw_status(GOCLAW_EXHAUSTED)
             }
         }
+
+        private func misbehaved(_ what: String) { services.misbehaved(what, serving: sender) }
     }
 
     let table: UnsafePointer<goclaw_sink>
@@ -57,8 +61,13 @@ final class PluginSink: @unchecked Sendable {
     }
 
     /// Opens the sink for a call on this thread.
-    func begin(_ kind: CallKind, services: ChannelServices, call: PluginCall?) {
-        open.withLock { $0 = Open(kind: kind, thread: pthread_self(), services: services, call: call) }
+    func begin(
+        _ kind: CallKind, services: ChannelServices, serving sender: SenderID? = nil, call: PluginCall?
+    ) {
+        open.withLock {
+            $0 = Open(
+                kind: kind, thread: pthread_self(), services: services, sender: sender, call: call)
+        }
     }
 
     /// Closes the sink.
@@ -224,7 +233,8 @@ private func sinkReason(
     table: UnsafePointer<goclaw_sink>?, code: goclaw_text, message: goclaw_text
 ) -> goclaw_status {
     sink(table)?.put(.reason) { output in
-        guard let code = code.copyName(), let message = message.copy(atMost: 64 * 1024) else {
+        // What a device sent may stand in it, however long: it is cut, not held against the channel.
+        guard let code = code.copyName(), let message = message.copy(cutTo: 64 * 1024) else {
             return .broken(rule: "is not UTF-8, or has a code that is not [a-z][a-z0-9_]{0,63}")
         }
         output.reasonCode = code

@@ -65,7 +65,7 @@ struct JSONProblem: Error {
             problem = "is null instead of \(Self.word(for: type))"
         case DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty:
             path = Self.path(context.codingPath)
-            problem = "has a value that is not allowed: \(context.debugDescription)"
+            problem = "has a value that is not allowed: \(Self.bounded(context.debugDescription))"
         default:
             path = ""
             problem = "is not JSON of the expected form"
@@ -73,14 +73,26 @@ struct JSONProblem: Error {
         if problem.last == "." { problem.removeLast() }
     }
 
+    /// The keys may be the device's own: each is quoted in part only, and no more of them than one can read.
     private static func path(_ keys: [any CodingKey]) -> String {
-        keys.reduce(into: "") { path, key in
+        let enough = 160
+        var path = ""
+        for key in keys {
+            guard path.unicodeScalars.count < enough else { return path + "…" }
             if let index = key.intValue {
                 path += "[\(index)]"
             } else {
-                path += path.isEmpty ? key.stringValue : ".\(key.stringValue)"
+                path += (path.isEmpty ? "" : ".") + excerpt(key.stringValue)
             }
         }
+        return path
+    }
+
+    /// A sentence of a decoder's, which may quote what it decoded.
+    private static func bounded(_ text: String) -> String {
+        let maximum = 128
+        let scalars = text.unicodeScalars
+        return scalars.count > maximum ? String(scalars.prefix(maximum)) + "…" : text
     }
 
     private static func word(for type: any Any.Type) -> String {

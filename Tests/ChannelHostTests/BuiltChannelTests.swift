@@ -311,6 +311,7 @@ struct BuiltChannelTests {
                 #"{"at":5,"readings":[{"name":"temperature","unit":"Cel","value":21.5},"#
                     + #"{"name":"count","unit":"{visits}/h","value":3}],"type":"readings"}"#
             ])
+        let long = String(repeating: "x", count: 60_000)
         let bad = [
             (#"{"temperature": 99}"#, "\"temperature\" is 99.0, more than its declared max, 85.0"),
             (#"{"temperature": -41}"#, "less than its declared min, -40.0"),
@@ -318,6 +319,7 @@ struct BuiltChannelTests {
             (#"{"count": 1.5}"#, "\"count\" is 1.5; it was declared as an integer"),
             (#"{"humidity": 5}"#, "\"humidity\" was not declared"), ("{}", "readings is empty"),
             (#"{"door": null}"#, "readings.door"),
+            (#"{"\#(long)": 5}"#, "\"\(long.prefix(64))…\" was not declared when the device asked to pair; "),
         ]
         for (readings, problem) in bad {
             let refused = try await refusal {
@@ -326,6 +328,7 @@ struct BuiltChannelTests {
             #expect(refused?.code == .invalidRequest)
             #expect(refused?.message.contains(problem) == true, "\(refused?.message ?? "")")
         }
+        #expect(host.status.allSatisfy { $0.misbehaviours == 0 })
     }
 
     @Test("iot: a command is a frame of its own and is acknowledged by its name")
