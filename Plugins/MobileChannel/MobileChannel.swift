@@ -71,7 +71,8 @@ struct MobileChannel: Channel {
     ) throws(Refusal) -> Answer<DeviceFrame> {
         // What an agent says is its own affair; only a receipt gets a frame of its own.
         if case .receipt(let receipt)? = try? message.body.decode(MobileMessage.self) {
-            return [DeviceFrame(event: "receipt", payload: try JSON(encoding: receipt))]
+            let delivered = MobileMessage.DeliveredReceipt(messageSeq: message.number, receipt)
+            return [DeviceFrame(event: "receipt", payload: try JSON(encoding: delivered))]
         }
         return [DeviceFrame(event: message.part == nil ? "message" : "message.part", message: message)]
     }

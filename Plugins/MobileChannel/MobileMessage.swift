@@ -19,6 +19,19 @@ enum MobileMessage: Decodable {
         }
     }
 
+    /// An agent's receipt as the app gets it: with its number, so that the app can acknowledge it.
+    struct DeliveredReceipt: Encodable {
+        let messageSeq: Int64
+        let messageId: String
+        let status: Receipt.Status
+
+        init(messageSeq: Int64, _ receipt: Receipt) {
+            self.messageSeq = messageSeq
+            messageId = receipt.messageID
+            status = receipt.status
+        }
+    }
+
     private enum CodingKeys: String, CodingKey { case type }
 
     init(from decoder: any Decoder) throws {

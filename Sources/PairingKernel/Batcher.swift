@@ -22,6 +22,7 @@ final class Batcher<Request: Sendable, Result: Sendable>: Sendable {
     private let maximumQueue: Int
     private let concurrency: Int
     private let key: (@Sendable (Request) -> String)?
+    private let cost: (@Sendable (Request) -> Int)?
     private let perform: @Sendable ([Request]) async throws -> [Result]
 
     /// - Parameters:
@@ -29,16 +30,18 @@ final class Batcher<Request: Sendable, Result: Sendable>: Sendable {
     ///   - maximumQueue: requests that may wait; more are refused.
     ///   - concurrency: batches under way at once. With one, results are in the order of submission.
     ///   - key: no two requests of one key share a batch.
+    ///   - cost: a request's bytes, where they vary; a batch has ``maximumCost`` of them, or one request.
     ///   - perform: answers each request, in their order.
     init(
         maximumBatch: Int = 256, maximumQueue: Int = 16384, concurrency: Int = 1,
-        key: (@Sendable (Request) -> String)? = nil,
+        key: (@Sendable (Request) -> String)? = nil, cost: (@Sendable (Request) -> Int)? = nil,
         perform: @escaping @Sendable ([Request]) async throws -> [Result]
     ) {
         self.maximumBatch = maximumBatch
         self.maximumQueue = maximumQueue
         self.concurrency = concurrency
         self.key = key
+        self.cost = cost
         self.perform = perform
     }
 
@@ -71,6 +74,9 @@ final class Batcher<Request: Sendable, Result: Sendable>: Sendable {
         while let batch = nextBatch() { await run(batch[...]) }
     }
 
+    /// Bytes that go to the database at once: what comes next waits for no more than these.
+    static var maximumCost: Int { 1 << 20 }
+
     private func nextBatch() -> [Waiter]? {
         state.withLock { state in
             if state.queue.isEmpty {
@@ -78,9 +84,14 @@ final class Batcher<Request: Sendable, Result: Sendable>: Sendable {
                 return nil
             }
             guard let key else {
-                let batch = Array(state.queue.prefix(maximumBatch))
+                var room = Self.maximumCost
+                let batch = state.queue.prefix(maximumBatch).prefix { waiter in
+                    let fits = room > 0
+                    room -= cost?(waiter.request) ?? 0
+                    return fits
+                }
                 state.queue.removeFirst(batch.count)
-                return batch
+                return Array(batch)
             }
             var keys: Set<String> = []
             var batch: [Waiter] = []

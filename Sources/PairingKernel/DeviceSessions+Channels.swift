@@ -63,16 +63,25 @@ extension DeviceSessions {
     }
 
     /// Has a message of a device checked and turned into agent messages and frames, before it is accepted.
+    ///
+    /// A repeat is what was accepted before, whatever it says now, and is no longer refused.
     func receive(
-        id: String, body: String, grant: SessionGrant, in session: ChannelSession
+        id: String, body: String, grant: SessionGrant, in session: ChannelSession, _ lane: MessageLane
     ) async throws(Refusal) -> ChannelOutput {
         let key = PairingStore.MessageKey(session: grant.liveSession, messageID: id)
         // A socket sends one message at a time, so nobody else takes the number.
-        guard let number = try await refusing(logger, { try await numbers.submit(key) }) else {
+        guard let known = try await refusing(logger, { try await lane.numbers.submit(key) }) else {
             throw .pairingEnded
         }
-        return try await channels.receive(
-            ChannelDeviceMessage(number: number, id: id, receivedAt: clock(), body: body), in: session)
+        do throws(Refusal) {
+            return try await channels.receive(
+                ChannelDeviceMessage(
+                    number: known.number, id: id, receivedAt: clock(), body: known.accepted ?? body),
+                in: session)
+        } catch {
+            guard known.accepted != nil else { throw error }
+            return ChannelOutput()
+        }
     }
 
     /// Has an agent's message turned into frames and sends them.
@@ -95,6 +104,7 @@ extension DeviceSessions {
             let frames = try await channels.deliver(agentMessage, in: session)
             guard state.withLock({ $0.table.isLive(socket.id, grant) }) else { return false }
             for frame in frames { socket.deliver(OutboundFrame(frame)) }
+            if frames.isEmpty { await leaveOut(message.sequence, for: grant) }
             return true
         } catch {
             logger.warning(
@@ -103,9 +113,23 @@ extension DeviceSessions {
                     "channel": "\(grant.channel)", "senderId": "\(grant.senderID)",
                     "messageSeq": "\(message.sequence)", "reason": "\(error.reason)",
                 ])
-            guard error.retryable else { return true }
+            guard error.retryable else {
+                await leaveOut(message.sequence, for: grant)
+                return true
+            }
             end(grant, on: socket, .channelUnavailable, because: "the channel is unavailable")
             return false
+        }
+    }
+
+    /// The device never hears of this message, so it can't acknowledge it either.
+    private func leaveOut(_ sequence: Int64, for grant: SessionGrant) async {
+        do {
+            try await store.leaveOut(
+                PairingStore.Acknowledgement(session: grant.liveSession, sequence: sequence))
+        } catch {
+            // It is offered to the channel again with the next session.
+            logger.debug("A message that was left out is not settled", metadata: ["error": "\(error)"])
         }
     }
 }

@@ -179,21 +179,27 @@ extension DeviceSessions {
             case nil: continue
             }
         }
+        confirmLease(asked: asked)
         let ended = try await store.endedRequests(among: waiting.map(\.request))
         for (request, senderID) in waiting where ended[request] != nil {
-            await resolve(request, of: senderID)
+            // Not awaited: an approval asks the device's channel, which may take its time.
+            Task { await self.resolve(request, of: senderID) }
         }
         for (id, socket, authority) in administrators where try await !accounts.isLive(authority) {
             state.withLock { $0.table.leave(id) }
             socket.close(.authorityEnded)
         }
+        await publishChannels()
+    }
+
+    /// The database has confirmed the sessions as they were when it was asked.
+    private func confirmLease(asked: ContinuousClock.Instant) {
         let resumes = state.withLock { state in
             let resumes = state.lease.confirm(asked: asked)
             if resumes { for (_, socket, _) in state.table.live { socket.resume() } }
             return resumes
         }
         if resumes { logger.notice("The database confirms this instance's sessions again") }
-        await publishChannels()
     }
 
     /// Once a second: wakes the follower, and passes on ended sessions.

@@ -16,11 +16,13 @@ extension DeviceSessions {
     ///
     /// - Parameters:
     ///   - id: the device's identifier, 1 to 128 bytes; a repeat gets the first receipt.
-    ///   - body: compact JSON text.
+    ///   - body: compact JSON text of up to ``maximumBodyBytes``.
     /// - Throws: the channel's refusal, or the store's; nothing was accepted.
     public func send(
         id: String, body: String, grant: SessionGrant, on socket: any DeviceSocket
     ) async throws(Refusal) -> MessageReceipt {
+        guard body.utf8.count <= Self.maximumBodyBytes else { throw .messageTooLarge(body.utf8.count) }
+        guard let lane = lanes[grant.channel] else { throw .sessionEnded }
         let channel = try state.withLock { state -> Result<ChannelSession, Refusal> in
             guard state.lease.isHeld(now: .now) else { return .failure(.unavailable) }
             guard state.table.isLive(socket.id, grant), let channel = state.work[socket.id]?.channel else {
@@ -30,14 +32,18 @@ extension DeviceSessions {
             return .success(channel)
         }.get()
         do {
-            let output = try await receive(id: id, body: body, grant: grant, in: channel)
+            let output = try await receive(id: id, body: body, grant: grant, in: channel, lane)
             let message = PairingStore.InboundMessage(
                 session: grant.liveSession, messageID: id, body: body,
                 forwarded: output.messages.map {
                     PairingStore.ForwardedMessage(agent: $0.agent, body: $0.body)
                 })
-            let acceptance = try await refusing(logger) { try await inbound.submit(message) }.get()
-            if acceptance.isRepeat || message.forwarded.isEmpty {
+            let acceptance = try await refusing(logger) { try await lane.inbound.submit(message) }.get()
+            if acceptance.isRepeat {
+                state.withLock { $0.work[socket.id]?.queue.release() }
+                // The commit that accepted it may have had no answer, so that nobody had it answered.
+                enqueue(.answerOpen, for: grant, on: socket)
+            } else if message.forwarded.isEmpty {
                 state.withLock { $0.work[socket.id]?.queue.release() }
             } else {
                 enqueue(
@@ -84,6 +90,8 @@ extension DeviceSessions {
                 switch step {
                 case .answer(let sequence, let forwarded):
                     await answer(sequence, forwarded, for: grant, on: socket)
+                case .answerOpen:
+                    await answerOpen(for: grant, on: socket)
                 case .catchUp:
                     await catchUp(grant, on: socket)
                 }
@@ -94,10 +102,7 @@ extension DeviceSessions {
     /// Ends the work for a session that is none any more.
     private struct SessionOver: Error {}
 
-    /// Delivers and answers what is open.
-    ///
-    /// Where that can't be read the socket is closed: a device that acknowledged what came next would
-    /// acknowledge what it never got as well (I4).
+    /// Greets the device, then delivers and answers what is open.
     private func catchUp(_ grant: SessionGrant, on socket: any DeviceSocket) async {
         let work = state.withLock { state -> SessionWork? in
             guard state.table.isLive(socket.id, grant) else { return nil }
@@ -110,13 +115,20 @@ extension DeviceSessions {
         guard let work else { return }
         for frame in work.greeting { socket.deliver(frame) }
         guard work.hasBacklog else { return }
+        await deliverOpen(after: 0, upTo: .max, for: grant, on: socket)
+        await answerOpen(for: grant, on: socket)
+    }
+
+    /// Claims and delivers what the device has not acknowledged.
+    ///
+    /// Where that can't be read the socket is closed: a device that acknowledged what came next would
+    /// acknowledge what it never got as well (I4).
+    private func deliverOpen(
+        after first: Int64, upTo last: Int64, for grant: SessionGrant, on socket: any DeviceSocket
+    ) async {
         do {
-            try await forEachOpen(.outbound, of: grant) {
+            try await forEachOpen(.outbound, of: grant, after: first, upTo: last) {
                 guard await deliver($0, for: grant, on: socket) else { throw SessionOver() }
-                return await keepsUp(socket)
-            }
-            try await forEachOpen(.inbound, of: grant) {
-                await answer($0.sequence, $0.forwarded, for: grant, on: socket)
                 return await keepsUp(socket)
             }
         } catch is SessionOver {
@@ -126,6 +138,40 @@ extension DeviceSessions {
                 "A session that could not catch up is closed",
                 metadata: ["senderId": "\(grant.senderID)", "error": "\(error)"])
             end(grant, on: socket, .authorityLost, because: "the database is away")
+        }
+    }
+
+    /// Has what is accepted and unanswered answered; where that can't be read, later.
+    private func answerOpen(for grant: SessionGrant, on socket: any DeviceSocket) async {
+        do {
+            try await forEachOpen(.inbound, of: grant) {
+                await answer($0.sequence, $0.forwarded, for: grant, on: socket)
+                return await keepsUp(socket)
+            }
+        } catch {
+            retry(grant, on: socket, after: error)
+        }
+    }
+
+    /// Has unanswered messages tried again after a while, longer each time, once for however many there are: a
+    /// device may stay connected for weeks.
+    private func retry(_ grant: SessionGrant, on socket: any DeviceSocket, after error: any Error) {
+        logger.warning(
+            "A message stays unanswered for now",
+            metadata: ["senderId": "\(grant.senderID)", "error": "\(error)"])
+        let delay = state.withLock { state -> Duration? in
+            guard state.table.isLive(socket.id, grant), let work = state.work[socket.id], !work.waitsToRetry
+            else { return nil }
+            state.work[socket.id]?.waitsToRetry = true
+            state.work[socket.id]?.retryDelay = min(work.retryDelay * 2, .seconds(60))
+            return work.retryDelay
+        }
+        guard let delay else { return }
+        Task { [weak socket] in
+            try? await Task.sleep(for: delay)
+            guard let socket else { return }
+            state.withLock { $0.work[socket.id]?.waitsToRetry = false }
+            enqueue(.answerOpen, for: grant, on: socket)
         }
     }
 
@@ -143,12 +189,12 @@ extension DeviceSessions {
 
     /// - Parameter body: whether to go on with the messages that were claimed together with this one.
     private func forEachOpen(
-        _ direction: PairingStore.MessageDirection, of grant: SessionGrant,
-        _ body: (PairingStore.StoredMessage) async throws -> Bool
+        _ direction: PairingStore.MessageDirection, of grant: SessionGrant, after first: Int64 = 0,
+        upTo final: Int64 = .max, _ body: (PairingStore.StoredMessage) async throws -> Bool
     ) async throws {
-        var last: Int64 = 0
+        var last = first
         // What this session accepts meanwhile waits in its queue.
-        var newest = Int64.max
+        var newest = final
         while last < newest,
             let page = try await store.openMessages(
                 direction, of: grant.liveSession, after: last, upTo: newest),
@@ -162,12 +208,13 @@ extension DeviceSessions {
         }
     }
 
-    /// Has what one message became answered. One that fails stays unanswered until its device connects again;
-    /// those after it don't wait for that.
+    /// Has what one message became answered. One that fails is tried again later; those after it don't wait for
+    /// that.
     private func answer(
         _ sequence: Int64, _ forwarded: [PairingStore.ForwardedMessage], for grant: SessionGrant,
         on socket: any DeviceSocket
     ) async {
+        guard let lane = lanes[grant.channel] else { return }
         do {
             var answers: [PairingStore.Reply.Answer] = []
             for message in forwarded {
@@ -176,13 +223,17 @@ extension DeviceSessions {
             }
             let reply = PairingStore.Reply(
                 session: grant.liveSession, inReplyTo: sequence, answers: answers)
-            for message in try await replies.submit(reply) {
+            let messages = try await lane.replies.submit(reply)
+            state.withLock { $0.work[socket.id]?.retryDelay = SessionWork.firstRetryDelay }
+            for message in messages {
                 guard await deliver(message, for: grant, on: socket) else { return }
+                if await !keepsUp(socket), let last = messages.last, message.sequence < last.sequence {
+                    return await deliverOpen(
+                        after: message.sequence, upTo: last.sequence, for: grant, on: socket)
+                }
             }
         } catch {
-            logger.warning(
-                "A message stays unanswered until its device connects again",
-                metadata: ["senderId": "\(grant.senderID)", "error": "\(error)"])
+            retry(grant, on: socket, after: error)
         }
     }
 }

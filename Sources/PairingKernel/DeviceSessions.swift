@@ -29,7 +29,17 @@ public final class DeviceSessions: Service, Sendable {
         var greeting: [OutboundFrame]
         /// Whether there is something to catch up with.
         var hasBacklog = false
+        /// Whether what could not be answered waits to be tried again.
+        var waitsToRetry = false
+        /// How long it waits the next time.
+        var retryDelay = firstRetryDelay
+
+        static let firstRetryDelay = Duration.seconds(1)
     }
+
+    /// The greatest size of a device's message as compact JSON, in bytes: what a channel makes of it, and a frame
+    /// beside it, has to fit into what the channel may answer.
+    public static let maximumBodyBytes = 512 << 10
 
     /// This gateway, new with each start.
     public let instanceID: InstanceID
@@ -47,9 +57,7 @@ public final class DeviceSessions: Service, Sendable {
     /// Wakes the follower of the event feed; wakes that come together are one.
     let wakes = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     private let arrivals: Batcher<PairingStore.Arrival, PairingStore.SessionRow?>
-    let numbers: Batcher<PairingStore.MessageKey, Int64?>
-    let inbound: Batcher<PairingStore.InboundMessage, Outcome<PairingStore.Acceptance>>
-    let replies: Batcher<PairingStore.Reply, [PairingStore.StoredMessage]>
+    let lanes: [ChannelID: MessageLane]
     let acknowledgements: Batcher<PairingStore.Acknowledgement, Void>
 
     /// - Parameters:
@@ -79,9 +87,8 @@ public final class DeviceSessions: Service, Sendable {
         arrivals = Batcher(concurrency: 2, key: { $0.senderID.key }) {
             try await store.beginSessions($0, on: instanceID)
         }
-        numbers = Batcher(concurrency: 2) { try await store.numbers(of: $0) }
-        inbound = Batcher { try await store.accept($0) }
-        replies = Batcher { try await store.reply($0) }
+        lanes = Dictionary(
+            uniqueKeysWithValues: kernel.channels.channels.map { ($0.id, MessageLane(store: store)) })
         acknowledgements = Batcher(key: { $0.session.senderID.key }) {
             try await store.acknowledge($0)
             return $0.map { _ in () }

@@ -22,6 +22,13 @@ extension Refusal {
         "\(SessionQueue.capacity) messages of this device wait to be answered. Wait before sending more.",
         retryable: true, retryAfter: .seconds(1))
 
+    static func messageTooLarge(_ bytes: Int) -> Refusal {
+        Refusal(
+            .invalidRequest, "message_too_large",
+            "The message is \(bytes) bytes as compact JSON; at most \(DeviceSessions.maximumBodyBytes) are accepted."
+        )
+    }
+
     static func denied(retryAfter: Duration?) -> Refusal {
         Refusal(
             .notPaired, "denied",

@@ -9,6 +9,8 @@ struct SessionQueue: Sendable {
     enum Work: Sendable, Equatable {
         /// Deliver what the device has not acknowledged, and answer what was not answered.
         case catchUp
+        /// Have what is accepted and unanswered answered.
+        case answerOpen
         /// Have what this message became answered.
         case answer(sequence: Int64, forwarded: [PairingStore.ForwardedMessage])
     }
@@ -41,6 +43,8 @@ struct SessionQueue: Sendable {
     ///
     /// - Returns: whether somebody has to run the queue now.
     mutating func append(_ work: Work) -> Bool {
+        // Once is enough, however often it is asked for.
+        if work == .answerOpen, waiting.contains(.answerOpen) { return false }
         waiting.append(work)
         if isRunning { return false }
         isRunning = true

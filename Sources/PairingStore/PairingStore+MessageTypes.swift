@@ -58,6 +58,14 @@ extension PairingStore {
         }
     }
 
+    /// The number of a message that a device sends.
+    public struct MessageNumber: Sendable, Equatable {
+        /// Its number among those from the device: its own, or the next that is free.
+        public var number: Int64
+        /// What was accepted under its identifier before: JSON text; `nil` for a message that is no repeat.
+        public var accepted: String?
+    }
+
     /// A message that was accepted.
     public struct Acceptance: Sendable, Equatable {
         /// Its number among those from the device.

@@ -49,10 +49,10 @@ extension PairingStore {
     /// Nothing is locked, so the next number is only a device's that sends one message at a time.
     ///
     /// - Returns: for each message its number; `nil` where the pairing has ended.
-    public func numbers(of messages: [MessageKey]) async throws -> [Int64?] {
+    public func numbers(of messages: [MessageKey]) async throws -> [MessageNumber?] {
         try await pool.query(
             """
-            SELECT coalesce(m.sequence, d.next_in) AS number
+            SELECT coalesce(m.sequence, d.next_in) AS number, m.body AS accepted
             FROM unnest($1::text[], $2::bigint[], $3::text[]) WITH ORDINALITY
                 AS a (sender_key, generation, message_id, place)
             LEFT JOIN device_streams d
@@ -65,7 +65,10 @@ extension PairingStore {
                 .texts(messages.map(\.session.senderID.key)),
                 .int64s(messages.map(\.session.generation.number)), .texts(messages.map(\.messageID)),
             ]
-        ).map { try $0.optionalInt64("number") }
+        ).map { row in
+            guard let number = try row.optionalInt64("number") else { return nil }
+            return MessageNumber(number: number, accepted: try row.optionalText("accepted"))
+        }
     }
 
     /// Stores agents' answers and claims them for the devices' sessions, under the same lock (I3).
@@ -123,6 +126,31 @@ extension PairingStore {
                 WHERE m.sender_key = a.sender_key AND m.generation = a.generation AND m.direction = 'out'
                     AND m.sequence <= a.sequence AND m.done_at IS NULL
                 """, parameters)
+        }
+    }
+
+    /// Settles a message to the device that its channel left out, so that it is neither offered again nor waited
+    /// for; once all before it is acknowledged, it counts as acknowledged too.
+    public func leaveOut(_ message: Acknowledgement) async throws {
+        let session = message.session
+        try await pool.transaction { transaction in
+            let stream = try transaction.lockStreams(of: [session])[session.senderID.key]
+            guard let stream, stream.refusal(of: session) == nil else { return }
+            let parameters: [PostgresValue] = [
+                .text(session.senderID.key), .int64(session.generation.number), .int64(message.sequence),
+            ]
+            try transaction.execute(
+                """
+                UPDATE messages SET done_at = clock_timestamp() WHERE sender_key = $1 AND generation = $2
+                    AND direction = 'out' AND sequence = $3 AND done_at IS NULL
+                """, parameters)
+            try transaction.execute(
+                """
+                UPDATE device_streams d SET acknowledged_out = coalesce(
+                    (SELECT min(sequence) - 1 FROM messages WHERE sender_key = $1 AND generation = $2
+                        AND direction = 'out' AND done_at IS NULL), d.next_out - 1)
+                WHERE d.sender_key = $1 AND d.generation = $2
+                """, Array(parameters.prefix(2)))
         }
     }
 

@@ -215,7 +215,10 @@ struct BuiltChannelTests {
         #expect(try await host.receive(message(receipt), in: session).frames == [])
         let frames = try await host.deliver(ChannelAgentMessage(number: 1, body: receipt), in: session)
         #expect(
-            frames == [ChannelFrame(event: "receipt", payload: #"{"messageId":"m-9","status":"read"}"#)])
+            frames == [
+                ChannelFrame(
+                    event: "receipt", payload: #"{"messageId":"m-9","messageSeq":1,"status":"read"}"#)
+            ])
         let bad = #"{"type":"receipt","messageId":"m-9","status":"eaten"}"#
         let refused = try await refusal { try await host.receive(message(bad), in: session) }
         #expect(refused?.reason == "invalid_message")

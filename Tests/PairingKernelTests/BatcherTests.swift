@@ -82,6 +82,24 @@ struct BatcherTests {
         #expect(gate.batches.allSatisfy { $0.count <= 4 })
     }
 
+    @Test(
+        "A batch has no more bytes than its measure and one request, so that nobody waits for all that others send"
+    )
+    func cost() async throws {
+        let gate = Gate()
+        let batcher = Batcher<Int, Int>(cost: { _ in Batcher<Int, Int>.maximumCost / 2 }) { batch in
+            await gate.pass(batch)
+            return batch
+        }
+        let first = submit([0], to: batcher)
+        try await eventually("the first batch") { gate.batches.count == 1 }
+        let rest = submit(Array(1...6), to: batcher)
+        try await eventually("six that wait") { batcher.waiting == 6 }
+        gate.open()
+        #expect(await values(first + rest) == Array(0...6))
+        #expect(gate.batches.map(\.count) == [1, 2, 2, 2])
+    }
+
     @Test("No two requests of one key share a batch")
     func keys() async throws {
         let gate = Gate()

@@ -118,6 +118,36 @@ struct ChannelTests {
         }
     }
 
+    @Test("A repeat is what was accepted before: it gets the first receipt, whatever it says now")
+    func repeatsWithAnotherBody() async throws {
+        try await System.run { one, _ in
+            let (_, socket, grant) = try await connected("tablet-01", to: one)
+            let first = try await one.sessions.send(id: "a", body: "1", grant: grant, on: socket)
+            let refused = try await one.sessions.send(id: "a", body: #""refuse""#, grant: grant, on: socket)
+            #expect(refused == first)
+            _ = try await one.sessions.send(id: "b", body: "2", grant: grant, on: socket)
+            try await eventually("two answers") { payloads("says", of: socket).count >= 2 }
+            #expect(payloads("says", of: socket).count == 2)
+        }
+    }
+
+    @Test("A message that the channel leaves out for good is not offered again, and not waited for")
+    func leftOut() async throws {
+        try await System.run { one, two in
+            let (device, socket, grant) = try await connected("tablet-01", to: one)
+            _ = try await one.sessions.send(id: "a", body: #""never""#, grant: grant, on: socket)
+            try await eventually("the message is settled") {
+                try await one.pool.query("SELECT 1 FROM messages WHERE done_at IS NULL").count == 0
+            }
+            let streams = try await one.pool.query("SELECT acknowledged_out FROM device_streams")
+            #expect(try streams.map { try $0.int64("acknowledged_out") } == [1])
+            let next = try two.socket()
+            try await two.connect(device, on: next)
+            try await eventually("the greeting") { !next.frames.isEmpty }
+            #expect(next.frames.map(\.event) == ["welcome"])
+        }
+    }
+
     @Test(
         "A message that the channel can't deliver yet ends the session, and is the first to come again (I4)")
     func undelivered() async throws {

@@ -103,6 +103,39 @@ struct MessageTests {
         }
     }
 
+    @Test("A message that an agent could not answer is answered on the same session, once the agent can (I4)")
+    func answeredLater() async throws {
+        let agent = FailingAgent()
+        try await System.run(agent: agent) { one, _ in
+            let device = try await one.pair("tablet-01")
+            let socket = try one.socket()
+            let grant = try await one.connect(device, on: socket)
+            for body in ["1", "2"] {
+                _ = try await one.sessions.send(id: body, body: body, grant: grant, on: socket)
+            }
+            agent.recover()
+            try await eventually("both answers") { socket.messages.count >= 2 }
+            #expect(socket.messages.map(\.body).sorted() == ["1", "2"])
+            #expect(socket.messages.map(\.sequence) == [1, 2])
+        }
+    }
+
+    @Test("A message is refused that is larger than what a channel can answer, however it was written")
+    func tooLarge() async throws {
+        try await System.run { one, _ in
+            let device = try await one.pair("tablet-01")
+            let socket = try one.socket()
+            let grant = try await one.connect(device, on: socket)
+            let body = "\"" + String(repeating: "x", count: DeviceSessions.maximumBodyBytes) + "\""
+            do {
+                _ = try await one.sessions.send(id: "a", body: body, grant: grant, on: socket)
+                Issue.record("it was accepted")
+            } catch let refusal as Refusal {
+                #expect(refusal.code == .invalidRequest && refusal.reason == "message_too_large")
+            }
+        }
+    }
+
     @Test("More than fits one page of catching up arrives whole and in order")
     func longCatchUp() async throws {
         let agent = FailingAgent()

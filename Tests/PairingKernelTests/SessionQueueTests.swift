@@ -34,6 +34,18 @@ struct SessionQueueTests {
         #expect(startsAgain)
     }
 
+    @Test("What is open is answered once, however often that is asked for")
+    mutating func asksOnce() {
+        let starts = queue.append(.answerOpen)
+        #expect(starts)
+        for _ in 0..<100 {
+            let startsAnother = queue.append(.answerOpen)
+            #expect(!startsAnother)
+        }
+        let work = queue.take()
+        #expect(work == [.answerOpen])
+    }
+
     @Test("No more messages are taken than there is room for, reserved places included")
     mutating func capacity() {
         var taken = 0

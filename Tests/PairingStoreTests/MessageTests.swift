@@ -7,72 +7,18 @@ import Testing
 
 @Suite("Messages (I4)")
 struct MessageTests {
-    private func message(
+    func message(
         _ session: PairingStore.LiveSession, _ id: String
     ) -> PairingStore.InboundMessage {
         PairingStore.InboundMessage(session: session, messageID: id, body: #"{"id":"\#(id)"}"#)
     }
 
-    private func reply(
+    func reply(
         _ session: PairingStore.LiveSession, to sequence: Int64
     ) -> PairingStore.Reply {
         PairingStore.Reply(
             session: session, inReplyTo: sequence,
             answers: [PairingStore.Reply.Answer(agent: "echo", body: "\"\(sequence)\"")])
-    }
-
-    @Test("What a channel made of a message is kept with it, and each part of it is answered once")
-    func forwarded() async throws {
-        try await StoreFixture.run { fixture in
-            let session = try await fixture.session(fixture.paired("a"))
-            let parts = [
-                PairingStore.ForwardedMessage(agent: "one", body: #""\u0000 \"quoted\"""#),
-                PairingStore.ForwardedMessage(agent: "", body: "[1]"),
-            ]
-            var several = message(session, "several")
-            several.forwarded = parts
-            var none = message(session, "none")
-            none.forwarded = []
-            let accepted = try await fixture.store.accept([several, none, message(session, "plain")])
-            #expect(try accepted.map { try $0.done().sequence } == [1, 2, 3])
-
-            // The message of which nothing is left is settled; the others wait with what they became.
-            let waiting = try await openMessages(.inbound, of: session, in: fixture.store)
-            #expect(waiting.map(\.sequence) == [1, 3])
-            #expect(waiting[0].forwarded == parts)
-            #expect(waiting[1].forwarded.map(\.body) == [waiting[1].body])
-
-            var reply = reply(session, to: 1)
-            reply.answers = ["a", "b"].map { PairingStore.Reply.Answer(agent: $0, body: "1") }
-            #expect(try await fixture.store.reply([reply])[0].map(\.sequence) == [1, 2])
-            #expect(try await fixture.store.reply([reply]) == [[]])
-            #expect(try await fixture.store.reply([self.reply(session, to: 3)])[0].map(\.sequence) == [3])
-            #expect(
-                try await openMessages(.outbound, of: session, in: fixture.store).map(\.agent) == [
-                    "a", "b", "echo",
-                ])
-            #expect(try await open(.inbound, of: session, in: fixture.store) == [])
-        }
-    }
-
-    @Test("A message's number is known before it is accepted: a repeat's own, otherwise the device's next")
-    func numbers() async throws {
-        try await StoreFixture.run { fixture in
-            let device = try await fixture.paired("a")
-            let session = try await fixture.session(device)
-            func number(_ id: String) async throws -> [Int64?] {
-                try await fixture.store.numbers(of: [
-                    PairingStore.MessageKey(session: session, messageID: id)
-                ])
-            }
-            #expect(try await number("first") == [1])
-            _ = try await fixture.store.accept([message(session, "first")])
-            #expect(try await number("first") == [1])
-            #expect(try await number("second") == [2])
-            _ = try await fixture.store.revoke(
-                device.senderID, channel: nil, generation: nil, by: Origination(.system))
-            #expect(try await number("second") == [nil])
-        }
     }
 
     @Test("Numbers are handed out from 1 without gaps, in the order of a batch, for each device")
@@ -279,14 +225,14 @@ struct MessageTests {
     }
 
     /// The numbers of all that is open, page by page.
-    private func open(
+    func open(
         _ direction: PairingStore.MessageDirection, of session: PairingStore.LiveSession,
         in store: PairingStore
     ) async throws -> [Int64] {
         try await openMessages(direction, of: session, in: store).map(\.sequence)
     }
 
-    private func openMessages(
+    func openMessages(
         _ direction: PairingStore.MessageDirection, of session: PairingStore.LiveSession,
         in store: PairingStore
     ) async throws -> [PairingStore.StoredMessage] {

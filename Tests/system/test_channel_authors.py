@@ -9,54 +9,10 @@ import re
 import subprocess
 
 import pytest
-from support.channels import compile_swift
-from support.deployment import ROOT, Deployment, deployed, eventually
+from support.channels import compile_c, compile_swift
+from support.deployment import ROOT, deployed
 from support.device import Refused, TokenCredential
-
-DOCUMENT = (ROOT / "docs/channel-authors.md").read_text()
-EXAMPLES = ROOT / "Plugins/Examples"
-
-
-def section(heading: str) -> str:
-    return re.search(rf"^## {heading}$(.*?)(?=^## |\Z)", DOCUMENT, re.M | re.S)[1]
-
-
-def blocks(text: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
-
-
-def restart_servers(nodes: Deployment) -> None:
-    for process in nodes.gateways + nodes.kernels:
-        nodes.restart(process)
-
-
-class Walk:
-    """A terminal in which the document's commands run as they stand, in the reader's folders."""
-
-    def __init__(self, nodes: Deployment, folder: pathlib.Path, where: str) -> None:
-        for theirs, ours in {
-            "~/goclaw-nodes": str(ROOT),
-            "$NODES/.nodes": str(nodes.state),
-            "$NODES/.build/debug": str(nodes.binaries),
-            "~/my-channel": str(folder),
-        }.items():
-            assert theirs in where, theirs
-            where = where.replace(theirs, ours)
-        self.where = where
-        self.address = nodes.origin.replace("http", "ws")
-        # The commands' own environment is the one that the first block makes.
-        self.environment = nodes.environment
-
-    def command(self, block: str) -> list[str]:
-        block = block.replace("ws://127.0.0.1:8080", self.address)
-        return ["bash", "-euo", "pipefail", "-c", self.where + block]
-
-    def run(self, block: str) -> str:
-        done = subprocess.run(
-            self.command(block), env=self.environment, capture_output=True, text=True, timeout=120
-        )
-        assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
-        return done.stdout + done.stderr
+from support.walk import EXAMPLES, Walk, blocks, restart_servers, section
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +22,14 @@ def walked(tmp_path_factory):
         gateways=1, kernels=1, settings={"channels": {"config": {"sensor": {"rooms": ["kitchen"]}}}}
     ) as nodes:
         text = section("Fifteen minutes in C")
-        where, copy_header, build, look, *rest = blocks(text, "sh")
-        folder = tmp_path_factory.mktemp("authors") / "my-channel"
-        walk = Walk(nodes, folder, where)
+        _, copy_header, build, look, *rest = blocks(text, "sh")
+        walk = Walk(nodes, tmp_path_factory.mktemp("authors"))
         walk.run(copy_header)
         for name, language in (("echo.c", "c"), ("Makefile", "make")):
-            (folder / name).write_text(blocks(text, language)[0])
+            (walk.folder / name).write_text(blocks(text, language)[0])
         walk.run(build)
         sources = list((EXAMPLES / "swift-sensor/Sources").rglob("*.swift"))
-        compile_swift(pathlib.Path(nodes.binaries), "SensorChannel", sources, folder / "libSensorChannel.so")
+        compile_swift(pathlib.Path(nodes.binaries), "SensorChannel", sources, walk.folder / "libSensorChannel.so")
         walk.run('"$NODES/scripts/install-channels" "$CHANNELS" libSensorChannel.so')
         restart_servers(nodes)
         yield nodes, walk, look, rest
@@ -112,25 +67,9 @@ def test_both_channels_are_loaded(walked):
 
 
 def test_a_device_is_paired_and_another_refused_as_the_walk_says(walked, tmp_path):
-    nodes, walk, _, (pair, be_refused) = walked
-    output = tmp_path / "device"
-    with open(output, "w") as stream:
-        device = subprocess.Popen(walk.command(pair), env=walk.environment, stdout=stream, stderr=stream)
-    try:
-        [row] = eventually(
-            lambda: nodes.rows("SELECT request_id::text, code FROM pairing_requests WHERE sender_id = 'echo-1'"),
-            "the device asks",
-        )
-        code = f"{row[1][:4]}-{row[1][4:]}"
-        eventually(lambda: code in output.read_text(), "the device shows its code")
-        administrator = nodes.administrator()
-        page = administrator.get(f"/nodes/requests/{row[0]}/approve")
-        assert "Credential key" in page.text and "blue" in page.text, page.text
-        administrator.approve(row[0], code)
-        assert device.wait(15) == 0, output.read_text()
-    finally:
-        device.kill()
-        device.wait()
+    _, walk, _, (pair, be_refused) = walked
+    page = walk.pair(pair, "echo-1", tmp_path / "device")
+    assert "Credential key" in page and "blue" in page, page
     said = walk.run(be_refused)
     assert "status 65" in said and "The senderId of an echo device begins with echo-, such as echo-1." in said
 
@@ -174,6 +113,15 @@ def test_a_wrong_configuration_refuses_the_channel_with_its_reason(walked, tmp_p
     reasons = [refused["reason"] for refused in listed["refused"]]
     assert all(reason.startswith("it cannot be configured: ") for reason in reasons)
     assert "nothing to configure" in reasons[0] and "rooms is empty" in reasons[1]
+
+
+def test_a_channel_that_says_why_it_cannot_describe_itself_is_not_installed_for_that_reason(tmp_path):
+    library = compile_c(ROOT / "Tests/PluginZoo/explaining_describe.c", tmp_path / "explaining.so")
+    done = subprocess.run(
+        [ROOT / "scripts/install-channels", tmp_path / "channels", library], capture_output=True, text=True
+    )
+    assert done.returncode == 1 and "The plate of this cage is missing." in done.stderr, done.stderr
+    assert list((tmp_path / "channels").iterdir()) == []
 
 
 def reasons_of_the_host() -> list[re.Pattern]:

@@ -90,7 +90,7 @@ def test_an_app_is_told_what_became_of_its_message_and_receipts_travel_as_such(n
     receipt = {"type": "receipt", "messageId": "a-1", "status": "read"}
     say(app, receipt)
     # The echo agent answers a receipt with itself; to the app it is a receipt, not a message.
-    assert app.socket.event("receipt") == {"messageId": "a-1", "status": "read"}
+    assert app.socket.event("receipt") == {"messageSeq": 2, "messageId": "a-1", "status": "read"}
     assert refusal_of(app, {"type": "receipt", "status": "lost"}).reason == "invalid_message"
 
 

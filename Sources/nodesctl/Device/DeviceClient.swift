@@ -367,7 +367,8 @@ extension DeviceClient {
 
     private mutating func sendRefused(_ error: PeerError, _ now: Duration) {
         guard let refused = outbox.first else { return }
-        if error.retryable {
+        // A session that has ended says nothing about the message: the next connection takes it.
+        if error.retryable || error.code == ErrorCode.notPaired.rawValue {
             actions.append(.report(.refused(error)))
             resendAt = now + max(error.retryAfter ?? .zero, Self.resendTime)
         } else {

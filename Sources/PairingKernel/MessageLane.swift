@@ -1,0 +1,22 @@
+import PairingStore
+
+/// The way of one channel's messages to the database: a channel that moves much slows down only itself (I10).
+struct MessageLane: Sendable {
+    let numbers: Batcher<PairingStore.MessageKey, PairingStore.MessageNumber?>
+    let inbound: Batcher<PairingStore.InboundMessage, Outcome<PairingStore.Acceptance>>
+    let replies: Batcher<PairingStore.Reply, [PairingStore.StoredMessage]>
+
+    init(store: PairingStore) {
+        numbers = Batcher { try await store.numbers(of: $0) }
+        inbound = Batcher(cost: \.bytes) { try await store.accept($0) }
+        replies = Batcher(cost: \.bytes) { try await store.reply($0) }
+    }
+}
+
+extension PairingStore.InboundMessage {
+    fileprivate var bytes: Int { forwarded.reduce(body.utf8.count) { $0 + $1.body.utf8.count } }
+}
+
+extension PairingStore.Reply {
+    fileprivate var bytes: Int { answers.reduce(0) { $0 + $1.body.utf8.count } }
+}
