@@ -68,7 +68,7 @@ final class Orphans {
             let programs = Set(left).sorted().prefix(4).map(short).joined(separator: ", ")
             findings.fail(
                 "It left \(left.count == 1 ? "a process" : "\(left.count) processes") running (\(programs)), which "
-                    + "the check has ended. In a server they would stay, one more for every start.")
+                    + "the check has ended. In a server such processes stay, and every start adds to them.")
         }
         return CheckResult(
             name: "processes", title: "It leaves no process behind", findings: findings,
