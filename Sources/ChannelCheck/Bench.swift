@@ -224,7 +224,9 @@ final class Bench {
                 return
             }
             if reason.message.unicodeScalars.count > 512 {
-                findings.warn("A reason has more than 512 characters, and is cut, in \(context).")
+                findings.warn(
+                    "A reason has more than 512 characters, and is cut, in \(context): quote no more than the "
+                        + "beginning of what a device sent.")
             }
         case GOCLAW_LATER:
             findings.fail("It returned GOCLAW_LATER without a ticket.", "in \(context)")

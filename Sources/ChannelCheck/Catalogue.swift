@@ -30,6 +30,9 @@ struct Check: Sendable {
         "Check what you are given before you use it; put a reason (code and sentence) into the sink before you "
         + "refuse, and return GOCLAW_FAILED for a fault of your own only."
 
+    private static let freeing =
+        "Free what you allocated after the sink took it, also where you refuse."
+
     private static let loading: [Check] = [
         Check(
             "library", "It is a shared library that loads, with the entry goclaw_channel_entry",
@@ -104,7 +107,8 @@ struct Check: Sendable {
             "deliver.ordinary", "It delivers an agent's message, whole and in parts",
             promise:
                 "deliver turns an agent's message into frames: an event [a-z][a-z0-9._]{0,63}, a JSON object.",
-            advice: whole, { try $0.checkDeliver() }),
+            advice: "Put the message's number into a frame's payload, as messageSeq. \(whole)",
+            { try $0.checkDeliver() }),
         Check(
             "deliver.extreme", "It delivers agents' messages of every type and size",
             promise: "body is any JSON value. \(answers)", advice: whole, { try $0.checkExtremeDeliver() }),
@@ -158,16 +162,18 @@ struct Check: Sendable {
             { try $0.checkLeakingInstances() }),
         Check(
             "leaks.reviews", "A review leaves nothing behind", promise: "What goes into the sink is copied.",
-            advice: "Free what you allocated after the sink took it, also where you refuse.",
+            advice: "\(freeing) Keep nothing for a device that is not there.",
             { try $0.checkLeakingReviews() }),
         Check(
             "leaks.sessions", "A session leaves nothing behind",
             promise: "The plugin frees what the slot points to, in session_closed.",
-            advice: "Free in session_closed what session_opened made.", { try $0.checkLeakingSessions() }),
+            advice:
+                "Free in session_closed what session_opened made; keep nothing for a device that is not there.",
+            { try $0.checkLeakingSessions() }),
         Check(
             "leaks.messages", "A message leaves nothing behind",
             promise: "What goes into the sink is copied.",
-            advice: "Free what you allocated after the sink took it, also where you refuse.",
+            advice: "\(freeing) Bound what a session keeps of its messages.",
             { try $0.checkLeakingMessages() }),
         Check(
             "time", "Its calls return soon",

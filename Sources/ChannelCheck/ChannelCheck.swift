@@ -24,13 +24,20 @@ public struct ChannelCheck: Sendable {
 
     /// Makes the checks. Blocks for seconds: call it from a plain thread.
     ///
+    /// One at a time in a process, which must start no other processes meanwhile: what becomes its child
+    /// is taken for the library's, and ended.
+    ///
     /// - Throws: why there is nothing to check.
     public func run() throws(CannotCheck) -> CheckReport {
         guard let files = FileChecks(path: subject.library) else {
             throw CannotCheck(message: "\(subject.library) cannot be read: \(systemError()).")
         }
         var run = Run(plan: CheckPlan(subject: subject, checks: [], callLimit: callLimit))
-        while !run.remaining.isEmpty, run.stopReason == nil { runChild(&run) }
+        let orphans = Orphans()
+        while !run.remaining.isEmpty, run.stopReason == nil {
+            runChild(&run)
+            orphans.end(isFault: run.isDone)
+        }
         run.skipRemaining()
         var report = CheckReport(library: subject.library, sha256: files.sha256, identity: run.identity)
         report.timings = run.timings
@@ -38,7 +45,7 @@ public struct ChannelCheck: Sendable {
         // Where the files' own checks belong: after the library's.
         report.checks.insert(
             contentsOf: [files.symbols, files.manifest(run.identity)], at: min(1, run.results.count))
-        report.checks.append(run.printed)
+        report.checks += [orphans.result, run.printed]
         return report
     }
 

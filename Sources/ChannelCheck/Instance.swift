@@ -95,15 +95,18 @@ final class Instance: @unchecked Sendable {
     func open(_ session: TestSession, _ caller: Caller) -> Reply {
         host.add(session: session.id)
         let reply = call(.sessionOpened, caller) { lender, sink in
-            session.lend(lender) { table.functions.session_opened?(pointer, $0, sink) } ?? 0
+            session.lend(lender) { session in
+                caller.time { table.functions.session_opened?(pointer, session, sink) ?? 0 }
+            }
         }
         if reply.status != goclaw_status(GOCLAW_OK) { host.remove(session: session.id) }
         return reply
     }
 
     func close(_ session: TestSession, reason: String, _ caller: Caller) {
-        session.lend(caller.lender) {
-            table.functions.session_closed?(pointer, $0, caller.lender.text(reason))
+        session.lend(caller.lender) { session in
+            let reason = caller.lender.text(reason)
+            caller.time { table.functions.session_closed?(pointer, session, reason) }
         }
         caller.lender.takeBack()
         host.remove(session: session.id)
@@ -135,7 +138,9 @@ final class Instance: @unchecked Sendable {
     }
 
     func tick(_ caller: Caller) -> Reply {
-        call(.tick, caller) { _, sink in table.functions.tick?(pointer, 1_767_225_600_000, sink) ?? 0 }
+        call(.tick, caller) { _, sink in
+            caller.time { table.functions.tick?(pointer, 1_767_225_600_000, sink) ?? 0 }
+        }
     }
 
     /// Makes a call; where it answers later, waits for that.
@@ -187,7 +192,7 @@ final class Caller {
     }
 
     /// Measures how long the plugin takes.
-    func time(_ body: () -> goclaw_status) -> goclaw_status {
+    func time<Result>(_ body: () -> Result) -> Result {
         let start = monotonicNanoseconds()
         defer { lastDuration = monotonicNanoseconds() - start }
         return body()

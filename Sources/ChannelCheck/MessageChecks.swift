@@ -1,4 +1,5 @@
 import CGoClawChannel
+import PairingCore
 
 extension Bench {
     /// The most that a host passes by default, in bytes.
@@ -22,9 +23,7 @@ extension Bench {
 
     func checkExtremeReceive() throws {
         try receiving { instance, session in
-            let limit = Int(instance.limits?.maximumMessageBytes ?? 0)
-            let largest = min(limit == 0 ? Self.largestMessage : limit, Self.largestMessage)
-            var messages = Samples.extremeMessages(largest: largest)
+            var messages = Samples.extremeMessages(largest: largest(for: instance))
             if let message = try ifApplicable({ try ordinaryMessage(instance, in: session) }) {
                 messages += Samples.unusual(message)
             }
@@ -35,8 +34,15 @@ extension Bench {
     func checkHostileReceive() throws {
         try receiving { instance, session in
             let ordinary = try ifApplicable({ try ordinaryMessage(instance, in: session) })
-            try receiveAll(Samples.hostileMessages(ordinary), in: session, instance)
+            let messages = Samples.hostileMessages(ordinary, largest: largest(for: instance))
+            try receiveAll(messages, in: session, instance)
         }
+    }
+
+    /// How many bytes of a message reach the channel.
+    private func largest(for instance: Instance) -> Int {
+        let limit = Int(instance.limits?.maximumMessageBytes ?? 0)
+        return limit == 0 ? Self.largestMessage : min(limit, Self.largestMessage)
     }
 
     private func receiving(_ body: (Instance, TestSession) throws -> Void) throws {
@@ -73,14 +79,21 @@ extension Bench {
 
     func checkDeliver() throws {
         let ordinary = TestMessage(what: "an agent's ordinary message", body: #"{"text":"hello"}"#)
-        try deliverAll([ordinary] + Samples.ordinaryMessages(plan.subject) + parts(of: ordinary))
+        let whole = [ordinary] + Samples.ordinaryMessages(plan.subject)
+        let taken = try deliverAll(whole + parts(of: ordinary)).filter { !$0.message.isPart }
+        // A receipt or a notice needs no acknowledgement; not every message is one.
+        guard !taken.isEmpty, !taken.contains(where: { $0.reply.carries($0.message.number) }) else { return }
+        findings.warn(
+            "None of \(taken.count) ordinary messages became a frame with the message's number: the device cannot "
+                + "acknowledge them, and they come again whenever it connects. Put the number into the payload "
+                + "of a frame, as messageSeq.")
     }
 
     func checkExtremeDeliver() throws {
         let ordinary = TestMessage(what: "an agent's ordinary message", body: #"{"text":"hello"}"#)
         try deliverAll(
             Samples.extremeMessages(largest: Self.largestMessage) + Samples.unusual(ordinary)
-                + Samples.hostileMessages(ordinary))
+                + Samples.hostileMessages(ordinary, largest: Self.largestMessage))
     }
 
     private func parts(of message: TestMessage) -> [TestMessage] {
@@ -93,22 +106,38 @@ extension Bench {
         }
     }
 
-    private func deliverAll(_ messages: [TestMessage]) throws {
+    /// - Returns: the messages that it took.
+    @discardableResult
+    private func deliverAll(_ messages: [TestMessage]) throws -> [(message: TestMessage, reply: Reply)] {
+        var taken: [(message: TestMessage, reply: Reply)] = []
         try withInstance { instance in
             guard instance.table.functions.deliver != nil else {
                 throw Inapplicable(reason: "It has no deliver; every message becomes one frame.")
             }
             try withSession(instance) { session in
-                var taken = 0
                 for message in messages {
                     let context = "deliver of \(message.what)"
                     calling(context)
                     let reply = instance.deliver(message, in: session, caller)
                     try judge(reply, context, host: instance.host, mayFail: message.isBeyondContract)
-                    if reply.status == goclaw_status(GOCLAW_OK) { taken += 1 }
+                    if reply.status == goclaw_status(GOCLAW_OK) { taken.append((message, reply)) }
                 }
-                findings.note("It took \(taken) of \(messages.count).")
+                findings.note("It took \(taken.count) of \(messages.count).")
             }
+        }
+        return taken
+    }
+}
+
+extension TestMessage {
+    fileprivate var isPart: Bool { flags & UInt32(GOCLAW_MESSAGE_PART) != 0 }
+}
+
+extension Reply {
+    /// Whether a device can acknowledge what it was sent.
+    fileprivate func carries(_ number: Int64) -> Bool {
+        output.frames.contains {
+            (try? JSONValue(parsing: $0.payload.utf8))?["messageSeq"] == .integer(number)
         }
     }
 }

@@ -4,6 +4,7 @@ import PairingCore
 /// are beyond the contract.
 enum Samples {
     private static let longest = String(repeating: "a", count: 128)
+    private static let largestMetadata = 16 * 1024
     private static let odd = "A.b_c:d@e-9"
     /// A JSON text as deep as a host lets pass, less what a channel may wrap around it.
     static let deep = String(repeating: "[", count: 60) + "1" + String(repeating: "]", count: 60)
@@ -55,7 +56,7 @@ enum Samples {
                     #"{"a":1e999,"b":-1e999,"c":99999999999999999999,"d":-0.0,"e":1e-999}"#
                 ),
                 ("control characters", #"{"name":"\u0001\u001b[31m\u007f","\u202e":"\u2028"}"#),
-            ]
+            ] + OverlongTexts.all(in: claim.metadata, within: largestMetadata)
         return metadata.map { what, text in
             var changed = claim
             (changed.what, changed.metadata) = ("metadata with \(what)", text)
@@ -103,7 +104,7 @@ enum Samples {
         return messages
     }
 
-    static func hostileMessages(_ message: TestMessage?) -> [TestMessage] {
+    static func hostileMessages(_ message: TestMessage?, largest: Int) -> [TestMessage] {
         var messages = [
             ("a deep body", deep), ("a member twice", #"{"type":1,"type":"text","text":1,"text":2}"#),
             ("numbers beyond every type", "[1e999,-1e999,99999999999999999999,-0.0,1e-999]"),
@@ -112,7 +113,8 @@ enum Samples {
         ].map {
             TestMessage(what: "a message with \($0.0)", body: $0.1.replacing("\\u0000", with: "\\u0002"))
         }
-        messages += objects(from: message?.body ?? "").map {
+        let body = message?.body ?? ""
+        messages += (objects(from: body) + OverlongTexts.all(in: body, within: largest)).map {
             TestMessage(what: "a message with \($0.0)", body: $0.1)
         }
         return messages

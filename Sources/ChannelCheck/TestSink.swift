@@ -256,7 +256,13 @@ private func sinkReason(
         }
         guard let message = copy(message) else { return .broken("has a message that is not UTF-8") }
         guard message.contains(where: { !$0.isWhitespace }) else { return .broken("has an empty message") }
-        guard message.utf8.count <= 65_536 else { return .broken("has a message of more than 64 KiB") }
+        guard message.utf8.count <= 65_536 else {
+            // Too much was said, not nothing.
+            output.reason = .init(code: code, message: String(message.prefix(80)))
+            return .broken(
+                "has a message of more than 64 KiB, which no host takes, and which a host would cut to 512 "
+                    + "characters: quote no more than the beginning of what a device sent")
+        }
         output.reason = .init(code: code, message: message)
         return .taken
     } ?? misplaced
