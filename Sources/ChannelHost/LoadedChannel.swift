@@ -156,7 +156,16 @@ final class LoadedChannel: Sendable {
 
     /// Ends the threads and, where all of them end in time, the instance.
     func stop(within limit: DispatchTimeInterval) {
-        if host.calls.stop(within: limit) { plugin.destroy() }
+        guard host.calls.stop(within: limit) else { return }
+        let ended = DispatchSemaphore(value: 0)
+        // On a thread of its own: one that never comes back must not keep the process from ending.
+        let started: Void? = try? startThread(named: "channel-\(name)-end") { [plugin] in
+            plugin.destroy()
+            ended.signal()
+        }
+        if started != nil, ended.wait(timeout: .now() + limit) == .timedOut {
+            host.services.misbehaved("did not come back from destroy")
+        }
     }
 
     private var name: String { description.id.text }

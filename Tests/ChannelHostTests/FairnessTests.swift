@@ -222,6 +222,13 @@ struct FairnessTests {
         #expect(host.status[0].values == ["lions": 2, "lions_total": 9])
         #expect(host.status[0].misbehaviours == 2)
     }
+
+    @Test("A plugin that does not come back from its end does not keep the process from ending")
+    func endlessEnd() throws {
+        let host = try load("endless_destroy")
+        host.shutdown(within: .milliseconds(200))
+        #expect(host.status[0].misbehaviours == 1)
+    }
 }
 
 private func message(_ id: String = "m") -> ChannelDeviceMessage {
