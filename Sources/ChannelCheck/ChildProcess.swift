@@ -152,6 +152,8 @@ final class ChildProcess {
     func finish(within limit: Int) -> Ending {
         let end = monotonicNanoseconds() + UInt64(max(0, limit)) * 1_000_000
         var status: Int32 = 0
+        // Looked at again and again: `waitpid` has no time limit, and the child's end closes nothing that a process
+        // left by it may not hold open.
         while true {
             let ended = waitpid(pid, &status, WNOHANG)
             if ended == pid || (ended < 0 && errno != EINTR) { break }

@@ -29,6 +29,7 @@ final class Orphans {
     ///
     /// - Parameter isFault: whether the plugin had the chance to end it before, in `destroy`.
     func end(isFault: Bool) {
+        // Nothing tells when a process that is not this one's child yet ends.
         var end = monotonicNanoseconds() + Self.grace
         while !adopted().isEmpty, monotonicNanoseconds() < end { usleep(2000) }
         let running = adopted()
