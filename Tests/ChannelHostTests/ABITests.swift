@@ -14,8 +14,8 @@ struct ABITests {
             ("gcc", ["-std=c11", "-x", "c"]), ("gcc", ["-std=c++17", "-x", "c++"]),
             ("clang", ["-std=c11", "-x", "c"]), ("clang", ["-std=c++17", "-x", "c++"]),
         ])
-    func compiles(compiler: String, flags: [String]) throws {
-        let result = try run(
+    func compiles(compiler: String, flags: [String]) async throws {
+        let result = try await run(
             compiler,
             flags + [
                 "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-fsyntax-only",
@@ -27,7 +27,7 @@ struct ABITests {
     @Test("A plugin built against the frozen header of version 1.0 loads and works")
     func frozenPlugin() async throws {
         let cage = try Cage()
-        try cage.add(
+        try await cage.add(
             "plugin", source: repository.appending(path: "Tests/abi/v1/plugin.c"),
             headers: repository.appending(path: "Tests/abi/v1"))
         let host = cage.load()

@@ -7,22 +7,22 @@ import Testing
 @Suite("The channels web, mobile and iot")
 struct BuiltChannelTests {
     /// Installs the built channels.
-    private func install() throws -> Cage {
+    private func install() async throws -> Cage {
         let cage = try Cage()
         let script = repository.appending(path: "scripts/install-channels").path()
-        let installed = try run(script, [cage.folder.path(), builtProducts.path()])
+        let installed = try await run(script, [cage.folder.path(), builtProducts.path()])
         try #require(installed.status == 0, "\(installed.output)")
         return cage
     }
 
     /// Installs the built channels and loads them; what is loaded no longer needs its files.
-    private func load(_ configurations: [String: String] = [:]) throws -> ChannelHost {
-        try install().load(configurations)
+    private func load(_ configurations: [String: String] = [:]) async throws -> ChannelHost {
+        try await install().load(configurations)
     }
 
     @Test("They are installed with their manifests and loaded, export their entry alone, and are small")
     func loaded() async throws {
-        let cage = try install()
+        let cage = try await install()
         let host = cage.load()
         defer { host.shutdown() }
         #expect(host.refused == [])
@@ -30,12 +30,12 @@ struct BuiltChannelTests {
         #expect(host.channels.allSatisfy { $0.swiftVersion != nil })
         #expect(host.channels.map(\.limits.requiresKey) == [true, false, false])
         for channel in host.channels {
-            let symbols = try run("nm", ["-D", "--defined-only", "--extern-only", channel.path])
+            let symbols = try await run("nm", ["-D", "--defined-only", "--extern-only", channel.path])
             #expect(symbols.output.split(separator: "\n").count == 1, "\(symbols.output)")
             #expect(symbols.output.contains(" T goclaw_channel_entry"))
             // Without debug information; a release build has less than half of a debug build's.
             let stripped = cage.folder.appending(path: "stripped").path()
-            try #require(try run("strip", ["-o", stripped, channel.path]).status == 0)
+            try #require(try await run("strip", ["-o", stripped, channel.path]).status == 0)
             let size = try #require(
                 FileManager.default.attributesOfItem(atPath: stripped)[.size] as? Int)
             #expect(size < 768 * 1024, "\(channel.id)")
@@ -45,7 +45,7 @@ struct BuiltChannelTests {
 
     @Test("A Swift plugin of another Swift version, or of none, is refused by its manifest")
     func otherSwift() async throws {
-        let cage = try install()
+        let cage = try await install()
         let file = cage.folder.appending(path: "web.json")
         var manifest = try JSONDecoder().decode([String: String].self, from: Data(contentsOf: file))
         manifest["swift"] = "5.10.1"
@@ -64,7 +64,7 @@ struct BuiltChannelTests {
 
     @Test("A configuration that is wrong refuses the channel with the key's name")
     func configuration() async throws {
-        let host = try load([
+        let host = try await load([
             "web": #"{"maximumCharacters": 0}"#, "mobile": #"{"minimumVersions": {"ios": "two"}}"#,
             "iot": #"{"minimumPeriodMs": "often"}"#,
         ])
@@ -82,7 +82,7 @@ struct BuiltChannelTests {
 
     @Test("web: a plain request passes; what the browser says is shown")
     func webReview() async throws {
-        let host = try load()
+        let host = try await load()
         defer { host.shutdown() }
         let plain = try await host.review(try claim("tablet-reception-01", channel: "web"))
         #expect(plain.details == [])
@@ -104,7 +104,7 @@ struct BuiltChannelTests {
 
     @Test("web: sender IDs that are no slugs are refused")
     func webSenderID() async throws {
-        let host = try load()
+        let host = try await load()
         defer { host.shutdown() }
         let cases = ["user@host", "a:b", "a--b", "a-", "a.", "x" + String(repeating: "y", count: 64)]
         for senderID in cases {
@@ -116,7 +116,7 @@ struct BuiltChannelTests {
 
     @Test("web: metadata that breaks a rule is refused with its place")
     func webMetadata() async throws {
-        let host = try load()
+        let host = try await load()
         defer { host.shutdown() }
         let cases = [
             (#"{"screen": {"width": 1280}}"#, "The metadata's screen.height is missing."),
@@ -139,7 +139,7 @@ struct BuiltChannelTests {
 
     @Test("web: text passes up to its limit, typing notices and parts have frames of their own")
     func webMessages() async throws {
-        let host = try load(["web": #"{"maximumCharacters": 5}"#])
+        let host = try await load(["web": #"{"maximumCharacters": 5}"#])
         defer { host.shutdown() }
         let (session, _) = try await host.open(try opening("kiosk", channel: "web")) { _ in }
         defer { host.close(session, reason: "bye") }
@@ -164,7 +164,7 @@ struct BuiltChannelTests {
 
     @Test("mobile: an app older than the minimum of its platform is refused, others pass")
     func mobileVersions() async throws {
-        let host = try load(["mobile": #"{"minimumVersions":{"ios":"2.4.0","Android":"1"}}"#])
+        let host = try await load(["mobile": #"{"minimumVersions":{"ios":"2.4.0","Android":"1"}}"#])
         defer { host.shutdown() }
         let cases =
             [
@@ -189,7 +189,7 @@ struct BuiltChannelTests {
 
     @Test("mobile: without a minimum a plain request passes; what the app says is shown")
     func mobileReview() async throws {
-        let host = try load()
+        let host = try await load()
         defer { host.shutdown() }
         #expect(try await host.review(try claim("b1c9", channel: "mobile")).details == [])
         let metadata = #"{"platform":"iOS","model":"iPhone 15","appVersion":"2.4.1","locale":"de-DE"}"#
@@ -201,7 +201,7 @@ struct BuiltChannelTests {
 
     @Test("mobile: a message is receipted under the ID the app gave it; receipts are frames of their own")
     func mobileMessages() async throws {
-        let host = try load()
+        let host = try await load()
         defer { host.shutdown() }
         let (session, _) = try await host.open(try opening("b1c9", channel: "mobile")) { _ in }
         defer { host.close(session, reason: "bye") }
@@ -233,7 +233,7 @@ struct BuiltChannelTests {
 
     @Test("iot: a key is required, the declaration is shown")
     func iotReview() async throws {
-        let host = try load()
+        let host = try await load()
         defer { host.shutdown() }
         let refused = try await refusal {
             try await host.review(try claim("ws-2-0001", channel: "iot", metadata: Self.sensor))
@@ -250,7 +250,7 @@ struct BuiltChannelTests {
 
     @Test("iot: a declaration that breaks a rule is refused with the reading and the rule")
     func iotDeclaration() async throws {
-        let host = try load()
+        let host = try await load()
         defer { host.shutdown() }
         let cases = [
             ("", "readings is missing"), (#"{"readings":[]}"#, "readings has 0 entries; expected 1 to 64"),
@@ -283,7 +283,7 @@ struct BuiltChannelTests {
 
     @Test("iot: units by their UCUM codes are accepted")
     func iotUnits() async throws {
-        let host = try load()
+        let host = try await load()
         defer { host.shutdown() }
         let cases = [
             "Cel", "[degF]", "%", "Pa", "hPa", "kW.h", "m/s", "m/s2", "mm[Hg]", "ug/m3", "[ppm]", "1",
@@ -300,7 +300,7 @@ struct BuiltChannelTests {
 
     @Test("iot: readings become one message with units, and are checked against the declaration")
     func iotMessages() async throws {
-        let host = try load()
+        let host = try await load()
         defer { host.shutdown() }
         let opening = try opening("ws-2-0001", channel: "iot", metadata: Self.sensor)
         let (session, _) = try await host.open(opening) { _ in }
@@ -333,7 +333,7 @@ struct BuiltChannelTests {
 
     @Test("iot: a command is a frame of its own and is acknowledged by its name")
     func iotCommands() async throws {
-        let host = try load()
+        let host = try await load()
         defer { host.shutdown() }
         let opening = try opening("ws-2-0001", channel: "iot", metadata: Self.sensor)
         let (session, _) = try await host.open(opening) { _ in }
@@ -353,7 +353,7 @@ struct BuiltChannelTests {
 
     @Test("iot: a device whose approved metadata has no declaration may not connect")
     func iotWithoutDeclaration() async throws {
-        let host = try load()
+        let host = try await load()
         defer { host.shutdown() }
         let refused = try await refusal {
             try await host.open(try opening("ws-2-0001", channel: "iot")) { _ in }

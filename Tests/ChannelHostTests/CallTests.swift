@@ -13,10 +13,11 @@ struct CallTests {
         return limits
     }
 
-    private func load(_ animal: String, limits: ChannelCallLimits = ChannelCallLimits()) throws -> ChannelHost
+    private func load(_ animal: String, limits: ChannelCallLimits = ChannelCallLimits()) async throws
+        -> ChannelHost
     {
         let cage = try Cage()
-        try cage.add(animal)
+        try await cage.add(animal)
         let host = cage.load(limits: limits)
         #expect(host.refused == [])
         return host
@@ -24,7 +25,7 @@ struct CallTests {
 
     @Test("A channel that is not loaded is not found, and those that are loaded are named")
     func unknownChannel() async throws {
-        let host = try load("tame")
+        let host = try await load("tame")
         defer { host.shutdown() }
         let refused = try #require(try await refusal { try await host.review(try claim(channel: "circus")) })
         #expect(refused.code == .notFound)
@@ -50,7 +51,7 @@ struct CallTests {
             ),
         ])
     func refusing(senderID: String, code: ErrorCode, reason: String, message: String) async throws {
-        let host = try load("refusing")
+        let host = try await load("refusing")
         defer { host.shutdown() }
         let refused = try #require(try await refusal { try await host.review(try claim(senderID)) })
         #expect(refused.code == code)
@@ -63,7 +64,7 @@ struct CallTests {
         "A plugin that breaks a promise in a call fails that call alone",
         arguments: ["unknown_status", "later_without_ticket", "mischief"])
     func failing(animal: String) async throws {
-        let host = try load(animal)
+        let host = try await load(animal)
         defer { host.shutdown() }
         let refused = try #require(try await refusal { try await host.review(try claim()) })
         #expect(refused.code == .unavailable)
@@ -76,14 +77,14 @@ struct CallTests {
         "A plugin that misuses a sink or the host's table is told so and does no harm",
         arguments: ["misplaced", "other_thread", "gone"])
     func misuse(animal: String) async throws {
-        let host = try load(animal)
+        let host = try await load(animal)
         defer { host.shutdown() }
         #expect(try await refusal { try await host.review(try claim()) } == nil)
     }
 
     @Test("A sink kept past its call takes nothing")
     func keptSink() async throws {
-        let host = try load("kept_sink")
+        let host = try await load("kept_sink")
         defer { host.shutdown() }
         #expect(try await host.review(try claim()).details == [])
         let opened = try await refusal { try await host.open(try opening()) { _ in } }
@@ -92,7 +93,7 @@ struct CallTests {
 
     @Test("I7: Details that are no text are left out; the others are cleaned and cut")
     func badDetails() async throws {
-        let host = try load("bad_details")
+        let host = try await load("bad_details")
         defer { host.shutdown() }
         let details = try await host.review(try claim()).details
         #expect(
@@ -106,7 +107,7 @@ struct CallTests {
 
     @Test("Of a flood of details the first 32 are kept")
     func detailFlood() async throws {
-        let host = try load("detail_flood")
+        let host = try await load("detail_flood")
         defer { host.shutdown() }
         let details = try await host.review(try claim()).details
         #expect(details.map(\.value) == (0..<32).map(String.init))
@@ -115,7 +116,7 @@ struct CallTests {
     @Test(
         "Metadata that is no JSON object does not reach the plugin", arguments: ["[]", "{", "nonsense", "1"])
     func badMetadata(metadata: String) async throws {
-        let host = try load("tame")
+        let host = try await load("tame")
         defer { host.shutdown() }
         let refused = try await refusal { try await host.review(try claim(metadata: metadata)) }
         #expect(refused?.reason == "invalid_metadata")
@@ -124,8 +125,8 @@ struct CallTests {
     @Test("I10: A call that never returns costs its channel a thread, and its caller the time limit")
     func endless() async throws {
         let cage = try Cage()
-        try cage.add("endless_review")
-        try cage.add("tame", as: "other", flags: ["-g"])
+        try await cage.add("endless_review")
+        try await cage.add("tame", as: "other", flags: ["-g"])
         try cage.writeManifest(for: "other", ["id": "zoo2"])
         let host = cage.load(limits: impatient)
         // Its threads never end: there is nothing to wait for.
@@ -150,7 +151,7 @@ struct CallTests {
 
     @Test("A channel whose calls come back late is back in service when they do")
     func slow() async throws {
-        let host = try load("slow_review", limits: impatient)
+        let host = try await load("slow_review", limits: impatient)
         defer { host.shutdown() }
         async let one = refusal { try await host.review(try claim("slow")) }
         async let two = refusal { try await host.review(try claim("slow")) }
@@ -165,7 +166,7 @@ struct CallTests {
         var limits = impatient
         limits.threads = 1
         limits.waiting = 1
-        let host = try load("slow_review", limits: limits)
+        let host = try await load("slow_review", limits: limits)
         defer { host.shutdown() }
         let reasons = try await withThrowingTaskGroup(of: String?.self) { group in
             for _ in 0..<8 {
@@ -178,13 +179,13 @@ struct CallTests {
 
     @Test("A ticket that is never answered lapses; one answered twice counts once")
     func tickets() async throws {
-        let never = try load("never_answered", limits: impatient)
+        let never = try await load("never_answered", limits: impatient)
         defer { never.shutdown() }
         let refused = try await refusal { try await never.review(try claim()) }
         #expect(refused?.reason == "channel_timeout")
         #expect(never.isReady)
 
-        let twice = try load("double_answer")
+        let twice = try await load("double_answer")
         defer { twice.shutdown() }
         let details = try await twice.review(try claim()).details
         #expect(details.map(\.value) == ["kept", "first"])
@@ -193,7 +194,7 @@ struct CallTests {
 
     @Test("A plugin has 64 names for its numbers, and a bounded share of the log")
     func numbers() async throws {
-        let host = try load("numbers")
+        let host = try await load("numbers")
         defer { host.shutdown() }
         let details = try await host.review(try claim()).details
         #expect(details.map(\.value) == ["64"])
@@ -206,7 +207,7 @@ struct CallTests {
     func mischief() async throws {
         var limits = ChannelCallLimits()
         limits.misbehaviours = 20
-        let host = try load("mischief", limits: limits)
+        let host = try await load("mischief", limits: limits)
         defer { host.shutdown() }
         var reasons: [String: Int] = [:]
         for _ in 0..<200 {

@@ -6,10 +6,11 @@ import Testing
 
 @Suite("What one device can do to its channel")
 struct FairnessTests {
-    private func load(_ animal: String, limits: ChannelCallLimits = ChannelCallLimits()) throws -> ChannelHost
+    private func load(_ animal: String, limits: ChannelCallLimits = ChannelCallLimits()) async throws
+        -> ChannelHost
     {
         let cage = try Cage()
-        try cage.add(animal)
+        try await cage.add(animal)
         let host = cage.load(limits: limits)
         #expect(host.refused == [])
         return host
@@ -21,7 +22,7 @@ struct FairnessTests {
         "A device on whose messages its channel fails is refused alone, and hears what it can do",
         arguments: ["fail", "status", "sink", "host", "ticket"])
     func failingMessages(id: String) async throws {
-        let host = try load("touchy")
+        let host = try await load("touchy")
         defer { host.shutdown() }
         let (session, _) = try await host.open(try opening()) { _ in }
         let (other, _) = try await host.open(try opening("lion-1")) { _ in }
@@ -51,7 +52,7 @@ struct FairnessTests {
 
     @Test("A channel that fails on what agents say to one device is kept from that device alone")
     func failingDeliveries() async throws {
-        let host = try load("touchy")
+        let host = try await load("touchy")
         defer { host.shutdown() }
         let (session, _) = try await host.open(try opening()) { _ in }
         defer { host.close(session, reason: "bye") }
@@ -68,7 +69,7 @@ struct FairnessTests {
 
     @Test("Messages that wait while the channel fails on those before them do not reach it either")
     func batch() async throws {
-        let host = try load("touchy")
+        let host = try await load("touchy")
         defer { host.shutdown() }
         let (session, _) = try await host.open(try opening()) { _ in }
         let results = await host.receive(batch: (0..<200).map { _ in (message("fail"), session) })
@@ -81,7 +82,7 @@ struct FairnessTests {
 
     @Test("A device whose sessions cannot be opened does not wear its channel out by coming again")
     func failingOpenings() async throws {
-        let host = try load("touchy")
+        let host = try await load("touchy")
         defer { host.shutdown() }
         var reasons: Set<String> = []
         for _ in 0..<30 {
@@ -100,7 +101,7 @@ struct FairnessTests {
         limits.call = .milliseconds(200)
         limits.misbehavioursPerSender = 1
         limits.misbehaviours = 5
-        let host = try load("touchy", limits: limits)
+        let host = try await load("touchy", limits: limits)
         defer { host.shutdown() }
         let (session, _) = try await host.open(try opening()) { _ in }
         defer { host.close(session, reason: "bye") }
@@ -116,7 +117,7 @@ struct FairnessTests {
 
     @Test("Many devices on whose messages a channel fails do put it out of service")
     func failingForMany() async throws {
-        let host = try load("touchy")
+        let host = try await load("touchy")
         defer { host.shutdown() }
         var sessions: [ChannelSession] = []
         for number in 0..<25 {
@@ -152,7 +153,7 @@ struct FairnessTests {
 
     @Test("A device that connects again has what is left of its rate, not a new one")
     func rate() async throws {
-        let host = try load("diligent")
+        let host = try await load("diligent")
         defer { host.shutdown() }
         let (first, _) = try await host.open(try opening()) { _ in }
         for _ in 0..<40 { _ = try await host.receive(message(), in: first) }
@@ -177,7 +178,7 @@ struct FairnessTests {
 
     @Test("A long reason is cut to what is kept, at a character's end; one that is no text is left out")
     func longReasons() async throws {
-        let host = try load("long_winded")
+        let host = try await load("long_winded")
         defer { host.shutdown() }
         let refused = try await refusal { try await host.review(try claim()) }
         #expect(refused?.reason == "long")
@@ -190,7 +191,7 @@ struct FairnessTests {
 
     @Test("A session that the host has given up is gone for the plugin, and nobody is asked to close it")
     func closeAfterEnd() async throws {
-        let host = try load("clinging")
+        let host = try await load("clinging")
         defer { host.shutdown() }
         let (requests, request) = AsyncStream.makeStream(of: Void.self)
         let (session, _) = try await host.open(try opening()) { _ in request.yield() }
@@ -216,7 +217,7 @@ struct FairnessTests {
 
     @Test("One name is a counter's or a gauge's, not both")
     func kinds() async throws {
-        let host = try load("two_kinds")
+        let host = try await load("two_kinds")
         defer { host.shutdown() }
         #expect(try await refusal { try await host.review(try claim()) } == nil)
         #expect(host.status[0].values == ["lions": 2, "lions_total": 9])
@@ -224,8 +225,8 @@ struct FairnessTests {
     }
 
     @Test("A plugin that does not come back from its end does not keep the process from ending")
-    func endlessEnd() throws {
-        let host = try load("endless_destroy")
+    func endlessEnd() async throws {
+        let host = try await load("endless_destroy")
         host.shutdown(within: .milliseconds(200))
         #expect(host.status[0].misbehaviours == 1)
     }

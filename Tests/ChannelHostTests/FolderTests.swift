@@ -18,12 +18,12 @@ struct FolderTests {
     }
 
     @Test("A folder as it was at the start has nothing new, and nothing is read a second time")
-    func unchanged() throws {
+    func unchanged() async throws {
         let cage = try Cage()
-        try cage.add("tame")
-        try cage.add("failing_create", as: "sick")
+        try await cage.add("tame")
+        try await cage.add("failing_create", as: "sick")
         try cage.writeManifest(for: "sick", ["id": "sick"])
-        try cage.add("tame", as: "twin", flags: ["-g"])
+        try await cage.add("tame", as: "twin", flags: ["-g"])
         try cage.write(Data("{}".utf8), "orphan.json")
         let host = cage.load()
         defer { host.shutdown() }
@@ -44,12 +44,12 @@ struct FolderTests {
     @Test("A replaced library is what a restart would load; what runs goes on as it was")
     func replaced() async throws {
         let cage = try Cage()
-        try cage.add("tame")
+        try await cage.add("tame")
         let host = cage.load(limits: Self.quickLooks)
         defer { host.shutdown() }
         let before = host.report
         #expect(before.channels.map(\.outlook) == [.same])
-        try cage.add("other_version", as: "new")
+        try await cage.add("other_version", as: "new")
         try cage.writeManifest(for: "new", ["version": "0.9.0"])
         for suffix in ["so", "json"] {
             let new = cage.folder.appending(path: "new.\(suffix)").path()
@@ -70,9 +70,9 @@ struct FolderTests {
     }
 
     @Test("A library that was removed is gone with the next start")
-    func gone() throws {
+    func gone() async throws {
         let cage = try Cage()
-        let library = try cage.add("tame")
+        let library = try await cage.add("tame")
         let host = cage.load()
         defer { host.shutdown() }
         var look = look(cage, host)
@@ -90,9 +90,9 @@ struct FolderTests {
     }
 
     @Test("A channel under another name is the same channel")
-    func renamed() throws {
+    func renamed() async throws {
         let cage = try Cage()
-        try cage.add("tame")
+        try await cage.add("tame")
         let host = cage.load()
         defer { host.shutdown() }
         for suffix in ["so", "json"] {
@@ -105,9 +105,9 @@ struct FolderTests {
     }
 
     @Test("A file that anyone may write, and a manifest that does not fit, are what a restart would refuse")
-    func wouldBeRefused() throws {
+    func wouldBeRefused() async throws {
         let cage = try Cage()
-        let library = try cage.add("tame")
+        let library = try await cage.add("tame")
         let host = cage.load()
         defer { host.shutdown() }
         var look = look(cage, host)
@@ -131,15 +131,15 @@ struct FolderTests {
     }
 
     @Test("New plugins, good and bad, are told from those that the start knew")
-    func newcomers() throws {
+    func newcomers() async throws {
         let cage = try Cage()
-        try cage.add("tame")
-        try cage.add("failing_create", as: "sick")
+        try await cage.add("tame")
+        try await cage.add("failing_create", as: "sick")
         try cage.writeManifest(for: "sick", ["id": "sick"])
         let host = cage.load()
         defer { host.shutdown() }
         var look = look(cage, host)
-        try cage.add("tame", as: "new", flags: ["-g"])
+        try await cage.add("tame", as: "new", flags: ["-g"])
         try cage.writeManifest(for: "new", ["id": "new", "version": "3"])
         try cage.write(Data("{}".utf8), "orphan.json")
         var survey = look.survey()
@@ -150,17 +150,17 @@ struct FolderTests {
                 URL(filePath: $0.path).lastPathComponent
             } == ["orphan.so"])
         // Another library of the channel that failed to start may start.
-        try cage.add("tame", as: "sick", flags: ["-O2"])
+        try await cage.add("tame", as: "sick", flags: ["-O2"])
         try cage.writeManifest(for: "sick", ["id": "sick"])
         survey = look.survey()
         #expect(survey.newcomers(beside: host.channels).map(\.id.text) == ["new", "sick"])
     }
 
     @Test("A library that failed to start does not hide the one that was loaded in its place")
-    func failedStartFirst() throws {
+    func failedStartFirst() async throws {
         let cage = try Cage()
-        try cage.add("failing_create", as: "a")
-        try cage.add("tame", as: "b")
+        try await cage.add("failing_create", as: "a")
+        try await cage.add("tame", as: "b")
         let host = cage.load()
         defer { host.shutdown() }
         #expect(host.channels.map { URL(filePath: $0.path).lastPathComponent } == ["b.so"])

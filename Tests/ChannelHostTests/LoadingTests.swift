@@ -8,7 +8,7 @@ struct LoadingTests {
     @Test("A plugin that fits its manifest is loaded and described")
     func tame() async throws {
         let cage = try Cage()
-        let library = try cage.add("tame")
+        let library = try await cage.add("tame")
         let host = cage.load()
         defer { host.shutdown() }
         #expect(host.refused == [])
@@ -46,9 +46,9 @@ struct LoadingTests {
             ("failing_create", "it cannot be configured: visitors is -1, expected 0 or more."),
             ("silent_failing_create", "create answered with status 5 and without a reason"),
         ])
-    func brokenStart(animal: String, reason: String) throws {
+    func brokenStart(animal: String, reason: String) async throws {
         let cage = try Cage()
-        try cage.add(animal)
+        try await cage.add(animal)
         let refusal = try cage.refusal()
         #expect(refusal.contains(reason), "\(refusal)")
     }
@@ -56,9 +56,9 @@ struct LoadingTests {
     @Test("A plugin that does not come back from its start is refused, and the others load")
     func endlessStart() async throws {
         let cage = try Cage()
-        try cage.add("endless_start", as: "endless")
+        try await cage.add("endless_start", as: "endless")
         try cage.writeManifest(for: "endless", ["id": "endless"])
-        try cage.add("tame", as: "zoo")
+        try await cage.add("tame", as: "zoo")
         var limits = ChannelCallLimits()
         limits.start = .milliseconds(300)
         let host = cage.load(limits: limits)
@@ -78,9 +78,9 @@ struct LoadingTests {
     }
 
     @Test("A manifest without its library, and a library without its manifest, are refused")
-    func halves() throws {
+    func halves() async throws {
         let cage = try Cage()
-        try cage.add("tame")
+        try await cage.add("tame")
         try FileManager.default.removeItem(at: cage.folder.appending(path: "zoo.json"))
         #expect(try cage.refusal().contains("zoo.so has no manifest: expected zoo.json beside it"))
         try cage.writeManifest(for: "zoo")
@@ -102,9 +102,9 @@ struct LoadingTests {
                 "its manifest says 0000000000000000000000000000000000000000000000000000000000000000"
             ),
         ] as [([String: String?], String)])
-    func badManifest(changes: [String: String?], reason: String) throws {
+    func badManifest(changes: [String: String?], reason: String) async throws {
         let cage = try Cage()
-        try cage.add("tame")
+        try await cage.add("tame")
         try cage.writeManifest(for: "zoo", changes)
         let refusal = try cage.refusal()
         #expect(refusal.contains(reason), "\(refusal)")
@@ -113,18 +113,18 @@ struct LoadingTests {
     @Test(
         "A manifest that is not an object of texts is refused",
         arguments: ["", "[]", "{\"id\": 1}", "{\"id\": \"zoo\"", "\u{FEFF}", "null"])
-    func noManifest(text: String) throws {
+    func noManifest(text: String) async throws {
         let cage = try Cage()
-        try cage.add("tame")
+        try await cage.add("tame")
         try cage.write(Data(text.utf8), "zoo.json")
         #expect(try cage.refusal().contains("the manifest zoo.json"))
     }
 
     @Test("A library whose hash differs is not run, not even its start-up code")
-    func hashBeforeCode() throws {
+    func hashBeforeCode() async throws {
         let cage = try Cage()
         let trace = cage.folder.appending(path: "trace")
-        try cage.add("constructor", flags: ["-DZOO_TRACE=\"\(trace.path())\""])
+        try await cage.add("constructor", flags: ["-DZOO_TRACE=\"\(trace.path())\""])
         try cage.writeManifest(for: "zoo", ["sha256": String(repeating: "ab", count: 32)])
         #expect(try cage.refusal().contains("install the channel again"))
         #expect(!FileManager.default.fileExists(atPath: trace.path()))
@@ -136,9 +136,9 @@ struct LoadingTests {
     @Test(
         "A library or manifest that others can write is refused", arguments: ["zoo.so", "zoo.json"],
         [0o775, 0o757])
-    func writableFile(name: String, mode: Int) throws {
+    func writableFile(name: String, mode: Int) async throws {
         let cage = try Cage()
-        try cage.add("tame")
+        try await cage.add("tame")
         try cage.allow(mode, cage.folder.appending(path: name))
         let refusal = try cage.refusal()
         #expect(
@@ -161,10 +161,10 @@ struct LoadingTests {
     }
 
     @Test("A symbolic link in place of a library or manifest is refused", arguments: ["zoo.so", "zoo.json"])
-    func linkedFile(name: String) throws {
+    func linkedFile(name: String) async throws {
         let cage = try Cage()
         let elsewhere = try Cage()
-        try cage.add("tame")
+        try await cage.add("tame")
         let file = cage.folder.appending(path: name)
         let target = elsewhere.folder.appending(path: name)
         try FileManager.default.moveItem(at: file, to: target)
@@ -173,9 +173,9 @@ struct LoadingTests {
     }
 
     @Test("A folder reached through a link that is ours is walked to where it leads")
-    func linkedFolder() throws {
+    func linkedFolder() async throws {
         let cage = try Cage()
-        try cage.add("tame")
+        try await cage.add("tame")
         let outer = try Cage()
         let link = outer.folder.appending(path: "channels")
         try FileManager.default.createSymbolicLink(at: link, withDestinationURL: cage.folder)
@@ -188,18 +188,18 @@ struct LoadingTests {
     }
 
     @Test("A FIFO or a folder in place of a library is refused without waiting for it")
-    func notRegular() throws {
+    func notRegular() async throws {
         let cage = try Cage()
-        try cage.add("tame")
+        try await cage.add("tame")
         try FileManager.default.removeItem(at: cage.folder.appending(path: "zoo.so"))
-        try #require(try run("mkfifo", [cage.folder.appending(path: "zoo.so").path()]).status == 0)
+        try #require(try await run("mkfifo", [cage.folder.appending(path: "zoo.so").path()]).status == 0)
         #expect(try cage.refusal().contains("zoo.so is not a regular file"))
     }
 
     @Test("The same file under two names is loaded once")
-    func hardLink() throws {
+    func hardLink() async throws {
         let cage = try Cage()
-        let library = try cage.add("tame", as: "one")
+        let library = try await cage.add("tame", as: "one")
         try FileManager.default.linkItem(at: library, to: cage.folder.appending(path: "two.so"))
         try cage.writeManifest(for: "two", ["id": "other"])
         let host = cage.load()
@@ -209,10 +209,10 @@ struct LoadingTests {
     }
 
     @Test("Two plugins of one channel: the first is loaded, the second refused")
-    func duplicateChannel() throws {
+    func duplicateChannel() async throws {
         let cage = try Cage()
-        try cage.add("tame", as: "one")
-        try cage.add("tame", as: "two", flags: ["-g"])
+        try await cage.add("tame", as: "one")
+        try await cage.add("tame", as: "two", flags: ["-g"])
         let host = cage.load()
         defer { host.shutdown() }
         #expect(host.channels.count == 1)
@@ -222,9 +222,9 @@ struct LoadingTests {
     }
 
     @Test("A plugin of a newer minor version is loaded: what it has more is not looked at")
-    func newerMinor() throws {
+    func newerMinor() async throws {
         let cage = try Cage()
-        try cage.add("newer_minor")
+        try await cage.add("newer_minor")
         try cage.writeManifest(for: "zoo", ["abi": "1.7"])
         let host = cage.load()
         defer { host.shutdown() }
@@ -232,9 +232,9 @@ struct LoadingTests {
     }
 
     @Test("Limits that make no sense leave the host's own in force")
-    func oddLimits() throws {
+    func oddLimits() async throws {
         let cage = try Cage()
-        try cage.add("odd_limits")
+        try await cage.add("odd_limits")
         let host = cage.load()
         defer { host.shutdown() }
         #expect(host.channels.map(\.limits) == [ChannelLimits()])
@@ -254,11 +254,11 @@ struct LoadingTests {
     @Test("A plugin replaced on disk changes nothing for whoever has loaded it")
     func replaced() async throws {
         let cage = try Cage()
-        try cage.add("tame")
+        try await cage.add("tame")
         let host = cage.load()
         defer { host.shutdown() }
         let before = host.channels
-        try cage.add("null_table", as: "new")
+        try await cage.add("null_table", as: "new")
         let new = cage.folder.appending(path: "new.so").path()
         try #require(rename(new, cage.folder.appending(path: "zoo.so").path()) == 0)
         #expect(try await host.review(try claim()).details.count == 1)

@@ -7,9 +7,9 @@ import Testing
 struct SessionTests {
     private func load(
         _ animal: String, configuration: String = "{}", limits: ChannelCallLimits = ChannelCallLimits()
-    ) throws -> ChannelHost {
+    ) async throws -> ChannelHost {
         let cage = try Cage()
-        try cage.add(animal)
+        try await cage.add(animal)
         let host = cage.load(["zoo": configuration], limits: limits)
         #expect(host.refused == [])
         return host
@@ -17,7 +17,7 @@ struct SessionTests {
 
     @Test("The limits a plugin declares are known, and a key that it requires is required")
     func limits() async throws {
-        let host = try load("diligent", configuration: "{\"key\":true}")
+        let host = try await load("diligent", configuration: "{\"key\":true}")
         defer { host.shutdown() }
         let limits = host.channels[0].limits
         #expect(limits.requiresKey)
@@ -37,7 +37,7 @@ struct SessionTests {
 
     @Test("A session has its slot from its opening to its closing, and messages go both ways")
     func life() async throws {
-        let host = try load("diligent")
+        let host = try await load("diligent")
         defer { host.shutdown() }
         let (session, frames) = try await host.open(try opening()) { _ in }
         let (other, _) = try await host.open(try opening("lion-1")) { _ in }
@@ -61,7 +61,7 @@ struct SessionTests {
 
     @Test("A session that the plugin refuses is not opened, and never closed")
     func refusedSession() async throws {
-        let host = try load("diligent")
+        let host = try await load("diligent")
         defer { host.shutdown() }
         let refused = try #require(
             try await refusal { try await host.open(try opening("unwelcome")) { _ in } })
@@ -74,7 +74,7 @@ struct SessionTests {
 
     @Test("I4: Calls of one session come one after the other and are answered in order, tickets or not")
     func order() async throws {
-        let host = try load("diligent")
+        let host = try await load("diligent")
         defer { host.shutdown() }
         let (session, _) = try await host.open(try opening()) { _ in }
         defer { host.close(session, reason: "bye") }
@@ -91,7 +91,7 @@ struct SessionTests {
 
     @Test("I10: In a batch every message has its own outcome, in the order of the batch")
     func batch() async throws {
-        let host = try load("diligent")
+        let host = try await load("diligent")
         defer { host.shutdown() }
         let (one, _) = try await host.open(try opening()) { _ in }
         let (two, _) = try await host.open(try opening("lion-1")) { _ in }
@@ -107,7 +107,7 @@ struct SessionTests {
 
     @Test("Messages above the declared size, rate and burst are refused by the host")
     func declaredLimits() async throws {
-        let host = try load("diligent")
+        let host = try await load("diligent")
         defer { host.shutdown() }
         let (session, _) = try await host.open(try opening()) { _ in }
         defer { host.close(session, reason: "bye") }
@@ -124,7 +124,7 @@ struct SessionTests {
 
     @Test("A plugin can ask for the end of a session")
     func closeRequest() async throws {
-        let host = try load("diligent")
+        let host = try await load("diligent")
         defer { host.shutdown() }
         let (reasons, reason) = AsyncStream.makeStream(of: String.self)
         let (session, _) = try await host.open(try opening()) { reason.yield($0) }
@@ -136,7 +136,7 @@ struct SessionTests {
 
     @Test("A plugin that asks for ticks gets them, and its instance ends with the host")
     func ticks() async throws {
-        let host = try load("diligent")
+        let host = try await load("diligent")
         #expect(try await eventually { (host.status[0].values["ticks"] ?? 0) >= 3 })
         host.shutdown()
         #expect(host.status[0].values["destroyed"] == 1)
@@ -146,7 +146,7 @@ struct SessionTests {
 
     @Test("Without functions of its own a channel passes messages as they are")
     func passThrough() async throws {
-        let host = try load("tame")
+        let host = try await load("tame")
         defer { host.shutdown() }
         let (session, frames) = try await host.open(try opening()) { _ in }
         #expect(frames == [])
@@ -171,7 +171,7 @@ struct SessionTests {
             "payload", "host-event",
         ])
     func badMessages(id: String) async throws {
-        let host = try load("bad_messages")
+        let host = try await load("bad_messages")
         defer { host.shutdown() }
         let (session, _) = try await host.open(try opening()) { _ in }
         defer { host.close(session, reason: "bye") }
@@ -182,7 +182,7 @@ struct SessionTests {
 
     @Test("JSON that is JSON passes the sink")
     func goodMessage() async throws {
-        let host = try load("bad_messages")
+        let host = try await load("bad_messages")
         defer { host.shutdown() }
         let (session, _) = try await host.open(try opening()) { _ in }
         defer { host.close(session, reason: "bye") }

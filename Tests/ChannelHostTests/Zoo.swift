@@ -13,25 +13,35 @@ let repository = URL(filePath: #filePath).deletingLastPathComponent().deletingLa
 /// The folder the tests were built into, where the channels' libraries are too.
 let builtProducts = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
 
-/// Runs a program.
+/// Runs a program. Many compilers run here at a time; the threads that all tests share don't wait for them.
 ///
 /// - Returns: its exit status and everything it wrote.
 @discardableResult
-func run(_ program: String, _ arguments: [String]) throws -> (status: Int32, output: String) {
-    let process = Process()
-    let output = Pipe()
-    process.executableURL = URL(filePath: "/usr/bin/env")
-    process.arguments = [program] + arguments
-    process.standardOutput = output
-    process.standardError = output
-    try process.run()
-    let data = try output.fileHandleForReading.readToEnd() ?? Data()
-    process.waitUntilExit()
-    return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+func run(_ program: String, _ arguments: [String]) async throws -> (status: Int32, output: String) {
+    try await withCheckedThrowingContinuation { continuation in
+        programs.async {
+            continuation.resume(
+                with: Result {
+                    let process = Process()
+                    let output = Pipe()
+                    process.executableURL = URL(filePath: "/usr/bin/env")
+                    process.arguments = [program] + arguments
+                    process.standardOutput = output
+                    process.standardError = output
+                    try process.run()
+                    let data = try output.fileHandleForReading.readToEnd() ?? Data()
+                    process.waitUntilExit()
+                    return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+                })
+        }
+    }
 }
 
+/// Starts one program after the other, so that the compilers of hundreds of tests don't crowd out the rest.
+private let programs = DispatchQueue(label: "programs")
+
 /// A folder of plugins, gone with the test.
-final class Cage {
+final class Cage: Sendable {
     let folder: URL
 
     init() throws {
@@ -47,12 +57,12 @@ final class Cage {
     func add(
         _ animal: String, as name: String = "zoo", source: URL? = nil, headers: URL? = nil,
         flags: [String] = []
-    ) throws -> URL {
+    ) async throws -> URL {
         let zoo = repository.appending(path: "Tests/PluginZoo")
         let source = source ?? zoo.appending(path: "\(animal).c")
         let headers = headers ?? repository.appending(path: "Sources/CGoClawChannel/include")
         let library = folder.appending(path: "\(name).so")
-        let built = try run(
+        let built = try await run(
             "gcc",
             ["-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-pthread"]
                 + ["-I", headers.path(), source.path(), "-o", library.path()] + flags)

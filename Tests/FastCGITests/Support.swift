@@ -97,7 +97,7 @@ enum Records {
 
 struct Timeout: Error {}
 
-/// A blocking client socket; every read and write is bounded by 20 s.
+/// A blocking client socket; every read and write is bounded by a minute.
 final class ClientSocket: Sendable {
     let descriptor: Int32
 
@@ -121,7 +121,7 @@ final class ClientSocket: Sendable {
     deinit { close(descriptor) }
 
     private func connect<Address>(_ address: inout Address) throws {
-        var timeout = timeval(tv_sec: 20, tv_usec: 0)
+        var timeout = timeval(tv_sec: 60, tv_usec: 0)
         for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
             setsockopt(descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size))
         }
@@ -145,16 +145,17 @@ final class ClientSocket: Sendable {
         }
     }
 
-    /// What arrives next.
+    /// What arrives next; nothing when the peer closed. Throws after a minute of silence.
     func receiveSome() async throws -> [UInt8] {
         try await onThread {
             var buffer = [UInt8](repeating: 0, count: 64 << 10)
             let count = read(self.descriptor, &buffer, buffer.count)
+            if count < 0 && errno == EAGAIN { throw Timeout() }
             return Array(buffer.prefix(max(0, count)))
         }
     }
 
-    /// Everything until the peer closes. Throws after 20 s of silence.
+    /// Everything until the peer closes. Throws after a minute of silence.
     func receiveAll() async throws -> [UInt8] {
         try await onThread {
             var all: [UInt8] = []
