@@ -111,12 +111,12 @@ extension PairingStore {
                 WHERE username = $1 AND password_hash = $2
                 """, [.text(attempt.username), .text(checkedHash), .text(newPasswordHash)])
             guard updated == 1 else { return false }
-            try transaction.execute(
+            try transaction.enqueue(
                 """
                 INSERT INTO admin_sessions (session_hash, username, address, created_at, last_used_at)
                 VALUES ($1, $2, $3, clock_timestamp(), clock_timestamp())
                 """, [.bytes(sessionHash), .text(attempt.username), .text(attempt.address.description)])
-            try transaction.execute(
+            try transaction.enqueue(
                 """
                 INSERT INTO known_sign_ins (username, place, last_at)
                 SELECT $1, place, clock_timestamp() FROM unnest($2::bytea[]) AS place ORDER BY place
@@ -124,7 +124,7 @@ extension PairingStore {
                 """, [.text(attempt.username), .bytesArray(attempt.places)])
             // In the order of `admit`.
             for subject in [attempt.accountSubject, attempt.addressSubject] {
-                try transaction.execute("DELETE FROM sign_in_failures WHERE subject = $1", [.text(subject)])
+                try transaction.enqueue("DELETE FROM sign_in_failures WHERE subject = $1", [.text(subject)])
             }
             try transaction.record(
                 .adminSignedIn,
@@ -229,8 +229,8 @@ extension PairingStore {
                 "UPDATE admins SET password_hash = $2 WHERE username = $1",
                 [.text(username), .text(passwordHash)])
             guard changed == 1 else { return false }
-            try transaction.execute("DELETE FROM admin_sessions WHERE username = $1", [.text(username)])
-            try transaction.execute("DELETE FROM known_sign_ins WHERE username = $1", [.text(username)])
+            try transaction.enqueue("DELETE FROM admin_sessions WHERE username = $1", [.text(username)])
+            try transaction.enqueue("DELETE FROM known_sign_ins WHERE username = $1", [.text(username)])
             try transaction.record(
                 .adminPasswordChanged, by: origination, details: .object(["username": .string(username)]))
             return true
@@ -252,7 +252,7 @@ extension PairingStore {
                         .failedPrecondition, "last_administrator",
                         "This is the last administrator. Create another account before removing it."))
             }
-            try transaction.execute("DELETE FROM admins WHERE username = $1", [.text(username)])
+            try transaction.enqueue("DELETE FROM admins WHERE username = $1", [.text(username)])
             try transaction.record(
                 .adminRemoved, by: origination, details: .object(["username": .string(username)]))
             return .done(())

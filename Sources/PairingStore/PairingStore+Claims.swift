@@ -126,21 +126,25 @@ extension Transaction {
         of senderID: SenderID, cooldown: Duration = .zero
     ) throws -> (life: SenderLife, now: Timestamp) {
         let key = PostgresValue.text(senderID.key)
-        let row = try query(
-            """
-            SELECT clock_timestamp() AS now, s.generation AS newest_generation, \(Columns.device)
-            FROM (SELECT $1::text AS sender_key) wanted
-            LEFT JOIN device_streams s ON s.sender_key = wanted.sender_key
-            LEFT JOIN paired_devices d ON d.sender_key = wanted.sender_key AND d.state = 'active'
-            """, [key]
-        ).only()
-        let requests = try query(
-            """
-            SELECT \(Columns.request) FROM pairing_requests
-            WHERE sender_key = $1 AND (state = 'pending' OR state = 'denied' AND NOT cooldown_cleared
-                AND decided_at > clock_timestamp() - $2 * interval '1 millisecond')
-            """, [key, .int64(cooldown.milliseconds)]
-        ).map { try $0.pairingRequest() }
+        let answers = try query([
+            (
+                """
+                SELECT clock_timestamp() AS now, s.generation AS newest_generation, \(Columns.device)
+                FROM (SELECT $1::text AS sender_key) wanted
+                LEFT JOIN device_streams s ON s.sender_key = wanted.sender_key
+                LEFT JOIN paired_devices d ON d.sender_key = wanted.sender_key AND d.state = 'active'
+                """, [key]
+            ),
+            (
+                """
+                SELECT \(Columns.request) FROM pairing_requests
+                WHERE sender_key = $1 AND (state = 'pending' OR state = 'denied' AND NOT cooldown_cleared
+                    AND decided_at > clock_timestamp() - $2 * interval '1 millisecond')
+                """, [key, .int64(cooldown.milliseconds)]
+            ),
+        ])
+        let row = try answers[0].only()
+        let requests = try answers[1].map { try $0.pairingRequest() }
         let life = SenderLife(
             pending: requests.first { $0.state == .pending },
             active: try row.optionalText("request_id") == nil ? nil : try row.pairedDevice(),
@@ -164,7 +168,7 @@ extension Transaction {
     }
 
     func end(_ request: PairingRequest, as state: RequestState, by actor: Actor) throws {
-        try execute(
+        try enqueue(
             """
             UPDATE pairing_requests SET state = $2, decided_at = clock_timestamp(), decided_by = $3,
                 waiting_instance = NULL, waiting_socket = NULL
@@ -179,7 +183,7 @@ extension Transaction {
     }
 
     func wait(_ instance: InstanceID, _ socket: SocketID, on id: RequestID) throws {
-        try execute(
+        try enqueue(
             "UPDATE pairing_requests SET waiting_instance = $2, waiting_socket = $3 WHERE request_id = $1",
             [.uuid(id.text), .uuid(instance.text), .int64(Int64(bitPattern: socket.number))])
     }
@@ -225,7 +229,7 @@ extension Transaction {
     ///
     /// Taken after the sender ID's lock and before the event counter.
     fileprivate func lockRequestCount() throws {
-        _ = try query("SELECT pg_advisory_xact_lock(hashtextextended('pairing-requests', 0))")
+        try enqueue("SELECT pg_advisory_xact_lock(hashtextextended('pairing-requests', 0))")
     }
 
     fileprivate func freeCode(for claim: PairingStore.Claim) throws -> PairingCode? {
@@ -272,7 +276,7 @@ extension Transaction {
                 && $0.text("channel") == claim.channel.text
         }
         guard !isNew || known.count < 20 else { return }
-        try execute(
+        try enqueue(
             """
             INSERT INTO rival_claims (sender_key, address_limit_key, channel, address, last_at)
             VALUES ($1, $2, $3, $4, clock_timestamp())

@@ -53,11 +53,11 @@ extension PairingStore {
             case .refuse(let refusal): return .refused(try transaction.explain(refusal, senderID))
             case .write(let device):
                 // Waits for messages and sessions that hold the row, and fails all that come later (I3).
-                try transaction.execute(
+                try transaction.enqueue(
                     "UPDATE device_streams SET generation = $2, active = false WHERE sender_key = $1",
                     [.text(senderID.key), .int64(life.generation.number)])
                 // Nobody will answer or acknowledge the messages: from now on they are kept as long as settled ones.
-                try transaction.execute(
+                try transaction.enqueue(
                     """
                     WITH unsettled AS (UPDATE messages SET done_at = clock_timestamp()
                         WHERE sender_key = $3 AND generation = $4 AND done_at IS NULL)
@@ -161,13 +161,13 @@ extension PairingStore {
 extension Transaction {
     /// Makes the approved request the sender ID's active pairing.
     fileprivate func insert(_ device: PairedDevice) throws {
-        try execute(
+        try enqueue(
             """
             INSERT INTO device_streams (sender_key, generation, active) VALUES ($1, $2, true)
             ON CONFLICT (sender_key) DO UPDATE SET generation = excluded.generation, active = true, next_in = 1,
                 next_out = 1, acknowledged_out = 0
             """, [.text(device.senderID.key), .int64(device.generation.number)])
-        try execute(
+        try enqueue(
             """
             WITH request AS (
                 UPDATE pairing_requests SET state = 'approved', decided_at = clock_timestamp(), decided_by = $2

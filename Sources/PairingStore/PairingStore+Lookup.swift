@@ -19,20 +19,26 @@ extension PairingStore {
         try await pool.transaction { transaction in
             let key = PostgresValue.text(senderID.key)
             // Requests first: one that is approved meanwhile is found among the pairings then, never in neither.
-            let requests = try transaction.query(
-                """
-                SELECT \(Columns.request), cooldown_cleared FROM pairing_requests
-                WHERE sender_key = $1 AND state <> 'approved' ORDER BY created_at DESC LIMIT 8
-                """, [key])
-            let devices = try transaction.query(
-                """
-                SELECT \(Columns.device) FROM paired_devices d WHERE sender_key = $1
-                ORDER BY generation DESC LIMIT 8
-                """, [key]
-            ).map { try $0.pairedDevice() }
+            let answers = try transaction.query([
+                (
+                    """
+                    SELECT \(Columns.request), cooldown_cleared FROM pairing_requests
+                    WHERE sender_key = $1 AND state <> 'approved' ORDER BY created_at DESC LIMIT 8
+                    """, [key]
+                ),
+                (
+                    """
+                    SELECT \(Columns.device) FROM paired_devices d WHERE sender_key = $1
+                    ORDER BY generation DESC LIMIT 8
+                    """, [key]
+                ),
+                ("SELECT clock_timestamp() AS now", []),
+            ])
+            let requests = answers[0]
             return History(
-                devices: devices, requests: try requests.map { try $0.pairingRequest() },
-                now: try transaction.query("SELECT clock_timestamp() AS now").only().moment("now"),
+                devices: try answers[1].map { try $0.pairedDevice() },
+                requests: try requests.map { try $0.pairingRequest() },
+                now: try answers[2].only().moment("now"),
                 cooldownCleared: Set(
                     try requests.filter { try $0.bool("cooldown_cleared") }.map { try $0.requestID() }))
         }

@@ -112,14 +112,14 @@ extension PairingStore {
         try await pool.transaction { transaction in
             _ = try transaction.lockStreams(senders)
             let parameters: [PostgresValue] = [.texts(keys), .int64s(generations), .int64s(sequences)]
-            try transaction.execute(
+            try transaction.enqueue(
                 """
                 UPDATE device_streams d SET acknowledged_out = least(a.sequence, d.next_out - 1)
                 FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS a (sender_key, generation, sequence)
                 WHERE d.sender_key = a.sender_key AND d.generation = a.generation AND d.active
                     AND d.acknowledged_out < a.sequence
                 """, parameters)
-            try transaction.execute(
+            try transaction.enqueue(
                 """
                 UPDATE messages m SET done_at = clock_timestamp()
                 FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS a (sender_key, generation, sequence)
@@ -139,12 +139,12 @@ extension PairingStore {
             let parameters: [PostgresValue] = [
                 .text(session.senderID.key), .int64(session.generation.number), .int64(message.sequence),
             ]
-            try transaction.execute(
+            try transaction.enqueue(
                 """
                 UPDATE messages SET done_at = clock_timestamp() WHERE sender_key = $1 AND generation = $2
                     AND direction = 'out' AND sequence = $3 AND done_at IS NULL
                 """, parameters)
-            try transaction.execute(
+            try transaction.enqueue(
                 """
                 UPDATE device_streams d SET acknowledged_out = coalesce(
                     (SELECT min(sequence) - 1 FROM messages WHERE sender_key = $1 AND generation = $2
@@ -275,7 +275,7 @@ extension Transaction {
     ) throws {
         let keys = PostgresValue.texts(accepted.map(\.message.session.senderID.key))
         let sequences = PostgresValue.int64s(accepted.map(\.sequence))
-        try execute(
+        try enqueue(
             """
             INSERT INTO messages (sender_key, generation, direction, sequence, message_id, body, forwarded,
                 created_at, done_at)
@@ -289,7 +289,7 @@ extension Transaction {
                 .texts(accepted.map(\.message.messageID)), .texts(accepted.map(\.message.body)),
                 .texts(accepted.map { $0.message.forwardedText ?? "" }),
             ])
-        try execute(
+        try enqueue(
             """
             UPDATE device_streams d SET next_in = a.sequence + 1
             FROM (SELECT sender_key, max(sequence) AS sequence
@@ -321,7 +321,7 @@ extension Transaction {
         let generations = PostgresValue.int64s(stored.map(\.reply.session.generation.number))
         let sequences = PostgresValue.int64s(stored.map(\.message.sequence))
         let repliesTo = PostgresValue.int64s(stored.map(\.reply.inReplyTo))
-        try execute(
+        try enqueue(
             """
             INSERT INTO messages (sender_key, generation, direction, sequence, reply_to, reply_part, agent, body,
                 created_at)
@@ -333,14 +333,14 @@ extension Transaction {
                 keys, generations, sequences, repliesTo, .int64s(stored.map { Int64($0.part) }),
                 .texts(stored.map { $0.message.agent ?? "" }), .texts(stored.map(\.message.body)),
             ])
-        try execute(
+        try enqueue(
             """
             UPDATE messages m SET done_at = clock_timestamp()
             FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS a (sender_key, generation, sequence)
             WHERE m.sender_key = a.sender_key AND m.generation = a.generation AND m.direction = 'in'
                 AND m.sequence = a.sequence
             """, [keys, generations, repliesTo])
-        try execute(
+        try enqueue(
             """
             UPDATE device_streams d SET next_out = a.sequence + 1
             FROM (SELECT sender_key, max(sequence) AS sequence

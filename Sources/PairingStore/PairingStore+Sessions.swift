@@ -220,14 +220,14 @@ extension PairingStore {
     /// Ends a gateway's lease at its stop: its devices no longer count as connected.
     public func retire(_ instanceID: InstanceID) async throws {
         try await pool.transaction { transaction in
-            try transaction.execute(
+            try transaction.enqueue(
                 """
                 UPDATE device_sessions s SET instance_id = NULL
                 FROM (SELECT sender_key FROM device_sessions WHERE instance_id = $1
                     ORDER BY sender_key FOR UPDATE) AS locked
                 WHERE s.sender_key = locked.sender_key
                 """, [.uuid(instanceID.text)])
-            try transaction.execute(
+            try transaction.enqueue(
                 "UPDATE instances SET lease_until = clock_timestamp() WHERE instance_id = $1",
                 [.uuid(instanceID.text)])
         }
@@ -254,12 +254,29 @@ struct Stream {
 extension Transaction {
     /// Locks the devices' rows in the order of their keys, so that batches cannot deadlock.
     func lockStreams(_ senderIDs: [SenderID]) throws -> [String: Stream] {
-        let rows = try query(
-            """
-            SELECT sender_key, generation, active, next_in, next_out, acknowledged_out FROM device_streams
-            WHERE sender_key = ANY($1) ORDER BY sender_key FOR UPDATE
-            """, [.texts(senderIDs.map(\.key))])
-        return Dictionary(
+        try streams(query(Self.lockStreams, [.texts(senderIDs.map(\.key))]))
+    }
+
+    /// Locks the devices' rows, with the epochs of their newest sessions: a newer one can't begin meanwhile.
+    func lockStreams(of sessions: [PairingStore.LiveSession]) throws -> [String: Stream] {
+        let keys = PostgresValue.texts(sessions.map(\.senderID.key))
+        // The epochs in a statement of their own: one that waited for the locks would still see those of its start.
+        let answers = try query([
+            (Self.lockStreams, [keys]),
+            ("SELECT sender_key, epoch FROM device_sessions WHERE sender_key = ANY($1)", [keys]),
+        ])
+        var streams = try streams(answers[0])
+        for row in answers[1] { streams[try row.text("sender_key")]?.epoch = Epoch(try row.int64("epoch")) }
+        return streams
+    }
+
+    private static let lockStreams = """
+        SELECT sender_key, generation, active, next_in, next_out, acknowledged_out FROM device_streams
+        WHERE sender_key = ANY($1) ORDER BY sender_key FOR UPDATE
+        """
+
+    private func streams(_ rows: PostgresRows) throws -> [String: Stream] {
+        Dictionary(
             try rows.map {
                 (
                     try $0.text("sender_key"),
@@ -271,17 +288,6 @@ extension Transaction {
             }, uniquingKeysWith: { first, _ in first })
     }
 
-    /// Locks the devices' rows, with the epochs of their newest sessions: a newer one can't begin meanwhile.
-    func lockStreams(of sessions: [PairingStore.LiveSession]) throws -> [String: Stream] {
-        var streams = try lockStreams(sessions.map(\.senderID))
-        // A statement of its own: one that waited for the locks would still see the epochs of its start.
-        let rows = try query(
-            "SELECT sender_key, epoch FROM device_sessions WHERE sender_key = ANY($1)",
-            [.texts(Array(streams.keys))])
-        for row in rows { streams[try row.text("sender_key")]?.epoch = Epoch(try row.int64("epoch")) }
-        return streams
-    }
-
     /// Tells gateways which of their sessions were replaced; a payload stays under PostgreSQL's 8,000 bytes.
     fileprivate func notify(_ replaced: [String: [PairingStore.ReplacedSession]]) throws {
         for (instance, sessions) in replaced {
@@ -289,7 +295,7 @@ extension Transaction {
             while !rest.isEmpty {
                 let payload = ([instance] + rest.prefix(40).map { "\($0.senderKey)=\($0.epoch)" })
                     .joined(separator: " ")
-                _ = try query(
+                try enqueue(
                     "SELECT pg_notify($1, $2)", [.text(PairingStore.sessionsChannel), .text(payload)])
                 rest = rest.dropFirst(40)
             }

@@ -93,7 +93,7 @@ public struct Origination: Sendable {
 extension Transaction {
     /// Serialises everything that decides about one sender ID, until the transaction ends (I2).
     func lock(_ senderID: SenderID) throws {
-        _ = try query(
+        try enqueue(
             "SELECT pg_advisory_xact_lock(hashtextextended('sender:' || $1, 0))", [.text(senderID.key)])
     }
 
@@ -101,7 +101,7 @@ extension Transaction {
         _ event: EventName, channel: ChannelID? = nil, senderID: SenderID? = nil, by origination: Origination,
         requestID: RequestID? = nil, generation: Generation? = nil, details: JSONValue = .object([:])
     ) throws {
-        _ = try query(
+        try enqueue(
             "SELECT record_event($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             [
                 .text(event.rawValue), .text(channel?.text), .text(senderID?.text),

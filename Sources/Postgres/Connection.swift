@@ -91,34 +91,66 @@ final class Connection {
         return (String(cString: notification.pointee.relname), String(cString: notification.pointee.extra))
     }
 
-    /// Runs one statement, prepared the first time and from then on by name.
-    func query(_ sql: String, _ parameters: [PostgresValue] = []) throws(PostgresError) -> Answer {
-        let block = try ParameterBlock(parameters)
-        try checkNUL(sql)
+    /// Runs one statement.
+    func query(_ sql: String, _ parameters: [PostgresValue] = []) throws(PostgresError) -> PostgresRows {
+        let statement = try Statement(sql, parameters)
         let wasIdle = transactionStatus == PQTRANS_IDLE
         do {
-            return try runPrepared(sql, block)
+            return try run([statement])[0]
         } catch {
-            // After a change of the schema, or DISCARD ALL, the server refuses a statement prepared before, without
-            // having run it. Within a transaction it's too late for that one.
-            guard error.sqlState == .featureNotSupported || error.sqlState == .invalidSQLStatementName,
-                prepared.forget(sql, block.types), wasIdle, !isSpent
-            else { throw error }
-            return try runPrepared(sql, block)
+            // The server has not run it. Within a transaction it's too late for that one.
+            guard wasIdle, !isSpent, error.isOutdatedStatement else { throw error }
+            return try run([statement])[0]
         }
     }
 
-    /// Runs any number of statements without parameters and answers with the last one's result.
-    @discardableResult
-    func runScript(_ sql: String) throws(PostgresError) -> Answer {
-        try checkNUL(sql)
-        return try exchange { PQsendQuery(handle, sql) }
+    /// Runs statements in one round trip; those after one that fails are not run. Each is prepared the first time and
+    /// from then on run by name.
+    ///
+    /// - Returns: each statement's rows.
+    func run(_ statements: [Statement]) throws(PostgresError) -> [PostgresRows] {
+        if !prepared.hasRoom(for: statements.count) {
+            try runScript("DEALLOCATE ALL")
+            prepared.removeAll()
+        }
+        var steps: [Request.Step] = []
+        for statement in statements {
+            let (name, isNew) = prepared.use(statement)
+            if isNew { steps.append(.prepare(statement, name: name)) }
+            steps.append(.execute(statement, name: name))
+        }
+        var answers: [Answer] = []
+        var failure: PostgresError?
+        do {
+            (answers, failure) = try exchange(.pipeline(steps))
+        } catch {
+            failure = error
+        }
+        if let failure {
+            for case .prepare(let statement, _) in steps[answers.count...] { prepared.forget(statement) }
+            switch failure.sqlState {
+            // Prepared before a change of the schema.
+            case .featureNotSupported?: prepared.forget(steps[answers.count].statement)
+            // Prepared before DISCARD ALL.
+            case .invalidSQLStatementName?: prepared.removeAll()
+            default: break
+            }
+            throw failure
+        }
+        return zip(steps, answers).compactMap { step, answer in
+            if case .execute = step { answer.rows } else { nil }
+        }
+    }
+
+    /// Runs any number of statements without parameters.
+    func runScript(_ sql: String) throws(PostgresError) {
+        if let failure = try exchange(.script(try Statement(sql).sql)).failure { throw failure }
     }
 
     /// Runs one statement as a transaction of its own.
     func statement(_ sql: String, _ parameters: [PostgresValue]) throws(PostgresError) -> PostgresRows {
         do {
-            return try query(sql, parameters).rows
+            return try query(sql, parameters)
         } catch {
             throw error.ofCommit
         }
@@ -132,43 +164,22 @@ final class Connection {
         return try body()
     }
 
-    private func runPrepared(_ sql: String, _ block: ParameterBlock) throws(PostgresError) -> Answer {
-        let name: String
-        if let known = prepared.name(of: sql, block.types) {
-            name = known
-        } else {
-            if prepared.isFull {
-                try runScript("DEALLOCATE ALL")
-                prepared.removeAll()
-            }
-            name = prepared.nextName
-            _ = try exchange { PQsendPrepare(handle, name, sql, Int32(block.types.count), block.types) }
-            prepared.add(sql, block.types)
-        }
-        return try exchange {
-            block.withValues { values in
-                PQsendQueryPrepared(
-                    handle, name, Int32(values.count), values, block.lengths, block.formats, 0)
-            }
-        }
-    }
-
-    private func checkNUL(_ sql: String) throws(PostgresError) {
-        if sql.utf8.contains(0) {
-            throw PostgresError(.invalidParameter, summary: "the statement holds a NUL")
-        }
-    }
-
-    /// Sends one request and waits for its answer.
-    private func exchange(_ send: () -> Int32) throws(PostgresError) -> Answer {
+    /// Sends a request and waits for its answers.
+    ///
+    /// - Returns: the answers of what succeeded, and the error of what didn't.
+    /// - Throws: when the connection can't be used any more, or the request was not sent.
+    private func exchange(
+        _ request: Request
+    ) throws(PostgresError) -> (answers: [Answer], failure: PostgresError?) {
         if isSpent { throw PostgresError(.connectionLost) }
         if let code = interruption?.code { throw PostgresError(code) }
         let started = ContinuousClock.now
-        guard send() == 1 else { throw lost() }
+        guard request.send(on: handle) else { throw lost() }
         var deadline = started + statementLimit
         var cancelRequested: PostgresError.Code?
-        var answer = Answer()
-        while true {
+        var reply = Reply(to: request)
+        var failure: PostgresError?
+        while !reply.isComplete {
             guard let ready = awaitResult(until: deadline) else {
                 isSpent = true
                 throw PostgresError(
@@ -185,19 +196,40 @@ final class Connection {
                     CancelRequest.send(for: handle)
                 }
             case .lost:
-                while PQisBusy(handle) == 0, let result = PQgetResult(handle) { answer.add(result) }
-                throw lost(answer.failure)
+                throw lost(lastWords(reply))
             case .result:
-                guard let result = PQgetResult(handle) else {
-                    return try settle(answer, took: .now - started, cancelRequested)
-                }
-                answer.add(result)
-                if answer.isCopy {
+                let count = reply.answers.count
+                reply.add(PQgetResult(handle))
+                if reply.current.isCopy {
                     isSpent = true
                     throw PostgresError(.unsupportedStatement, summary: "COPY is not supported")
                 }
+                guard reply.answers.count > count else { continue }
+                if let said = reply.answers[count].failure, failure == nil {
+                    if said.isFatal { throw lost(said) }
+                    failure = error(said, took: .now - started, cancelRequested)
+                }
+                // The server's timeout is for each statement anew.
+                if cancelRequested == nil { deadline = .now + statementLimit }
             }
         }
+        if PQstatus(handle) == CONNECTION_BAD { throw lost(reply.failure) }
+        if case .pipeline = request, PQexitPipelineMode(handle) == 0 { throw lost() }
+        return (Array(reply.answers.prefix { $0.failure == nil }), failure)
+    }
+
+    /// The error the server sent before the connection broke, if it did.
+    private func lastWords(_ reply: Reply) -> Answer.Failure? {
+        var reply = reply
+        // libpq says "nothing" after each answer, and nothing else once it has no more.
+        var wasNothing = false
+        while reply.failure == nil, PQisBusy(handle) == 0 {
+            let result = PQgetResult(handle)
+            if result == nil, wasNothing { break }
+            wasNothing = result == nil
+            reply.add(result)
+        }
+        return reply.failure
     }
 
     private enum Event {
@@ -225,18 +257,15 @@ final class Connection {
         }
     }
 
-    private func settle(
-        _ answer: Answer, took: Duration, _ cancelRequested: PostgresError.Code?
-    ) throws(PostgresError) -> Answer {
-        if PQstatus(handle) == CONNECTION_BAD { throw lost(answer.failure) }
-        guard let failure = answer.failure else { return answer }
-        if failure.isFatal { throw lost(failure) }
+    private func error(
+        _ failure: Answer.Failure, took: Duration, _ cancelRequested: PostgresError.Code?
+    ) -> PostgresError {
         // The server may be a standby since a failover; the next connection may find the primary.
         if failure.sqlState == .readOnlySQLTransaction { isSpent = true }
-        guard failure.sqlState == .queryCanceled else { throw failure.error(.server) }
-        if let cancelRequested { throw failure.error(cancelRequested) }
+        guard failure.sqlState == .queryCanceled else { return failure.error(.server) }
+        if let cancelRequested { return failure.error(cancelRequested) }
         // Somebody else may cancel as well, with the same SQLSTATE; only the time tells.
-        throw failure.error(took >= statementTimeout ? .statementTimedOut : .server)
+        return failure.error(took >= statementTimeout ? .statementTimedOut : .server)
     }
 
     private func lost(_ failure: Answer.Failure? = nil) -> PostgresError {

@@ -60,7 +60,7 @@ public struct MigrationRunner: Sendable {
     /// - Returns: the name of the step that was applied; `nil` if there was none left.
     private func applyNext(_ transaction: Transaction, lockTimeout: Int32) throws(PostgresError) -> String? {
         try transaction.runScript("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
-        try transaction.execute("SELECT pg_advisory_xact_lock($1)", [.int64(Self.lockKey)])
+        try transaction.enqueue("SELECT pg_advisory_xact_lock($1)", [.int64(Self.lockKey)])
         guard let migration = try plan(transaction).pending.first else { return nil }
         try transaction.runScript("SET LOCAL lock_timeout = \(lockTimeout)")
         do {

@@ -76,6 +76,11 @@ public struct PostgresError: Error, Sendable {
         return PostgresError(.commitOutcomeUnknown, sqlState: sqlState, summary: summary, detail: detail)
     }
 
+    /// A statement prepared before was refused: since a change of the schema, or DISCARD ALL, it must be prepared again.
+    var isOutdatedStatement: Bool {
+        sqlState == .featureNotSupported || sqlState == .invalidSQLStatementName
+    }
+
     /// The database can't be reached or refuses everybody now; what was asked may be in order.
     ///
     /// True as well for a commit whose outcome is unknown.

@@ -6,27 +6,29 @@ struct PreparedStatements {
     private struct Key: Hashable {
         let sql: String
         let types: [UInt32]
+
+        init(_ statement: Statement) {
+            sql = statement.sql
+            types = statement.parameters.types
+        }
     }
 
     private var names: [Key: String] = [:]
     private var counter = 0
 
-    var isFull: Bool { names.count >= Self.capacity }
+    func hasRoom(for count: Int) -> Bool { names.count + count <= Self.capacity }
 
-    /// The name that `add` gives next; never used before on this connection.
-    var nextName: String { "s\(counter)" }
-
-    func name(of sql: String, _ types: [UInt32]) -> String? { names[Key(sql: sql, types: types)] }
-
-    mutating func add(_ sql: String, _ types: [UInt32]) {
-        names[Key(sql: sql, types: types)] = nextName
+    /// - Returns: the statement's name, and whether it is still to be prepared under it. No name is given twice.
+    mutating func use(_ statement: Statement) -> (name: String, isNew: Bool) {
+        let key = Key(statement)
+        if let name = names[key] { return (name, false) }
+        let name = "s\(counter)"
         counter += 1
+        names[key] = name
+        return (name, true)
     }
 
-    /// Whether it was known.
-    mutating func forget(_ sql: String, _ types: [UInt32]) -> Bool {
-        names.removeValue(forKey: Key(sql: sql, types: types)) != nil
-    }
+    mutating func forget(_ statement: Statement) { names[Key(statement)] = nil }
 
     mutating func removeAll() { names.removeAll() }
 }

@@ -10,14 +10,33 @@ public final class Transaction {
     /// The last statement's error, to be told if the closure swallowed it.
     fileprivate var failure: PostgresError?
 
-    fileprivate init(_ connection: Connection) { self.connection = connection }
+    /// Statements whose answers nobody waits for yet, in order.
+    fileprivate var unsent: [Statement] = []
+    /// How many go together at most, so that no amount of them fills the memory.
+    private static let maximumUnsent = 64
+
+    fileprivate init(_ connection: Connection) throws(PostgresError) {
+        self.connection = connection
+        unsent = [try Statement("BEGIN")]
+    }
 
     /// Runs one statement and answers with its rows.
     ///
     /// - Throws: `PostgresError`.
     public func query(_ sql: String, _ parameters: [PostgresValue] = []) throws(PostgresError) -> PostgresRows
     {
-        try onConnection { connection throws(PostgresError) in try connection.query(sql, parameters) }
+        try query([(sql, parameters)])[0]
+    }
+
+    /// Runs statements in one round trip and answers with each one's rows. Those after one that fails are not run.
+    ///
+    /// - Throws: `PostgresError`: of the first that fails.
+    public func query(
+        _ statements: [(sql: String, parameters: [PostgresValue])]
+    ) throws(PostgresError) -> [PostgresRows] {
+        var checked: [Statement] = []
+        for statement in statements { checked.append(try Statement(statement.sql, statement.parameters)) }
+        return try send(checked).suffix(checked.count)
     }
 
     /// Runs one statement and answers with the number of rows it affected.
@@ -28,26 +47,43 @@ public final class Transaction {
         try query(sql, parameters).affected
     }
 
-    /// Runs any number of statements without parameters.
-    func runScript(_ sql: String) throws(PostgresError) {
-        _ = try onConnection { connection throws(PostgresError) in try connection.runScript(sql) }
+    /// Runs one statement, in its place among the others, but without a round trip of its own: it goes out with the
+    /// next one whose answer is waited for, or with the commit.
+    ///
+    /// - Throws: `PostgresError`, if it can't be sent. If the server refuses it, the call that it goes out with throws.
+    public func enqueue(_ sql: String, _ parameters: [PostgresValue] = []) throws(PostgresError) {
+        unsent.append(try Statement(sql, parameters))
+        if unsent.count >= Self.maximumUnsent { _ = try send([]) }
     }
 
-    private func onConnection(
-        _ run: (Connection) throws(PostgresError) -> Answer
-    ) throws(PostgresError) -> PostgresRows {
+    /// Runs any number of statements without parameters.
+    func runScript(_ sql: String) throws(PostgresError) {
+        _ = try send([])
+        try onConnection { connection throws(PostgresError) in try connection.runScript(sql) }
+    }
+
+    private func send(_ statements: [Statement]) throws(PostgresError) -> [PostgresRows] {
+        try onConnection { connection throws(PostgresError) in
+            defer { unsent = [] }
+            return try connection.run(unsent + statements)
+        }
+    }
+
+    private func onConnection<Result>(
+        _ run: (Connection) throws(PostgresError) -> Result
+    ) throws(PostgresError) -> Result {
         guard let connection else {
             throw PostgresError(.unsupportedStatement, summary: "the transaction is over")
         }
         do throws(PostgresError) {
-            let rows = try run(connection).rows
+            let result = try run(connection)
             // What followed would be transactions of its own.
             if connection.transactionStatus == PQTRANS_IDLE {
                 throw PostgresError(
                     .unsupportedStatement,
                     summary: "a statement ended the transaction that the closure runs in")
             }
-            return rows
+            return result
         } catch {
             failure = error
             throw error
@@ -60,35 +96,39 @@ extension Connection {
     ///
     /// - Throws: what `body` throws, or `PostgresError`.
     func transaction<Result>(_ body: (Transaction) throws -> Result) throws -> Result {
-        try runScript("BEGIN")
-        let transaction = Transaction(self)
+        let transaction = try Transaction(self)
         let result: Result
         do {
             result = try body(transaction)
             try checkCommittable(transaction)
+            // From here on a cancelled task gets the commit's answer.
+            interruption = nil
+            try commit(transaction)
         } catch {
             transaction.connection = nil
             rollBack()
             throw error
         }
         transaction.connection = nil
-        // From here on a cancelled task gets the commit's answer.
-        interruption = nil
-        do {
-            try runScript("COMMIT")
-        } catch {
-            throw error.ofCommit
-        }
         return result
     }
 
     private func checkCommittable(_ transaction: Transaction) throws(PostgresError) {
         if let code = interruption?.code { throw PostgresError(code) }
         switch transactionStatus {
-        case PQTRANS_INTRANS where !isSpent:
-            return
-        default:
-            throw transaction.failure ?? PostgresError(.connectionLost)
+        case PQTRANS_INTRANS where !isSpent: return
+        // Nothing has been sent yet.
+        case PQTRANS_IDLE where !isSpent && !transaction.unsent.isEmpty: return
+        default: throw transaction.failure ?? PostgresError(.connectionLost)
+        }
+    }
+
+    private func commit(_ transaction: Transaction) throws(PostgresError) {
+        do {
+            // If one of those that were not sent yet fails, COMMIT is not run.
+            _ = try run(transaction.unsent + [try Statement("COMMIT")])
+        } catch {
+            throw error.ofCommit
         }
     }
 
