@@ -83,8 +83,9 @@ let package = Package(
         // Modules; a row imports only rows above it.
         module("ChannelKit", ["CGoClawChannel"]),
         module("PairingCore"),
+        module("Unix"),
         module("Cryptography", ["CLibCrypto"]),
-        module("Postgres", ["CLibPQ", log, metrics, lifecycle]),
+        module("Postgres", ["CLibPQ", "Unix", log, metrics, lifecycle]),
         module(
             "PairingStore", ["PairingCore", "Postgres"],
             resources: [
@@ -92,17 +93,17 @@ let package = Package(
                 .embedInCode("Migrations/v002_forwarded_messages.sql"),
                 .embedInCode("Migrations/v003_instance_channels.sql"),
             ]),
-        module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", log, metrics]),
+        module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(
             "ChannelCheck",
-            ["PairingCore", "CGoClawChannel", "CGlibcMalloc", "ChannelHost", "Cryptography"]),
+            ["PairingCore", "CGoClawChannel", "CGlibcMalloc", "ChannelHost", "Cryptography", "Unix"]),
         module(
             "PairingKernel",
             ["PairingCore", "PairingStore", "ChannelHost", "Cryptography", log, metrics, lifecycle]),
         module("NodesProtocol", ["PairingCore"]),
         module("PrometheusMetrics", [.product(name: "CoreMetrics", package: "swift-metrics")]),
-        module("DeviceGateway", ["PairingKernel", "NodesProtocol", log, metrics, lifecycle] + nio),
-        module("FastCGI", ["CFastCGI", log, lifecycle]),
+        module("DeviceGateway", ["PairingKernel", "NodesProtocol", "Unix", log, metrics, lifecycle] + nio),
+        module("FastCGI", ["CFastCGI", "Unix", log, lifecycle]),
         module(
             "AdminPages",
             ["PairingKernel", "FastCGI", .product(name: "Mustache", package: "swift-mustache")]),
@@ -166,6 +167,7 @@ let package = Package(
             ],
             exclude: ["Golden"]),
         tests("CryptographyTests", ["Cryptography"]),
+        tests("UnixTests", ["Unix"]),
         tests("PairingCoreTests", ["PairingCore"]),
         tests("NodesProtocolTests", ["NodesProtocol", "PairingCore"]),
         tests(
@@ -189,7 +191,7 @@ let package = Package(
         .target(
             name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),
         tests("PostgresTests", ["Postgres", "PostgresTestSupport", log, metrics, lifecycle]),
-        tests("FastCGITests", ["FastCGI", log, lifecycle]),
+        tests("FastCGITests", ["FastCGI", "Unix", log, lifecycle]),
         tests("NodesctlTests", ["nodesctl", "ChannelCheck", "NodesProtocol", "PairingCore", "Cryptography"]),
     ]
 )

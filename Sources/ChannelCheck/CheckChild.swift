@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import Unix
 
 /// The process in which a plugin is checked, so that it can end nothing but that.
 public enum CheckChild {
@@ -63,7 +64,7 @@ public enum CheckChild {
 
     /// Nothing more comes on standard input but its end, which is the parent's.
     private static func endWithParent(_ descriptor: Int32) {
-        _ = JoinableThread {
+        _ = OSThread.start(named: "check-parent") {
             var byte: UInt8 = 0
             while read(descriptor, &byte, 1) < 0, errno == EINTR {}
             endProcess(CheckLine.lostStatus)

@@ -45,39 +45,6 @@ func signalName(_ number: Int32) -> String {
     return "\(names[number] ?? "signal \(number)") (\(meaning))"
 }
 
-/// A thread that can be waited for.
-struct JoinableThread {
-    private final class Body {
-        let run: @Sendable () -> Void
-        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
-    }
-
-    private let thread: pthread_t
-
-    /// Starts a thread.
-    ///
-    /// - Returns: `nil` where the system grants none.
-    init?(_ body: @escaping @Sendable () -> Void) {
-        let retained = Unmanaged.passRetained(Body(body))
-        var thread = pthread_t()
-        let failure = pthread_create(
-            &thread, nil,
-            { argument in
-                // The argument is the one passed below.
-                if let argument { Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run() }
-                return nil
-            }, retained.toOpaque())
-        guard failure == 0 else {
-            retained.release()
-            return nil
-        }
-        self.thread = thread
-    }
-
-    /// Waits for the thread's end.
-    func join() { pthread_join(thread, nil) }
-}
-
 /// The names in a folder, without `.` and `..`.
 func names(in folder: String) -> [String] {
     guard let stream = opendir(folder) else { return [] }

@@ -1,6 +1,7 @@
 import CGoClawChannel
 import Glibc
 import Synchronization
+import Unix
 
 extension Bench {
     private static let threads = 8
@@ -18,7 +19,7 @@ extension Bench {
             calling("review, session_opened, receive, deliver and tick on \(Self.threads) threads")
             let beacon = beacon
             let running = (0..<Self.threads).compactMap { _ in
-                JoinableThread {
+                OSThread(named: "check") {
                     let caller = Caller(.guarded, beacon)
                     repeat {
                         for (index, claim) in claims.enumerated() where monotonicNanoseconds() < end {

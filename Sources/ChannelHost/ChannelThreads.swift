@@ -1,6 +1,6 @@
 import Dispatch
-import Glibc
 import Synchronization
+import Unix
 
 /// The threads of one channel, and the calls that wait for them.
 ///
@@ -102,35 +102,7 @@ final class ChannelThreads: Sendable {
 ///
 /// - Throws: ``Untrusted`` where the system grants none.
 func startThread(named name: String, _ body: @escaping @Sendable () -> Void) throws(Untrusted) {
-    final class Body {
-        let run: @Sendable () -> Void
-        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+    guard OSThread.start(named: name, body) else {
+        throw Untrusted("no thread could be started; raise the limit on threads")
     }
-    let retained = Unmanaged.passRetained(
-        Body {
-            nameThread(name)
-            body()
-        })
-    var thread = pthread_t()
-    let failure = pthread_create(
-        &thread, nil,
-        { argument in
-            // The argument is the one passed below.
-            if let argument { Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run() }
-            return nil
-        }, retained.toOpaque())
-    guard failure == 0 else {
-        retained.release()
-        throw Untrusted("no thread could be started (error \(failure)); raise the limit on threads")
-    }
-    pthread_detach(thread)
-}
-
-/// Names this thread, for whoever looks at the process; Linux keeps 15 bytes.
-private func nameThread(_ name: String) {
-    let file = Glibc.open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
-    guard file >= 0 else { return }
-    defer { close(file) }
-    let bytes = Array(name.utf8.prefix(15))
-    _ = Glibc.write(file, bytes, bytes.count)
 }

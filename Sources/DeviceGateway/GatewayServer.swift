@@ -38,7 +38,7 @@ public struct GatewayServer: Service {
 
     /// Serves until graceful shutdown.
     ///
-    /// - Throws: ``ListeningError`` where the socket cannot be bound.
+    /// - Throws: `ListeningSocketError` where the socket cannot be bound.
     public func run() async throws {
         let settings = context.facts.settings
         let server = try await WebSocketServer.start(

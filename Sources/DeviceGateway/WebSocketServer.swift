@@ -2,10 +2,11 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOWebSocket
+import Unix
 
 /// Where a server listens.
 public enum ListeningPlace: Sendable {
-    /// A Unix socket at that path; see ``ListeningSocket``.
+    /// A Unix socket at that path; see `ListeningSocket`.
     case unixSocket(path: String)
     /// TCP on 127.0.0.1, for test servers; port 0 is any free one.
     case loopback(port: Int)
@@ -37,7 +38,7 @@ public final class WebSocketServer: Sendable {
     /// Begins to listen.
     ///
     /// - Parameter makeApplication: called on the new socket's event loop, once a handshake is done.
-    /// - Throws: ``ListeningError``, or an error of the operating system.
+    /// - Throws: `ListeningSocketError`, or an error of the operating system.
     public static func start(
         at place: ListeningPlace, on group: MultiThreadedEventLoopGroup, policy: UpgradePolicy,
         configuration: WebSocketConfiguration, pages: @escaping HTTPPages = { _ in nil },
@@ -76,7 +77,7 @@ public final class WebSocketServer: Sendable {
             let channel = try await bootstrap.bind(host: "127.0.0.1", port: port).get()
             return WebSocketServer(channel: channel, loops: loops, socket: nil)
         case .unixSocket(let path):
-            let socket = try ListeningSocket.bind(path: path)
+            let socket = try ListeningSocket(path: path, mode: 0o660, backlog: backlog)
             let channel = try await bootstrap.withBoundSocket(socket.descriptor).get()
             return WebSocketServer(channel: channel, loops: loops, socket: socket)
         }

@@ -2,6 +2,7 @@ import Glibc
 import Logging
 import ServiceLifecycle
 import Synchronization
+import Unix
 
 /// Answers the requests that a web server passes on over FastCGI (libfcgi) through a unix socket.
 ///
@@ -48,18 +49,19 @@ public final class FastCGIServer: Service {
     ///   - configuration: the limits.
     ///   - logger: told about refused connections, timeouts and invalid responses.
     ///   - handler: answers one request. Its task is cancelled when the request times out.
-    /// - Throws: ``UnixListenerError``.
+    /// - Throws: `ListeningSocketError`.
     public init(
         path: String, configuration: Configuration = Configuration(), logger: Logger,
         handler: @escaping @Sendable (FastCGIRequest) async -> FastCGIResponse
-    ) throws(UnixListenerError) {
+    ) throws(ListeningSocketError) {
         precondition((1...1024).contains(configuration.threads))
         precondition((0...1 << 30).contains(configuration.maximumBodyBytes))
         self.configuration = configuration
         self.logger = logger
         self.handler = handler
-        self.listener = try UnixListener(
-            path: path, mode: configuration.socketMode, backlog: configuration.backlog)
+        self.listener = UnixListener(
+            try ListeningSocket(
+                path: path, mode: configuration.socketMode, backlog: configuration.backlog))
     }
 
     /// Serves until graceful shutdown or cancellation.

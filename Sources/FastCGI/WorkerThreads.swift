@@ -1,5 +1,5 @@
-import Glibc
 import Synchronization
+import Unix
 
 /// Runs `body` on threads of its own, which may block, and returns when every thread has ended.
 ///
@@ -13,11 +13,11 @@ func runOnThreads(
     let running = Countdown(count)
     var failed = 0
     for _ in 0..<count {
-        let thread = ThreadBody {
+        let isStarted = OSThread.start(named: "fastcgi") {
             body()
             running.signal()
         }
-        if !thread.start() {
+        if !isStarted {
             failed += 1
             running.signal()
         }
@@ -25,33 +25,6 @@ func runOnThreads(
     if failed == count { throw .noThreads }
     if failed > 0 { shortage(count - failed) }
     await running.wait()
-}
-
-private final class ThreadBody {
-    private let body: @Sendable () -> Void
-
-    init(_ body: @escaping @Sendable () -> Void) {
-        self.body = body
-    }
-
-    /// - Returns: whether the system had a thread to run the body.
-    func start() -> Bool {
-        let context = Unmanaged.passRetained(self)
-        var thread = pthread_t()
-        let result = pthread_create(
-            &thread, nil,
-            { context in
-                guard let context else { return nil }
-                Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue().body()
-                return nil
-            }, context.toOpaque())
-        guard result == 0 else {
-            context.release()
-            return false
-        }
-        pthread_detach(thread)
-        return true
-    }
 }
 
 /// Lets one task wait for a number of signals.

@@ -1,5 +1,6 @@
 import CLibPQ
 import Synchronization
+import Unix
 
 /// Asks a running job to stop, once, for one reason. Safe from any thread.
 final class Interruption: Sendable {
@@ -37,7 +38,7 @@ struct CancelRequest: @unchecked Sendable {
             return
         }
         let cancel = CancelRequest(request: request)
-        if !OSThread.start({ cancel.run() }) { cancel.finish() }
+        if !OSThread.start(named: "postgres-cancel", { cancel.run() }) { cancel.finish() }
     }
 
     private func run() {

@@ -1,4 +1,5 @@
 import Synchronization
+import Unix
 
 /// A connection with its thread.
 final class PoolWorker: Sendable {
@@ -34,7 +35,7 @@ final class PoolWorker: Sendable {
 
     /// Makes the thread connect and wait for orders.
     func start() {
-        if !OSThread.start({ self.work() }) {
+        if !OSThread.start(named: "postgres", { self.work() }) {
             reports.connectFailed(
                 PostgresError(.connectionFailed, summary: "the system has no thread left"), nil)
         }

@@ -1,6 +1,7 @@
 import Logging
 import ServiceLifecycle
 import Synchronization
+import Unix
 
 /// A connection of its own that listens for notifications.
 ///
@@ -150,7 +151,7 @@ final class ListenerThread: Sendable {
         try await withTaskCancellationOrGracefulShutdownHandler {
             try await withCheckedThrowingContinuation {
                 (continuation: CheckedContinuation<Void, any Error>) in
-                let isStarted = OSThread.start {
+                let isStarted = OSThread.start(named: "postgres-listen") {
                     body(thread)
                     continuation.resume()
                 }

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Testing
+import Unix
 
 @testable import FastCGI
 
@@ -13,7 +14,7 @@ struct UnixListenerTests {
         let folder = try TemporaryFolder()
         defer { folder.remove() }
         let path = folder.path + "/s"
-        let listener = try UnixListener(path: path, mode: mode, backlog: 8)
+        let listener = try UnixListener(ListeningSocket(path: path, mode: mode, backlog: 8))
         defer { listener.stop() }
         var status = stat()
         #expect(lstat(path, &status) == 0)
@@ -26,9 +27,9 @@ struct UnixListenerTests {
         let folder = try TemporaryFolder()
         defer { folder.remove() }
         let path = folder.path + "/s"
-        let first = try UnixListener(path: path, mode: 0o660, backlog: 8)
-        #expect(throws: UnixListenerError.inUse(path)) {
-            try UnixListener(path: path, mode: 0o660, backlog: 8)
+        let first = try UnixListener(ListeningSocket(path: path, mode: 0o660, backlog: 8))
+        #expect(throws: ListeningSocketError.inUse(path)) {
+            try UnixListener(ListeningSocket(path: path, mode: 0o660, backlog: 8))
         }
         let client = try ClientSocket(unix: path)
         let accepted = try #require(first.accept()).get()
@@ -41,10 +42,10 @@ struct UnixListenerTests {
         let folder = try TemporaryFolder()
         defer { folder.remove() }
         let path = folder.path + "/s"
-        let first = try UnixListener(path: path, mode: 0o660, backlog: 0)
+        let first = try UnixListener(ListeningSocket(path: path, mode: 0o660, backlog: 0))
         let client = try ClientSocket(unix: path)
-        #expect(throws: UnixListenerError.inUse(path)) {
-            try UnixListener(path: path, mode: 0o660, backlog: 8)
+        #expect(throws: ListeningSocketError.inUse(path)) {
+            try UnixListener(ListeningSocket(path: path, mode: 0o660, backlog: 8))
         }
         withExtendedLifetime((first, client)) {}
     }
@@ -55,7 +56,7 @@ struct UnixListenerTests {
         defer { folder.remove() }
         let path = folder.path + "/s"
         try leaveStaleSocket(path)
-        let listener = try UnixListener(path: path, mode: 0o660, backlog: 8)
+        let listener = try UnixListener(ListeningSocket(path: path, mode: 0o660, backlog: 8))
         let client = try ClientSocket(unix: path)
         close(try #require(listener.accept()).get())
         withExtendedLifetime(client) {}
@@ -70,7 +71,9 @@ struct UnixListenerTests {
         let listeners = await withTaskGroup(of: UnixListener?.self) { group in
             for _ in 0..<16 {
                 group.addTask {
-                    try? await onThread { try UnixListener(path: path, mode: 0o660, backlog: 64) }
+                    try? await onThread {
+                        try UnixListener(ListeningSocket(path: path, mode: 0o660, backlog: 64))
+                    }
                 }
             }
             return await group.reduce(into: [UnixListener]()) { if let listener = $1 { $0.append(listener) } }
@@ -86,8 +89,8 @@ struct UnixListenerTests {
         defer { folder.remove() }
         let path = folder.path + "/s"
         try Data("precious".utf8).write(to: URL(fileURLWithPath: path))
-        #expect(throws: UnixListenerError.notASocket(path)) {
-            try UnixListener(path: path, mode: 0o660, backlog: 8)
+        #expect(throws: ListeningSocketError.notASocket(path)) {
+            try UnixListener(ListeningSocket(path: path, mode: 0o660, backlog: 8))
         }
         #expect(try String(contentsOfFile: path, encoding: .utf8) == "precious")
     }
@@ -98,8 +101,8 @@ struct UnixListenerTests {
         defer { folder.remove() }
         try leaveStaleSocket(folder.path + "/stale")
         #expect(symlink(folder.path + "/stale", folder.path + "/s") == 0)
-        #expect(throws: UnixListenerError.notASocket(folder.path + "/s")) {
-            try UnixListener(path: folder.path + "/s", mode: 0o660, backlog: 8)
+        #expect(throws: ListeningSocketError.notASocket(folder.path + "/s")) {
+            try UnixListener(ListeningSocket(path: folder.path + "/s", mode: 0o660, backlog: 8))
         }
     }
 
@@ -108,18 +111,18 @@ struct UnixListenerTests {
         let folder = try TemporaryFolder()
         defer { folder.remove() }
         let longest = folder.path + "/" + String(repeating: "s", count: 107 - folder.path.utf8.count - 1)
-        try UnixListener(path: longest, mode: 0o660, backlog: 8).stop()
+        try UnixListener(ListeningSocket(path: longest, mode: 0o660, backlog: 8)).stop()
         for path in [longest + "s", "", folder.path + "/a\0b"] {
-            #expect(throws: UnixListenerError.badPath(path)) {
-                try UnixListener(path: path, mode: 0o660, backlog: 8)
+            #expect(throws: ListeningSocketError.badPath(path)) {
+                try UnixListener(ListeningSocket(path: path, mode: 0o660, backlog: 8))
             }
         }
     }
 
     @Test("A folder that does not exist is named in the error")
     func missingFolder() {
-        let error = #expect(throws: UnixListenerError.self) {
-            try UnixListener(path: "/nonexistent/folder/s", mode: 0o660, backlog: 8)
+        let error = #expect(throws: ListeningSocketError.self) {
+            try UnixListener(ListeningSocket(path: "/nonexistent/folder/s", mode: 0o660, backlog: 8))
         }
         #expect(
             error?.description == "cannot open the folder of /nonexistent/folder/s: No such file or directory"
@@ -131,7 +134,7 @@ struct UnixListenerTests {
         let folder = try TemporaryFolder()
         defer { folder.remove() }
         let path = folder.path + "/s"
-        let listener = try UnixListener(path: path, mode: 0o660, backlog: 8)
+        let listener = try UnixListener(ListeningSocket(path: path, mode: 0o660, backlog: 8))
         let ended = Gate()
         let waiting = Task {
             await withTaskGroup(of: Bool.self) { group in
@@ -154,7 +157,7 @@ struct UnixListenerTests {
     func waitingConnections() throws {
         let folder = try TemporaryFolder()
         defer { folder.remove() }
-        let listener = try UnixListener(path: folder.path + "/s", mode: 0o660, backlog: 8)
+        let listener = try UnixListener(ListeningSocket(path: folder.path + "/s", mode: 0o660, backlog: 8))
         let clients = try (0..<3).map { _ in try ClientSocket(unix: folder.path + "/s") }
         listener.stop()
         for _ in clients { close(try #require(listener.accept()).get()) }
@@ -166,9 +169,9 @@ struct UnixListenerTests {
         let folder = try TemporaryFolder()
         defer { folder.remove() }
         let path = folder.path + "/s"
-        let first = try UnixListener(path: path, mode: 0o660, backlog: 8)
+        let first = try UnixListener(ListeningSocket(path: path, mode: 0o660, backlog: 8))
         unlink(path)
-        let second = try UnixListener(path: path, mode: 0o660, backlog: 8)
+        let second = try UnixListener(ListeningSocket(path: path, mode: 0o660, backlog: 8))
         first.stop()
         let client = try ClientSocket(unix: path)
         withExtendedLifetime((second, client)) {}

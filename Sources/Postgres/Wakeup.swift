@@ -1,41 +1,4 @@
 import Glibc
-import Synchronization
-
-/// A POSIX thread of one's own, for calls that block: those must not be made on Swift's cooperative threads.
-enum OSThread {
-    /// Starts a detached thread. It takes no signals: those are for the process's main threads.
-    ///
-    /// - Returns: whether the system had a thread to give.
-    static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
-        let start = Unmanaged.passRetained(Start(body))
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        defer { pthread_attr_destroy(&attributes) }
-        var signals = sigset_t()
-        var previous = sigset_t()
-        sigfillset(&signals)
-        pthread_sigmask(SIG_BLOCK, &signals, &previous)
-        defer { pthread_sigmask(SIG_SETMASK, &previous, nil) }
-        var thread = pthread_t()
-        let result = pthread_create(
-            &thread, &attributes,
-            { argument in
-                guard let argument else { return nil }
-                let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
-                start.body()
-                return nil
-            }, start.toOpaque())
-        if result != 0 { start.release() }
-        return result == 0
-    }
-
-    private final class Start: Sendable {
-        let body: @Sendable () -> Void
-
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-}
 
 /// Wakes a thread that waits in `poll`. May be signalled from any thread, before, during and after the wait.
 final class Wakeup: Sendable {
