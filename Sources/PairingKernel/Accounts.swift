@@ -48,7 +48,7 @@ public struct Accounts: Sendable {
                 throw Self.wrongPassword
             }
             let rehashed =
-                hash.needsRehash(for: hasher.parameters) ? try await hasher.hash(password).encoded : nil
+                hash.needsRehash(for: hasher.parameters) ? try await encodedHash(of: password) : nil
             let secret = try randomBytes(count: 32)
             guard
                 try await store.signedIn(
@@ -143,7 +143,7 @@ public struct Accounts: Sendable {
         try Self.check(password)
         let created = try await refusing(logger) {
             try await store.createAdmin(
-                username: username, passwordHash: try await hasher.hash(password).encoded,
+                username: username, passwordHash: try await encodedHash(of: password),
                 by: Origination(authority.actor))
         }
         guard created else {
@@ -159,7 +159,7 @@ public struct Accounts: Sendable {
         try Self.check(password)
         let changed = try await refusing(logger) {
             try await store.setPassword(
-                username: username, passwordHash: try await hasher.hash(password).encoded,
+                username: username, passwordHash: try await encodedHash(of: password),
                 by: Origination(authority.actor))
         }
         guard changed else {
@@ -200,13 +200,23 @@ public struct Accounts: Sendable {
             renews: renews)
     }
 
+    private func encodedHash(of password: String) async throws -> String {
+        try await hashing { try await $0.hash(password).encoded }
+    }
+
     private func verify(_ password: String, against hash: PasswordHash?) async throws -> Bool {
+        try await hashing { try await $0.verify(password, against: hash) }
+    }
+
+    private func hashing<Value: Sendable>(
+        _ body: (PasswordHasher) async throws -> Value
+    ) async throws -> Value {
         do {
-            return try await hasher.verify(password, against: hash)
+            return try await body(hasher)
         } catch CryptographyError.tooManyWaiting {
             throw Refusal(
                 .resourceExhausted, "sign_ins_waiting",
-                "Too many sign-ins are being checked. Try again shortly.",
+                "Too many passwords are being checked. Try again shortly.",
                 retryable: true, retryAfter: .seconds(5))
         }
     }
