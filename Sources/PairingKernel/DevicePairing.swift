@@ -60,7 +60,7 @@ struct DevicePairing: Sendable {
             settings: PairingStore.ClaimLimits(
                 lifetime: min(settings.pairingCodeTTL, lifetime ?? settings.pairingCodeTTL),
                 cooldown: settings.pairingCooldown, requestsPerAddress: settings.requestsPerAddress,
-                requestsTotal: settings.requestsTotal))
+                requestsTotal: settings.requestsTotal, maximumMetadataBytes: settings.maximumMetadataBytes))
         stored.ownCode = claim.code
         stored.instanceID = instance
         stored.socketID = socket
@@ -190,10 +190,7 @@ struct DevicePairing: Sendable {
         }
         let text = claim.metadata.cleaned(maximumScalars: settings.maximumMetadataBytes).text
         guard text.utf8.count <= settings.maximumMetadataBytes else {
-            throw Refusal(
-                .invalidRequest, "metadata_too_large",
-                "metadata is \(text.utf8.count) bytes as compact JSON; at most \(settings.maximumMetadataBytes) are "
-                    + "accepted.")
+            throw .metadataTooLarge(text.utf8.count, most: settings.maximumMetadataBytes)
         }
         return text
     }
