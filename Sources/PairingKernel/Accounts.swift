@@ -15,6 +15,8 @@ public struct Accounts: Sendable {
     let hasher: PasswordHasher
     let settings: PairingSettings
     let logger: Logger
+    /// Where whoever brings an API token waits until it is looked up; apart from devices, which may be many.
+    private let strangers = Gate(width: 1)
 
     /// Signs in on the pages.
     ///
@@ -115,7 +117,8 @@ public struct Accounts: Sendable {
             let bytes = Base64URL.decode(String(token.dropFirst(Self.tokenPrefix.count)), count: 32)
         else { throw invalid }
         return try await refusing(logger) {
-            guard let row = try await store.token(hash: sha256(bytes)), let scope = Scope(rawValue: row.scope)
+            let row = try await strangers.pass { try await store.token(hash: sha256(bytes)) }
+            guard let row, let scope = Scope(rawValue: row.scope)
             else { throw invalid }
             return Authority(
                 actor: .apiToken(owner: row.owner, name: row.name), scope: scope, source: .token(id: row.id))

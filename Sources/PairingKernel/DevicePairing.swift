@@ -11,6 +11,8 @@ struct DevicePairing: Sendable {
     let settings: PairingSettings
     let check: CredentialCheck
     let logger: Logger
+    /// Where those wait who have no active pairing to show, before the database is asked about them.
+    let strangers = Gate(width: 2)
     private let lookup: Batcher<SenderID, PairedDevice?>
 
     init(
@@ -64,7 +66,10 @@ struct DevicePairing: Sendable {
         stored.ownCode = claim.code
         stored.instanceID = instance
         stored.socketID = socket
-        let result = try await refusing(logger) { try await store.claim(stored) }.get()
+        let claim = stored
+        let result = try await refusing(logger) {
+            try await strangers.pass { try await store.claim(claim) }
+        }.get()
         switch result {
         case .alreadyPaired: return .approved
         case .pending(let request, let expiresIn):
@@ -88,8 +93,8 @@ struct DevicePairing: Sendable {
             {
                 return .active(device)
             }
-            return standing(
-                of: identity, in: try await store.history(of: senderID), purpose: purpose, from: peer)
+            let history = try await strangers.pass { try await store.history(of: senderID) }
+            return standing(of: identity, in: history, purpose: purpose, from: peer)
         }
     }
 

@@ -17,6 +17,11 @@ extension Refusal {
         .notPaired, "expired",
         "Nobody decided the pairing request in time. Ask again with device.pair.request.")
 
+    /// So many wait for their turn that one more is turned away.
+    static let overloaded = Refusal(
+        .resourceExhausted, "overloaded", "The server has too much to do. Try again shortly.",
+        retryable: true, retryAfter: .seconds(1))
+
     static let tooManyMessages = Refusal(
         .resourceExhausted, "messages_waiting",
         "\(SessionQueue.capacity) messages of this device wait to be answered. Wait before sending more.",
