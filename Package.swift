@@ -92,6 +92,7 @@ let package = Package(
                 .embedInCode("Migrations/v001_pairing.sql"),
                 .embedInCode("Migrations/v002_forwarded_messages.sql"),
                 .embedInCode("Migrations/v003_instance_channels.sql"),
+                .embedInCode("Migrations/v004_exact_metadata.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(

@@ -28,7 +28,7 @@ public struct NodesProcess: Sendable {
     public let kernel: Kernel
 
     /// Reads the configuration and makes everything else of it. Connects to nothing yet, and loads the channel
-    /// plugins, which blocks for as long as they start.
+    /// plugins, which takes as long as they need to start.
     ///
     /// - Parameters:
     ///   - program: the program's name, for the log and for the database's list of connections.
@@ -63,15 +63,27 @@ public struct NodesProcess: Sendable {
         self.database = database
         pool = PostgresPool(configuration: database, logger: logger)
 
-        let channels = ChannelHost.load(
-            directory: loadsChannels && configuration.edition == .standard
-                ? configuration.channels.directory : "",
-            configurations: Dictionary(
-                uniqueKeysWithValues: configuration.channels.configurations.map { ($0.key.text, $0.value) }),
-            limits: ChannelCallLimits(configuration.channels), logger: logger)
+        let channels = await Self.channels(
+            loadsChannels && configuration.edition == .standard, of: configuration.channels, logger)
         kernel = try Kernel(
             store: PairingStore(pool: pool), channels: channels,
             settings: PairingSettings(configuration), clock: { .now }, logger: logger)
+    }
+
+    private static func channels(
+        _ loads: Bool, of configuration: NodesConfiguration.Channels, _ logger: Logger
+    ) async -> ChannelHost {
+        await withCheckedContinuation { continuation in
+            // It runs the plugins' code, which no cooperative thread may wait for.
+            DispatchQueue.global().async {
+                let channels = ChannelHost.load(
+                    directory: loads ? configuration.directory : "",
+                    configurations: Dictionary(
+                        uniqueKeysWithValues: configuration.configurations.map { ($0.key.text, $0.value) }),
+                    limits: ChannelCallLimits(configuration), logger: logger)
+                continuation.resume(returning: channels)
+            }
+        }
     }
 
     /// What operators call this process: the configuration's `instance.name`, or the host's name.

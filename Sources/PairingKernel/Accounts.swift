@@ -15,6 +15,8 @@ public struct Accounts: Sendable {
     let hasher: PasswordHasher
     let settings: PairingSettings
     let logger: Logger
+    /// Where whoever brings an API token waits until it is looked up; apart from devices, which may be many.
+    private let strangers = Gate(width: 1)
 
     /// Signs in on the pages.
     ///
@@ -48,7 +50,7 @@ public struct Accounts: Sendable {
                 throw Self.wrongPassword
             }
             let rehashed =
-                hash.needsRehash(for: hasher.parameters) ? try await hasher.hash(password).encoded : nil
+                hash.needsRehash(for: hasher.parameters) ? try await encodedHash(of: password) : nil
             let secret = try randomBytes(count: 32)
             guard
                 try await store.signedIn(
@@ -115,7 +117,8 @@ public struct Accounts: Sendable {
             let bytes = Base64URL.decode(String(token.dropFirst(Self.tokenPrefix.count)), count: 32)
         else { throw invalid }
         return try await refusing(logger) {
-            guard let row = try await store.token(hash: sha256(bytes)), let scope = Scope(rawValue: row.scope)
+            let row = try await strangers.pass { try await store.token(hash: sha256(bytes)) }
+            guard let row, let scope = Scope(rawValue: row.scope)
             else { throw invalid }
             return Authority(
                 actor: .apiToken(owner: row.owner, name: row.name), scope: scope, source: .token(id: row.id))
@@ -143,7 +146,7 @@ public struct Accounts: Sendable {
         try Self.check(password)
         let created = try await refusing(logger) {
             try await store.createAdmin(
-                username: username, passwordHash: try await hasher.hash(password).encoded,
+                username: username, passwordHash: try await encodedHash(of: password),
                 by: Origination(authority.actor))
         }
         guard created else {
@@ -159,7 +162,7 @@ public struct Accounts: Sendable {
         try Self.check(password)
         let changed = try await refusing(logger) {
             try await store.setPassword(
-                username: username, passwordHash: try await hasher.hash(password).encoded,
+                username: username, passwordHash: try await encodedHash(of: password),
                 by: Origination(authority.actor))
         }
         guard changed else {
@@ -200,13 +203,23 @@ public struct Accounts: Sendable {
             renews: renews)
     }
 
+    private func encodedHash(of password: String) async throws -> String {
+        try await hashing { try await $0.hash(password).encoded }
+    }
+
     private func verify(_ password: String, against hash: PasswordHash?) async throws -> Bool {
+        try await hashing { try await $0.verify(password, against: hash) }
+    }
+
+    private func hashing<Value: Sendable>(
+        _ body: (PasswordHasher) async throws -> Value
+    ) async throws -> Value {
         do {
-            return try await hasher.verify(password, against: hash)
+            return try await body(hasher)
         } catch CryptographyError.tooManyWaiting {
             throw Refusal(
                 .resourceExhausted, "sign_ins_waiting",
-                "Too many sign-ins are being checked. Try again shortly.",
+                "Too many passwords are being checked. Try again shortly.",
                 retryable: true, retryAfter: .seconds(5))
         }
     }

@@ -61,10 +61,7 @@ final class Batcher<Request: Sendable, Result: Sendable>: Sendable {
                 return (false, true)
             }
             if isRefused {
-                continuation.resume(
-                    throwing: Refusal(
-                        .resourceExhausted, "overloaded", "The server has too much to do. Try again shortly.",
-                        retryable: true, retryAfter: .seconds(1)))
+                continuation.resume(throwing: Refusal.overloaded)
             }
             if starts { Task { await self.drain() } }
         }

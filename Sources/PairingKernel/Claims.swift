@@ -8,6 +8,9 @@ public struct Peer: Sendable {
     public var origins: [Origin]
     /// The nonce that this socket issued last, already marked as spent; `nil` where there is none left.
     public var spentNonce: String?
+    /// Pays for a signature check beyond the request's first, which is paid for already: how long to wait where
+    /// there is nothing left to pay with.
+    public var paySignature: @Sendable () -> Duration? = { nil }
 
     /// Wraps the parts.
     public init(address: ClientAddress, origins: [Origin], spentNonce: String? = nil) {

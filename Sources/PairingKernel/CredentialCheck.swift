@@ -33,29 +33,33 @@ struct CredentialCheck: Sendable {
     /// Whether the proof was signed by this key, for this purpose, device and socket.
     func isValid(
         _ proof: Proof, purpose: ProofPurpose, channel: ChannelID, senderID: SenderID, key: PublicKey,
-        from peer: Peer
-    ) -> Bool {
+        from peer: Peer, paying payments: inout SignaturePayments
+    ) throws(Refusal) -> Bool {
         guard let verifier = Ed25519PublicKey(rawRepresentation: key.bytes) else { return false }
-        return peer.origins.contains { origin in
+        for origin in peer.origins {
+            try payments.payNext()
             let statement = ProofStatement(
                 purpose: purpose, origin: origin, channel: channel, senderID: senderID, key: key,
                 signedAt: proof.signedAt, nonce: proof.nonce)
-            return verifier.isValidSignature(proof.signature, for: Array(statement.text.utf8))
+            if verifier.isValidSignature(proof.signature, for: Array(statement.text.utf8)) { return true }
         }
+        return false
     }
 
     /// Whether the evidence proves this stored credential.
     func isValid(
         _ evidence: Evidence, for credential: StoredCredential, purpose: ProofPurpose, channel: ChannelID,
-        senderID: SenderID, from peer: Peer
-    ) -> Bool {
+        senderID: SenderID, from peer: Peer, paying payments: inout SignaturePayments
+    ) throws(Refusal) -> Bool {
         switch (evidence, credential) {
         case (.token(let token), .tokenHash(let hash)):
-            constantTimeEquals(sha256(token.bytes), hash)
+            return constantTimeEquals(sha256(token.bytes), hash)
         case (.proof(let proof), .key(let key)):
-            isValid(proof, purpose: purpose, channel: channel, senderID: senderID, key: key, from: peer)
+            return try isValid(
+                proof, purpose: purpose, channel: channel, senderID: senderID, key: key, from: peer,
+                paying: &payments)
         case (.token, .key), (.proof, .tokenHash):
-            false
+            return false
         }
     }
 }

@@ -11,6 +11,8 @@ struct DevicePairing: Sendable {
     let settings: PairingSettings
     let check: CredentialCheck
     let logger: Logger
+    /// Where those wait who have no active pairing to show, before the database is asked about them.
+    let strangers = Gate(width: 2)
     private let lookup: Batcher<SenderID, PairedDevice?>
 
     init(
@@ -60,11 +62,14 @@ struct DevicePairing: Sendable {
             settings: PairingStore.ClaimLimits(
                 lifetime: min(settings.pairingCodeTTL, lifetime ?? settings.pairingCodeTTL),
                 cooldown: settings.pairingCooldown, requestsPerAddress: settings.requestsPerAddress,
-                requestsTotal: settings.requestsTotal))
+                requestsTotal: settings.requestsTotal, maximumMetadataBytes: settings.maximumMetadataBytes))
         stored.ownCode = claim.code
         stored.instanceID = instance
         stored.socketID = socket
-        let result = try await refusing(logger) { try await store.claim(stored) }.get()
+        let claim = stored
+        let result = try await refusing(logger) {
+            try await strangers.pass { try await store.claim(claim) }
+        }.get()
         switch result {
         case .alreadyPaired: return .approved
         case .pending(let request, let expiresIn):
@@ -82,14 +87,15 @@ struct DevicePairing: Sendable {
             try check.precheck(proof, from: peer, code: .unauthorized)
         }
         let senderID = identity.senderID
+        var evidence = EvidenceCheck(check, of: identity, purpose: purpose, from: peer)
         return try await refusing(logger) {
             if let device = try await lookup.submit(senderID),
-                proves(identity, device.channel, device.credential, purpose, peer)
+                try evidence.proves(device.channel, device.credential)
             {
                 return .active(device)
             }
-            return standing(
-                of: identity, in: try await store.history(of: senderID), purpose: purpose, from: peer)
+            let history = try await strangers.pass { try await store.history(of: senderID) }
+            return try standing(of: &evidence, in: history)
         }
     }
 
@@ -110,33 +116,26 @@ struct DevicePairing: Sendable {
     }
 
     private func standing(
-        of identity: DeviceIdentity, in history: PairingStore.History, purpose: ProofPurpose, from peer: Peer
-    ) -> Standing {
-        // A credential that ended in several ways is checked once: a signature check is dear.
-        var verdicts: [StoredCredential: Bool] = [:]
-        func proves(_ channel: ChannelID, _ credential: StoredCredential) -> Bool {
-            guard channel == identity.channel else { return false }
-            if let verdict = verdicts[credential] { return verdict }
-            let verdict = verdicts.count < 4 && self.proves(identity, channel, credential, purpose, peer)
-            verdicts[credential] = verdict
-            return verdict
-        }
+        of evidence: inout EvidenceCheck, in history: PairingStore.History
+    ) throws(Refusal) -> Standing {
         if let device = history.devices.first(where: { $0.state == .active }),
-            proves(device.channel, device.credential)
+            try evidence.proves(device.channel, device.credential)
         {
             return .active(device)
         }
         if let request = history.requests.first(where: { $0.state == .pending }),
-            proves(request.channel, request.credential)
+            try evidence.proves(request.channel, request.credential)
         {
             return request.expiresAt > history.now
                 ? .pending(ticket(request, expiresIn: request.expiresAt - history.now)) : .expired
         }
-        let revoked = history.devices.first {
-            $0.state == .revoked && proves($0.channel, $0.credential)
+        var revoked: PairedDevice?
+        for device in history.devices where revoked == nil && device.state == .revoked {
+            if try evidence.proves(device.channel, device.credential) { revoked = device }
         }
-        let ended = history.requests.first {
-            $0.state != .pending && proves($0.channel, $0.credential)
+        var ended: PairingRequest?
+        for request in history.requests where ended == nil && request.state != .pending {
+            if try evidence.proves(request.channel, request.credential) { ended = request }
         }
         if let ended, let at = ended.decidedAt, at > revoked?.revokedAt ?? Timestamp(milliseconds: 0) {
             guard ended.state == .denied else { return .expired }
@@ -147,16 +146,6 @@ struct DevicePairing: Sendable {
         return revoked == nil ? .unknown : .revoked
     }
 
-    private func proves(
-        _ identity: DeviceIdentity, _ channel: ChannelID, _ credential: StoredCredential,
-        _ purpose: ProofPurpose, _ peer: Peer
-    ) -> Bool {
-        channel == identity.channel
-            && check.isValid(
-                identity.evidence, for: credential, purpose: purpose, channel: identity.channel,
-                senderID: identity.senderID, from: peer)
-    }
-
     /// The credential a claim is bound to, proven; a key without a valid proof is `INVALID_REQUEST`.
     private func credential(
         of claim: PairingClaim, from peer: Peer
@@ -164,10 +153,11 @@ struct DevicePairing: Sendable {
         switch claim.credential {
         case .key(let key, let proof):
             try check.precheck(proof, from: peer, code: .invalidRequest)
+            var payments = SignaturePayments(of: peer)
             guard
-                check.isValid(
+                try check.isValid(
                     proof, purpose: .pair, channel: claim.channel, senderID: claim.senderID, key: key,
-                    from: peer)
+                    from: peer, paying: &payments)
             else {
                 throw Refusal(
                     .invalidRequest, "invalid_proof",
@@ -190,10 +180,7 @@ struct DevicePairing: Sendable {
         }
         let text = claim.metadata.cleaned(maximumScalars: settings.maximumMetadataBytes).text
         guard text.utf8.count <= settings.maximumMetadataBytes else {
-            throw Refusal(
-                .invalidRequest, "metadata_too_large",
-                "metadata is \(text.utf8.count) bytes as compact JSON; at most \(settings.maximumMetadataBytes) are "
-                    + "accepted.")
+            throw .metadataTooLarge(text.utf8.count, most: settings.maximumMetadataBytes)
         }
         return text
     }

@@ -125,7 +125,7 @@ extension DeviceSessions {
     /// The device never hears of this message, so it can't acknowledge it either.
     private func leaveOut(_ sequence: Int64, for grant: SessionGrant) async {
         do {
-            try await store.leaveOut(
+            try await lanes[grant.channel]?.leftOut.submit(
                 PairingStore.Acknowledgement(session: grant.liveSession, sequence: sequence))
         } catch {
             // It is offered to the channel again with the next session.

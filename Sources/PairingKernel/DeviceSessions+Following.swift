@@ -72,6 +72,7 @@ extension DeviceSessions {
                     if events.count < 500 { break }
                 }
             } catch {
+                if StoreFailure(error) == .cancelled { return }
                 logger.warning("The event feed could not be read", metadata: ["error": "\(error)"])
             }
         }
@@ -84,6 +85,7 @@ extension DeviceSessions {
                 try await reconcile()
                 try? await Task.sleep(for: reconcileInterval)
             } catch {
+                if StoreFailure(error) == .cancelled { return }
                 logger.warning(
                     "The sessions could not be compared with the database", metadata: ["error": "\(error)"])
                 try? await Task.sleep(for: min(.seconds(1), reconcileInterval))

@@ -156,9 +156,6 @@ extension DeviceSessions {
     /// Has unanswered messages tried again after a while, longer each time, once for however many there are: a
     /// device may stay connected for weeks.
     private func retry(_ grant: SessionGrant, on socket: any DeviceSocket, after error: any Error) {
-        logger.warning(
-            "A message stays unanswered for now",
-            metadata: ["senderId": "\(grant.senderID)", "error": "\(error)"])
         let delay = state.withLock { state -> Duration? in
             guard state.table.isLive(socket.id, grant), let work = state.work[socket.id], !work.waitsToRetry
             else { return nil }
@@ -166,7 +163,11 @@ extension DeviceSessions {
             state.work[socket.id]?.retryDelay = min(work.retryDelay * 2, .seconds(60))
             return work.retryDelay
         }
+        // Said once for however many there are, too.
         guard let delay else { return }
+        logger.warning(
+            "Messages stay unanswered for now",
+            metadata: ["senderId": "\(grant.senderID)", "error": "\(error)"])
         Task { [weak socket] in
             try? await Task.sleep(for: delay)
             guard let socket else { return }

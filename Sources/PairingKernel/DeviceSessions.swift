@@ -151,7 +151,9 @@ public final class DeviceSessions: Service, Sendable {
             case .pending(let ticket):
                 let id = ticket.requestID
                 let stillPending = try await refusing(logger) {
-                    try await store.wait(socket.id, of: instanceID, for: id)
+                    try await pairing.strangers.pass {
+                        try await store.wait(socket.id, of: instanceID, for: id)
+                    }
                 }
                 await wait(socket, for: id, of: ticket.senderID)
                 if !stillPending { wakes.continuation.yield() }
@@ -283,9 +285,8 @@ public final class DeviceSessions: Service, Sendable {
     }
 
     private func resolveIfEnded(_ id: RequestID, of senderID: SenderID) async {
-        if let ended = try? await store.endedRequests(among: [id]), !ended.isEmpty {
-            await resolve(id, of: senderID)
-        }
+        let ended = try? await pairing.strangers.pass { try await store.endedRequests(among: [id]) }
+        if ended?.isEmpty == false { await resolve(id, of: senderID) }
     }
 }
 

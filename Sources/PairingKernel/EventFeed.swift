@@ -53,6 +53,7 @@ public struct EventFeed: Sendable {
                     do {
                         events = try await store.events(after: position, limit: 500)
                     } catch {
+                        if StoreFailure(error) == .cancelled { break }
                         logger.warning("The event feed could not be read", metadata: ["error": "\(error)"])
                         break
                     }

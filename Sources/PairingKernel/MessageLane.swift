@@ -5,11 +5,16 @@ struct MessageLane: Sendable {
     let numbers: Batcher<PairingStore.MessageKey, PairingStore.MessageNumber?>
     let inbound: Batcher<PairingStore.InboundMessage, Outcome<PairingStore.Acceptance>>
     let replies: Batcher<PairingStore.Reply, [PairingStore.StoredMessage]>
+    let leftOut: Batcher<PairingStore.Acknowledgement, Void>
 
     init(store: PairingStore) {
         numbers = Batcher { try await store.numbers(of: $0) }
         inbound = Batcher(cost: \.bytes) { try await store.accept($0) }
         replies = Batcher(cost: \.bytes) { try await store.reply($0) }
+        leftOut = Batcher {
+            try await store.leaveOut($0)
+            return $0.map { _ in () }
+        }
     }
 }
 

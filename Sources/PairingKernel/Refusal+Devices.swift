@@ -17,6 +17,19 @@ extension Refusal {
         .notPaired, "expired",
         "Nobody decided the pairing request in time. Ask again with device.pair.request.")
 
+    /// Signature checks come too fast; the nonce is spent.
+    public static func tooManyProofs(retryAfter: Duration) -> Refusal {
+        Refusal(
+            .resourceExhausted, "too_many_proofs",
+            "Too many signatures to check; wait, call device.challenge and sign again.", retryable: true,
+            retryAfter: retryAfter)
+    }
+
+    /// So many wait for their turn that one more is turned away.
+    static let overloaded = Refusal(
+        .resourceExhausted, "overloaded", "The server has too much to do. Try again shortly.",
+        retryable: true, retryAfter: .seconds(1))
+
     static let tooManyMessages = Refusal(
         .resourceExhausted, "messages_waiting",
         "\(SessionQueue.capacity) messages of this device wait to be answered. Wait before sending more.",

@@ -12,9 +12,7 @@ func refusing<Value>(
     } catch let refusal as Refusal {
         throw refusal
     } catch is CancellationError {
-        throw Refusal(
-            .unavailable, "stopping", "The server is stopping. Try again.", retryable: true,
-            retryAfter: .seconds(1))
+        throw .stopping
     } catch {
         switch StoreFailure(error) {
         case .unavailable:
@@ -25,11 +23,19 @@ func refusing<Value>(
             throw Refusal(
                 .unavailable, "database_busy", "The pairing database is busy. Try again shortly.",
                 retryable: true, retryAfter: .seconds(1))
+        case .cancelled: throw .stopping
         case .broken, nil:
             logger.error("A use case failed", metadata: ["error": "\(error)"])
             throw .internal
         }
     }
+}
+
+extension Refusal {
+    /// Nobody waits for the answer any more, or the process stops.
+    fileprivate static let stopping = Refusal(
+        .unavailable, "stopping", "The server is stopping. Try again.", retryable: true,
+        retryAfter: .seconds(1))
 }
 
 extension Outcome {

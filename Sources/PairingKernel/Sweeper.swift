@@ -12,22 +12,44 @@ public struct Sweeper: Service {
     /// Sweeps until graceful shutdown; never throws because the database is away.
     public func run() async throws {
         await cancelWhenGracefulShutdown {
+            var failing: Set<String> = []
             var turn = 0
             while !Task.isCancelled {
-                do {
+                await attempt("Due requests could not be ended", &failing) {
                     while try await store.expireDueRequests() == 100 {}
-                    if turn % 300 == 0 {
+                }
+                if turn % 300 == 0 {
+                    await attempt("What is outdated could not be removed", &failing) {
                         while try await store.removeOutdated() >= 1000, !Task.isCancelled {}
+                    }
+                    await attempt("Ended sign-ins could not be removed", &failing) {
                         _ = try await store.removeEndedSessions(
                             idle: settings.sessionIdleTimeout, absolute: settings.sessionAbsoluteTimeout)
                     }
-                    turn += 1
-                } catch {
-                    logger.debug("A sweep waits for the database", metadata: ["error": "\(error)"])
                 }
+                turn += 1
                 // Jitter, so that instances which started together do not sweep together.
                 try? await Task.sleep(for: .milliseconds(.random(in: 800...1200)))
             }
+        }
+    }
+
+    /// Does one job. One that fails keeps none of the others from being done.
+    ///
+    /// - Parameters:
+    ///   - failure: what to log where it fails.
+    ///   - failing: what failed the last time: it is a warning once, not every second.
+    private func attempt(
+        _ failure: String, _ failing: inout Set<String>, _ job: () async throws -> Void
+    ) async {
+        do {
+            try await job()
+            failing.remove(failure)
+        } catch {
+            if StoreFailure(error) == .cancelled { return }
+            logger.log(
+                level: failing.insert(failure).inserted ? .warning : .debug, "\(failure)",
+                metadata: ["error": "\(error)"])
         }
     }
 }

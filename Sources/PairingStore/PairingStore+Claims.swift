@@ -26,6 +26,8 @@ extension PairingStore {
         public var requestsPerAddress: Int
         /// Live requests in all.
         public var requestsTotal: Int
+        /// Greatest length of the metadata's text in NFC, in bytes.
+        public var maximumMetadataBytes: Int
         /// The gateway whose socket waits for the decision.
         public var instanceID: InstanceID?
         /// The socket that waits for the decision.
@@ -46,6 +48,7 @@ extension PairingStore {
             cooldown = settings.cooldown
             requestsPerAddress = settings.requestsPerAddress
             requestsTotal = settings.requestsTotal
+            maximumMetadataBytes = settings.maximumMetadataBytes
         }
     }
 
@@ -59,13 +62,19 @@ extension PairingStore {
         public var requestsPerAddress: Int
         /// Live requests in all.
         public var requestsTotal: Int
+        /// Greatest length of the metadata's text in NFC, in bytes.
+        public var maximumMetadataBytes: Int
 
         /// Wraps the limits.
-        public init(lifetime: Duration, cooldown: Duration, requestsPerAddress: Int, requestsTotal: Int) {
+        public init(
+            lifetime: Duration, cooldown: Duration, requestsPerAddress: Int, requestsTotal: Int,
+            maximumMetadataBytes: Int
+        ) {
             self.lifetime = lifetime
             self.cooldown = cooldown
             self.requestsPerAddress = requestsPerAddress
             self.requestsTotal = requestsTotal
+            self.maximumMetadataBytes = maximumMetadataBytes
         }
     }
 
@@ -176,16 +185,15 @@ extension Transaction {
             """, [.uuid(request.id.text), .text(state.rawValue), .text(actor.name)])
     }
 
-    /// Remembers which socket waits: of several, the newest is authenticated on approval.
+    /// Remembers which socket waits: of several, the newest is authenticated on approval. One that asks again and
+    /// again has nothing written.
     fileprivate func wait(_ claim: PairingStore.Claim, on id: RequestID) throws {
         guard let instance = claim.instanceID, let socket = claim.socketID else { return }
-        try wait(instance, socket, on: id)
-    }
-
-    func wait(_ instance: InstanceID, _ socket: SocketID, on id: RequestID) throws {
         try enqueue(
-            "UPDATE pairing_requests SET waiting_instance = $2, waiting_socket = $3 WHERE request_id = $1",
-            [.uuid(id.text), .uuid(instance.text), .int64(Int64(bitPattern: socket.number))])
+            """
+            UPDATE pairing_requests SET waiting_instance = $2, waiting_socket = $3
+            WHERE request_id = $1 AND (waiting_instance, waiting_socket) IS DISTINCT FROM ($2, $3)
+            """, [.uuid(id.text), .uuid(instance.text), .int64(Int64(bitPattern: socket.number))])
     }
 
     /// The limits that a device which has no live request yet is held to.
@@ -204,10 +212,20 @@ extension Transaction {
         let counts = try query(
             """
             SELECT count(*) AS total, count(*) FILTER (WHERE address_limit_key = $1) AS of_address,
-                count(*) FILTER (WHERE network_block = $2) AS of_block
+                count(*) FILTER (WHERE network_block = $2) AS of_block,
+                octet_length(normalize($3, NFC)) AS metadata_bytes
             FROM pairing_requests WHERE state = 'pending' AND expires_at > clock_timestamp()
-            """, [.text(claim.address.limitKey), .text(claim.address.networkBlock)]
+            """,
+            [
+                .text(claim.address.limitKey), .text(claim.address.networkBlock),
+                .text(claim.profile.metadata),
+            ]
         ).only()
+        // Some characters are longer in NFC.
+        let metadataBytes = try counts.int("metadata_bytes")
+        if metadataBytes > claim.maximumMetadataBytes {
+            return .metadataTooLarge(metadataBytes, most: claim.maximumMetadataBytes)
+        }
         if try counts.int("of_address") >= claim.requestsPerAddress {
             return Refusal(
                 .resourceExhausted, "requests_of_address",
@@ -247,7 +265,7 @@ extension Transaction {
             INSERT INTO pairing_requests (sender_key, sender_id, channel, code, public_key, token_hash,
                 display_name, metadata, detail_labels, detail_values, address, address_limit_key, network_block,
                 waiting_instance, waiting_socket, created_at, expires_at)
-            SELECT $1, $2, $3, $4, $5, $6, normalize($7, NFC), normalize($8, NFC)::jsonb,
+            SELECT $1, $2, $3, $4, $5, $6, normalize($7, NFC), normalize($8, NFC)::json,
                 ARRAY(SELECT normalize(label, NFC) FROM unnest($9::text[]) AS label),
                 ARRAY(SELECT normalize(value, NFC) FROM unnest($10::text[]) AS value),
                 $11, $12, $13, $14, $15, now, now + $16 * interval '1 millisecond'
@@ -294,6 +312,15 @@ extension Transaction {
                 .pairingRivalRefused, channel: claim.channel, senderID: claim.senderID,
                 by: Origination(.device, address: claim.address))
         }
+    }
+}
+
+extension Refusal {
+    /// The metadata is longer than a request may carry.
+    public static func metadataTooLarge(_ bytes: Int, most: Int) -> Refusal {
+        Refusal(
+            .invalidRequest, "metadata_too_large",
+            "metadata is \(bytes) bytes as compact JSON; at most \(most) are accepted.")
     }
 }
 

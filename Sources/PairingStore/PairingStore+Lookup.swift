@@ -10,7 +10,7 @@ extension PairingStore {
         public var requests: [PairingRequest]
         /// The database's time.
         public var now: Timestamp
-        /// Since when a denial no longer makes its device wait, for each denied request that still does.
+        /// The denied requests whose device no longer waits: an administrator lifted its waiting time.
         public var cooldownCleared: Set<RequestID>
     }
 

@@ -4,6 +4,8 @@ import Postgres
 extension PairingStore {
     /// Messages to a device that wait for its acknowledgement before no more are accepted from it.
     public static let maximumUnacknowledged: Int64 = 1000
+    /// Messages from a device that wait for an answer before no more are accepted from it.
+    public static let maximumUnanswered = 1000
 
     /// Accepts messages that arrived together, each under its device's lock at its generation (I3, I4), and
     /// only by its newest session: that one has looked for messages without an answer, and answers those it
@@ -15,7 +17,7 @@ extension PairingStore {
     public func accept(_ messages: [InboundMessage]) async throws -> [Outcome<Acceptance>] {
         try await pool.transaction { transaction in
             var streams = try transaction.lockStreams(of: messages.map(\.session))
-            var known = try transaction.knownMessages(messages)
+            var (known, unanswered) = try transaction.standing(of: messages)
             var accepted: [(message: InboundMessage, sequence: Int64)] = []
             let outcomes = messages.map { message -> Outcome<Acceptance> in
                 let key = message.session.senderID.key
@@ -31,6 +33,16 @@ extension PairingStore {
                             .resourceExhausted, "unacknowledged",
                             "\(Self.maximumUnacknowledged) messages wait for this device's message.ack. Acknowledge "
                                 + "them before sending more.", retryable: true, retryAfter: .seconds(1)))
+                }
+                if !message.forwarded.isEmpty {
+                    guard unanswered[key, default: 0] < Self.maximumUnanswered else {
+                        return .refused(
+                            Refusal(
+                                .resourceExhausted, "unanswered",
+                                "\(Self.maximumUnanswered) messages of this device wait for an answer. Wait before "
+                                    + "sending more.", retryable: true, retryAfter: .seconds(5)))
+                    }
+                    unanswered[key, default: 0] += 1
                 }
                 let sequence = stream.nextIn
                 stream.nextIn += 1
@@ -129,28 +141,33 @@ extension PairingStore {
         }
     }
 
-    /// Settles a message to the device that its channel left out, so that it is neither offered again nor waited
-    /// for; once all before it is acknowledged, it counts as acknowledged too.
-    public func leaveOut(_ message: Acknowledgement) async throws {
-        let session = message.session
+    /// Settles messages to devices that their channel left out, so that they are neither offered again nor waited
+    /// for; once all before one is acknowledged, it counts as acknowledged too.
+    public func leaveOut(_ messages: [Acknowledgement]) async throws {
         try await pool.transaction { transaction in
-            let stream = try transaction.lockStreams(of: [session])[session.senderID.key]
-            guard let stream, stream.refusal(of: session) == nil else { return }
-            let parameters: [PostgresValue] = [
-                .text(session.senderID.key), .int64(session.generation.number), .int64(message.sequence),
-            ]
+            let streams = try transaction.lockStreams(of: messages.map(\.session))
+            let settled = messages.filter { message in
+                streams[message.session.senderID.key].map { $0.refusal(of: message.session) == nil } ?? false
+            }
+            if settled.isEmpty { return }
+            let keys = PostgresValue.texts(settled.map(\.session.senderID.key))
+            let generations = PostgresValue.int64s(settled.map(\.session.generation.number))
             try transaction.enqueue(
                 """
-                UPDATE messages SET done_at = clock_timestamp() WHERE sender_key = $1 AND generation = $2
-                    AND direction = 'out' AND sequence = $3 AND done_at IS NULL
-                """, parameters)
+                UPDATE messages m SET done_at = clock_timestamp()
+                FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS a (sender_key, generation, sequence)
+                WHERE m.sender_key = a.sender_key AND m.generation = a.generation AND m.direction = 'out'
+                    AND m.sequence = a.sequence AND m.done_at IS NULL
+                """, [keys, generations, .int64s(settled.map(\.sequence))])
             try transaction.enqueue(
                 """
                 UPDATE device_streams d SET acknowledged_out = coalesce(
-                    (SELECT min(sequence) - 1 FROM messages WHERE sender_key = $1 AND generation = $2
-                        AND direction = 'out' AND done_at IS NULL), d.next_out - 1)
-                WHERE d.sender_key = $1 AND d.generation = $2
-                """, Array(parameters.prefix(2)))
+                    (SELECT min(sequence) - 1 FROM messages m WHERE m.sender_key = d.sender_key
+                        AND m.generation = d.generation AND m.direction = 'out' AND m.done_at IS NULL),
+                    d.next_out - 1)
+                FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::bigint[]) AS b (sender_key, generation)) AS a
+                WHERE d.sender_key = a.sender_key AND d.generation = a.generation
+                """, [keys, generations])
         }
     }
 
@@ -246,28 +263,44 @@ extension PostgresRow {
 }
 
 extension Transaction {
-    fileprivate func knownMessages(
-        _ messages: [PairingStore.InboundMessage]
-    ) throws -> [MessageIdentity: Int64] {
-        let rows = try query(
-            """
-            SELECT m.sender_key, m.message_id, m.sequence
-            FROM unnest($1::text[], $2::bigint[], $3::text[]) AS a (sender_key, generation, message_id)
-            JOIN messages m ON m.sender_key = a.sender_key AND m.generation = a.generation
-                AND m.message_id = a.message_id AND m.direction = 'in'
-            """,
-            [
-                .texts(messages.map(\.session.senderID.key)),
-                .int64s(messages.map(\.session.generation.number)), .texts(messages.map(\.messageID)),
-            ])
-        return Dictionary(
-            try rows.map {
-                (
-                    MessageIdentity(
-                        senderKey: try $0.text("sender_key"), messageID: try $0.text("message_id")),
-                    try $0.int64("sequence")
-                )
-            }, uniquingKeysWith: { first, _ in first })
+    /// Which of the messages are known, and how many of each device wait for an answer, counted up to the most
+    /// there may be.
+    fileprivate func standing(
+        of messages: [PairingStore.InboundMessage]
+    ) throws -> (known: [MessageIdentity: Int64], unanswered: [String: Int]) {
+        let keys = PostgresValue.texts(messages.map(\.session.senderID.key))
+        let generations = PostgresValue.int64s(messages.map(\.session.generation.number))
+        let answers = try query([
+            (
+                """
+                SELECT m.sender_key, m.message_id, m.sequence
+                FROM unnest($1::text[], $2::bigint[], $3::text[]) AS a (sender_key, generation, message_id)
+                JOIN messages m ON m.sender_key = a.sender_key AND m.generation = a.generation
+                    AND m.message_id = a.message_id AND m.direction = 'in'
+                """, [keys, generations, .texts(messages.map(\.messageID))]
+            ),
+            (
+                """
+                SELECT a.sender_key, (SELECT count(*) FROM (SELECT 1 FROM messages m
+                    WHERE m.sender_key = a.sender_key AND m.generation = a.generation AND m.direction = 'in'
+                        AND m.done_at IS NULL LIMIT $3) AS open) AS unanswered
+                FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::bigint[]) AS b (sender_key, generation)) AS a
+                JOIN device_streams d ON d.sender_key = a.sender_key AND d.generation = a.generation
+                """, [keys, generations, .int(PairingStore.maximumUnanswered)]
+            ),
+        ])
+        let known = try answers[0].map {
+            (
+                MessageIdentity(
+                    senderKey: try $0.text("sender_key"), messageID: try $0.text("message_id")),
+                try $0.int64("sequence")
+            )
+        }
+        let unanswered = try answers[1].map { (try $0.text("sender_key"), try $0.int("unanswered")) }
+        return (
+            Dictionary(known, uniquingKeysWith: { first, _ in first }),
+            Dictionary(unanswered, uniquingKeysWith: { first, _ in first })
+        )
     }
 
     fileprivate func insertInbound(

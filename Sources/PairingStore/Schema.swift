@@ -13,5 +13,8 @@ public enum Schema {
         Migration(
             number: 3, name: "instance_channels",
             sql: String(decoding: PackageResources.v003_instance_channels_sql, as: UTF8.self)),
+        Migration(
+            number: 4, name: "exact_metadata",
+            sql: String(decoding: PackageResources.v004_exact_metadata_sql, as: UTF8.self)),
     ]
 }

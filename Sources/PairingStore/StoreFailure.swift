@@ -7,6 +7,8 @@ public enum StoreFailure: Sendable {
     case unavailable
     /// What was asked may succeed if it is asked again shortly.
     case busy
+    /// Whoever asked no longer wants it.
+    case cancelled
     /// The statement or the data is at fault.
     case broken
 
@@ -17,6 +19,8 @@ public enum StoreFailure: Sendable {
             self = .unavailable
         } else if error.isRetryable || error.code == .statementTimedOut {
             self = .busy
+        } else if error.code == .cancelled {
+            self = .cancelled
         } else {
             self = .broken
         }

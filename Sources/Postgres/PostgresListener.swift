@@ -108,7 +108,7 @@ public final class PostgresListener: Service, Sendable {
 private final class ListenerOutbox: Sendable {
     private let continuation: AsyncStream<PostgresListener.Event>.Continuation
     /// Events were dropped, and the reader hasn't been told by a `connected`.
-    private let owesConnected = Mutex(false)
+    private let owesConnected = Atomic(false)
 
     init(_ continuation: AsyncStream<PostgresListener.Event>.Continuation) {
         self.continuation = continuation
@@ -121,18 +121,13 @@ private final class ListenerOutbox: Sendable {
 
     /// Tells the reader of dropped events, if there is room again.
     func retry() {
-        if owesConnected.withLock({ owes in exchange(&owes, with: false) }) { yield(.connected) }
+        if owesConnected.exchange(false, ordering: .acquiringAndReleasing) { yield(.connected) }
     }
 
     func finish() { continuation.finish() }
 
     private func yield(_ event: PostgresListener.Event) {
-        if case .dropped = continuation.yield(event) { owesConnected.withLock { $0 = true } }
-    }
-
-    private func exchange(_ value: inout Bool, with new: Bool) -> Bool {
-        defer { value = new }
-        return value
+        if case .dropped = continuation.yield(event) { owesConnected.store(true, ordering: .releasing) }
     }
 }
 

@@ -128,6 +128,7 @@ struct DeviceConversationTests {
         _ = ask(.challenge, at: 14)
         _ = ask(.pairStatus, device(), at: 14)
         #expect(text([conversation.ticked(now: .at(15))].compactMap { $0 }) == ["close 1008"])
+        #expect(closeReason(at: 15) == "no connect or device.pair.request within 15 s")
         _ = ask(.connect, device(), at: 15)
         #expect(conversation.ticked(now: .at(29)) == nil)
         #expect(conversation.ticked(now: .at(30)) != nil)
@@ -139,7 +140,14 @@ struct DeviceConversationTests {
             #expect(conversation.ticked(now: .at(time)) == nil)
             _ = ask(.connect, device(), at: time)
         }
-        #expect(conversation.ticked(now: .at(300)) != nil)
+        #expect(closeReason(at: 300) == "no connect or device.pair.request succeeded within 300 s")
+    }
+
+    private func closeReason(at time: Int64) -> String? {
+        guard case .close(.policyViolation, let reason)? = conversation.ticked(now: .at(time)) else {
+            return nil
+        }
+        return reason
     }
 
     @Test("A waiting socket has one request and may wait for ever")

@@ -167,6 +167,27 @@ struct ChannelTests {
         }
     }
 
+    @Test("A channel gets a device's metadata to the byte, 16 KiB of great numbers too")
+    func metadata() async throws {
+        try await System.run { one, _ in
+            let device = try TestDevice("tablet-01", channel: "obedient")
+            let peer = try TestPeer.fresh()
+            var claim = try device.claim(to: peer)
+            claim.metadata = .object(["z": .array(Array(repeating: .number(1e300), count: 2300)), "b": .null])
+            let text = claim.metadata.text
+            #expect(text.utf8.count > 16000)
+            let waiting = try one.socket()
+            let answer = try await one.sessions.requestPairing(claim, from: peer, on: waiting)
+            guard case .pending(let ticket) = answer else { throw TimedOut(description: "paired already") }
+            try await one.approve(ticket)
+            one.sessions.detach(waiting)
+            let socket = try one.socket()
+            try await one.connect(device, on: socket)
+            try await eventually("the greeting") { !socket.frames.isEmpty }
+            #expect(socket.frames == [OutboundFrame(event: "welcome", payload: text)])
+        }
+    }
+
     @Test("A channel ends a session with a reason of its own")
     func leaving() async throws {
         try await System.run { one, _ in

@@ -1,5 +1,6 @@
 import Cryptography
 import PairingCore
+import Synchronization
 import Testing
 
 @testable import PairingKernel
@@ -38,10 +39,12 @@ struct CredentialCheckTests {
     private func isValid(
         _ proof: Proof, purpose: ProofPurpose = .connect, channel: ChannelID? = nil,
         senderID: SenderID? = nil, from peer: Peer? = nil
-    ) -> Bool {
-        check.isValid(
+    ) throws -> Bool {
+        let peer = peer ?? self.peer
+        var payments = SignaturePayments(of: peer)
+        return try check.isValid(
             proof, purpose: purpose, channel: channel ?? device.channel,
-            senderID: senderID ?? device.senderID, key: device.key, from: peer ?? self.peer)
+            senderID: senderID ?? device.senderID, key: device.key, from: peer, paying: &payments)
     }
 
     @Test("A proof opens what it was signed for")
@@ -49,7 +52,7 @@ struct CredentialCheckTests {
         for purpose in [ProofPurpose.pair, .status, .connect] {
             let proof = try proof(purpose: purpose)
             try check.precheck(proof, from: peer, code: .unauthorized)
-            #expect(isValid(proof, purpose: purpose))
+            #expect(try isValid(proof, purpose: purpose))
         }
     }
 
@@ -64,17 +67,17 @@ struct CredentialCheckTests {
             try proof(origin: insecure), try proof(channel: channel), try proof(senderID: sender),
             try proof(of: other), try proof(of: other, key: device.key), try proof(key: other.key),
         ] {
-            #expect(!isValid(proof))
+            #expect(try !isValid(proof))
         }
-        #expect(!isValid(try proof(), channel: channel))
-        #expect(!isValid(try proof(), senderID: sender))
+        #expect(try !isValid(proof(), channel: channel))
+        #expect(try !isValid(proof(), senderID: sender))
     }
 
     @Test("The sender ID is signed as it is spelt in the request")
     func spelling() throws {
         let lower = try #require(SenderID("tablet-01"))
-        #expect(!isValid(try proof(), senderID: lower))
-        #expect(isValid(try proof(senderID: lower), senderID: lower))
+        #expect(try !isValid(proof(), senderID: lower))
+        #expect(try isValid(proof(senderID: lower), senderID: lower))
     }
 
     @Test("A changed time, nonce or signature opens nothing")
@@ -93,7 +96,7 @@ struct CredentialCheckTests {
             signature[index] ^= 1
             bad.append(Proof(signature: signature, signedAt: good.signedAt, nonce: good.nonce))
         }
-        for proof in bad { #expect(!isValid(proof)) }
+        for proof in bad { #expect(try !isValid(proof)) }
     }
 
     @Test("A proof needs this socket's nonce, and that it was issued")
@@ -133,28 +136,61 @@ struct CredentialCheckTests {
         let second = try #require(Origin("http://nodes.example.org"))
         var both = peer
         both.origins.append(second)
-        #expect(isValid(try proof(origin: second), from: both))
-        #expect(isValid(try proof(), from: both))
+        #expect(try isValid(proof(origin: second), from: both))
+        #expect(try isValid(proof(), from: both))
         both.origins = []
-        #expect(!isValid(try proof(), from: both))
+        #expect(try !isValid(proof(), from: both))
     }
 
     @Test("A token proves its own hash and nothing else; kinds never mix")
     func kinds() throws {
         let token = try #require(DeviceToken(bytes: Array(repeating: 7, count: 32)))
         let hash = StoredCredential.tokenHash(sha256(token.bytes))
-        func proves(_ evidence: Evidence, _ credential: StoredCredential) -> Bool {
-            check.isValid(
+        func proves(_ evidence: Evidence, _ credential: StoredCredential) throws -> Bool {
+            var payments = SignaturePayments(of: peer)
+            return try check.isValid(
                 evidence, for: credential, purpose: .connect, channel: device.channel,
-                senderID: device.senderID, from: peer)
+                senderID: device.senderID, from: peer, paying: &payments)
         }
-        #expect(proves(.token(token), hash))
-        #expect(!proves(.token(token), .tokenHash(token.bytes)))
-        #expect(!proves(.token(token), .tokenHash([])))
-        #expect(!proves(.token(try #require(DeviceToken(bytes: sha256(token.bytes)))), hash))
-        #expect(!proves(.token(token), .key(device.key)))
-        #expect(!proves(.proof(try proof()), hash))
-        #expect(proves(.proof(try proof()), .key(device.key)))
-        #expect(!proves(.proof(try proof()), .key(other.key)))
+        #expect(try proves(.token(token), hash))
+        #expect(try !proves(.token(token), .tokenHash(token.bytes)))
+        #expect(try !proves(.token(token), .tokenHash([])))
+        #expect(try !proves(.token(try #require(DeviceToken(bytes: sha256(token.bytes)))), hash))
+        #expect(try !proves(.token(token), .key(device.key)))
+        #expect(try !proves(.proof(try proof()), hash))
+        #expect(try proves(.proof(try proof()), .key(device.key)))
+        #expect(try !proves(.proof(try proof()), .key(other.key)))
+    }
+
+    @Test("Each credential is checked once and four at most, and each check beyond the first is paid for")
+    func payments() throws {
+        let paid = Mutex(0)
+        var peer = peer
+        peer.origins.append(try #require(Origin("http://nodes.example.org")))
+        peer.paySignature = {
+            paid.withLock {
+                $0 += 1
+                return $0 > 5 ? .seconds(7) : nil
+            }
+        }
+        let identity = DeviceIdentity(
+            channel: device.channel, senderID: device.senderID, evidence: .proof(try proof()))
+        var evidence = EvidenceCheck(check, of: identity, purpose: .connect, from: peer)
+        #expect(try evidence.proves(device.channel, .key(device.key)))
+        #expect(try evidence.proves(device.channel, .key(device.key)))
+        #expect(paid.withLock { $0 } == 0)
+        let others = try (0..<4).map { _ in try TestDevice("Tablet-01").key }
+        // Each for both origins.
+        for key in others[..<2] + others[..<2] { #expect(try !evidence.proves(device.channel, .key(key))) }
+        #expect(paid.withLock { $0 } == 4)
+        let refusal = #expect(throws: Refusal.self) {
+            try evidence.proves(device.channel, .key(others[2]))
+        }
+        #expect(refusal?.reason == "too_many_proofs")
+        #expect(refusal?.retryAfter == .seconds(7))
+        paid.withLock { $0 = 0 }
+        #expect(try !evidence.proves(device.channel, .key(others[2])))
+        #expect(try !evidence.proves(device.channel, .key(others[3])))
+        #expect(paid.withLock { $0 } == 2)
     }
 }

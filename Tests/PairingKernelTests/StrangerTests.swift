@@ -100,7 +100,7 @@ struct StrangerTests {
                 filter: "", after: nil, limit: 10, by: System.admin
             ).rows[0].request.profile
             #expect(stored.displayName == "Reception")
-            #expect(stored.metadata == #"{"name": "[31mred"}"#)
+            #expect(stored.metadata == #"{"name":"[31mred"}"#)
         }
     }
 

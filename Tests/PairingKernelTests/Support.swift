@@ -1,7 +1,9 @@
 import Cryptography
 import Foundation
+import Logging
 import PairingCore
 import Postgres
+import Synchronization
 import Testing
 
 @testable import PairingKernel
@@ -33,6 +35,29 @@ func databaseUnavailable() async throws -> any Error {
         return error
     }
     throw TimedOut(description: "a database at /nowhere answered")
+}
+
+/// A log that remembers what was written to it.
+final class RecordedLog: Sendable {
+    private struct Handler: LogHandler {
+        let log: RecordedLog
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.trace
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) {
+            log.lines.withLock { $0.append((event.level, event.message.description)) }
+        }
+    }
+
+    private let lines = Mutex<[(level: Logger.Level, message: String)]>([])
+
+    var records: [(level: Logger.Level, message: String)] { lines.withLock { $0 } }
+    var logger: Logger { Logger(label: "test") { _ in Handler(log: self) } }
 }
 
 /// A device with a key pair.

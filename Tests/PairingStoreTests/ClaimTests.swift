@@ -56,6 +56,26 @@ struct ClaimTests {
         }
     }
 
+    @Test("A socket that asks again writes nothing; another one is remembered as the newest that waits")
+    func repeatsOfOneSocket() async throws {
+        try await StoreFixture.run { fixture in
+            var claim = try StoreFixture.claim("tablet-01")
+            claim.instanceID = StoreFixture.instances[0]
+            func version(socket: UInt64) async throws -> String? {
+                claim.socketID = SocketID(socket)
+                let request = try fixture.request(try await fixture.store.claim(claim))
+                #expect(
+                    try await fixture.store.waitingSocket(of: request.id, on: StoreFixture.instances[0])
+                        == SocketID(socket))
+                return try await fixture.pool.query("SELECT xmin::text AS version FROM pairing_requests")
+                    .first?.text("version")
+            }
+            let first = try await version(socket: 1)
+            #expect(try await version(socket: 1) == first)
+            #expect(try await version(socket: 2) != first)
+        }
+    }
+
     @Test("Fifty first requests of one device at once make one row with one code (I1, I11)")
     func firstRequestsAtOnce() async throws {
         try await StoreFixture.run { fixture in
@@ -213,7 +233,44 @@ struct ClaimTests {
             #expect(Array(request.profile.displayName.utf8) == composed)
             #expect(request.profile.details.allSatisfy { Array($0.label.utf8) == composed })
             #expect(request.profile.details.allSatisfy { Array($0.value.utf8) == composed })
-            #expect(Array(request.profile.metadata.utf8) == Array(#"{"Caf\#u{E9}": "Caf\#u{E9}"}"#.utf8))
+            #expect(Array(request.profile.metadata.utf8) == Array(#"{"Caf\#u{E9}":"Caf\#u{E9}"}"#.utf8))
+        }
+    }
+
+    @Test("Metadata is kept to the byte, whatever its numbers and the order of its members")
+    func exactMetadata() async throws {
+        try await StoreFixture.run { fixture in
+            let numbers = Array(repeating: "1e+300", count: 2300).joined(separator: ",")
+            let metadata = #"{"z":1.50,"a":[\#(numbers)],"z2":-0}"#
+            #expect(metadata.utf8.count > 16000)
+            let request = try fixture.request(
+                try await fixture.store.claim(
+                    try StoreFixture.claim("tablet-01", profile: DeviceProfile(metadata: metadata))))
+            #expect(request.profile.metadata == metadata)
+            let device = try await fixture.store.approve(
+                request.id, code: request.code, by: StoreFixture.admin
+            ).done()
+            #expect(
+                try await fixture.store.activeDevices(of: [device.senderID])["tablet-01"]?.profile.metadata
+                    == metadata)
+        }
+    }
+
+    @Test("Metadata that is too long in the form it is stored in is refused, and nothing is stored")
+    func metadataLongerInNFC() async throws {
+        try await StoreFixture.run { fixture in
+            // One character of four bytes; its NFC has three of four bytes.
+            func claim(_ most: Int) async throws -> Outcome<PairingStore.ClaimResult> {
+                try await fixture.store.claim(
+                    try StoreFixture.claim(
+                        "tablet-01", profile: DeviceProfile(metadata: #"{"a":"\#u{1D160}"}"#),
+                        limits: StoreFixture.limits(metadata: most)))
+            }
+            let refusal = try await claim(19).refusal()
+            #expect(refusal.reason == "metadata_too_large")
+            #expect(refusal.message.contains("20 bytes"))
+            #expect(try await fixture.number("SELECT count(*) FROM pairing_requests") == 0)
+            #expect(try fixture.request(try await claim(20)).profile.metadata.utf8.count == 20)
         }
     }
 

@@ -73,8 +73,9 @@ extension MessageTests {
                     .map { try $0.int64("acknowledged_out") }.first ?? -1
             }
             func leaveOut(_ sequence: Int64) async throws {
-                try await fixture.store.leaveOut(
-                    PairingStore.Acknowledgement(session: session, sequence: sequence))
+                try await fixture.store.leaveOut([
+                    PairingStore.Acknowledgement(session: session, sequence: sequence)
+                ])
             }
             try await leaveOut(2)
             #expect(try await open(.outbound, of: session, in: fixture.store) == [1, 3, 4])
@@ -87,6 +88,32 @@ extension MessageTests {
             try await leaveOut(4)
             #expect(try await acknowledged() == 4)
             #expect(try await open(.outbound, of: session, in: fixture.store) == [])
+        }
+    }
+
+    @Test("Messages of several devices are left out at once, but none by a session that is over")
+    func leftOutTogether() async throws {
+        try await StoreFixture.run { fixture in
+            let a = try await fixture.session(fixture.paired("a", credential: StoreFixture.key(1)))
+            let device = try await fixture.paired("b", credential: StoreFixture.key(2))
+            let old = try await fixture.session(device)
+            _ = try await fixture.store.accept(
+                (1...3).flatMap { [message(a, "\($0)"), message(old, "\($0)")] })
+            _ = try await fixture.store.reply((1...3).flatMap { [reply(a, to: $0), reply(old, to: $0)] })
+            let new = try await fixture.session(device)
+            func leaveOut(_ messages: [(PairingStore.LiveSession, Int64)]) async throws {
+                try await fixture.store.leaveOut(
+                    messages.map { PairingStore.Acknowledgement(session: $0, sequence: $1) })
+            }
+            try await leaveOut([(a, 2), (old, 1), (a, 1)])
+            #expect(try await open(.outbound, of: a, in: fixture.store) == [3])
+            #expect(try await open(.outbound, of: new, in: fixture.store) == [1, 2, 3])
+            try await leaveOut([(new, 3), (a, 3), (new, 1)])
+            #expect(try await open(.outbound, of: a, in: fixture.store) == [])
+            #expect(try await open(.outbound, of: new, in: fixture.store) == [2])
+            let acknowledged = try await fixture.pool.query(
+                "SELECT acknowledged_out FROM device_streams ORDER BY sender_key")
+            #expect(try acknowledged.map { try $0.int64("acknowledged_out") } == [3, 1])
         }
     }
 }

@@ -204,13 +204,13 @@ struct MessageTests {
         try await StoreFixture.run { fixture in
             let device = try await fixture.paired("a")
             let session = try await fixture.session(device)
-            // As when an agent failed for long: more wait for an answer than may wait for an acknowledgement.
+            // As when an agent failed for a while: what waited for an answer is answered after all.
             let most = Int(PairingStore.maximumUnacknowledged)
-            let accepted = try await fixture.store.accept((1...most + 500).map { message(session, "\($0)") })
-            #expect(accepted.allSatisfy { (try? $0.done()) != nil })
-            let unanswered = try await open(.inbound, of: session, in: fixture.store)
-            #expect(unanswered == Array(1...Int64(most + 500)))
-            _ = try await fixture.store.reply(unanswered.map { reply(session, to: $0) })
+            for messages in [1...500, 501...most + 500] {
+                let accepted = try await fixture.store.accept(messages.map { message(session, "\($0)") })
+                #expect(accepted.allSatisfy { (try? $0.done()) != nil })
+                _ = try await fixture.store.reply(messages.map { reply(session, to: Int64($0)) })
+            }
             let refusal = try await fixture.store.accept([message(session, "more")])[0].refusal()
             #expect(refusal.reason == "unacknowledged")
             #expect(refusal.retryable)
@@ -221,6 +221,35 @@ struct MessageTests {
                 PairingStore.Acknowledgement(session: again, sequence: Int64(most))
             ])
             _ = try await fixture.store.accept([message(again, "more")])[0].done()
+        }
+    }
+
+    @Test(
+        "A device whose messages nobody answers is refused after a thousand, and goes on once one is answered"
+    )
+    func unanswered() async throws {
+        try await StoreFixture.run { fixture in
+            let session = try await fixture.session(fixture.paired("a", credential: StoreFixture.key(1)))
+            let other = try await fixture.session(fixture.paired("b", credential: StoreFixture.key(2)))
+            let most = PairingStore.maximumUnanswered
+            let accepted = try await fixture.store.accept((1...most + 1).map { message(session, "\($0)") })
+            #expect(accepted.prefix(most).allSatisfy { (try? $0.done()) != nil })
+            #expect(try accepted[most].refusal().reason == "unanswered")
+            let outcomes = try await fixture.store.accept([
+                message(session, "more"), message(session, "1"), message(other, "1"),
+                PairingStore.InboundMessage(
+                    session: session, messageID: "nothing", body: "1", forwarded: []),
+            ])
+            #expect(try outcomes[0].refusal().code == .resourceExhausted)
+            #expect(try outcomes[0].refusal().retryable)
+            #expect(try outcomes[1].done() == PairingStore.Acceptance(sequence: 1, isRepeat: true))
+            #expect(try outcomes[2].done().sequence == 1)
+            // What needs no answer waits for none.
+            #expect(try outcomes[3].done().sequence == Int64(most + 1))
+            _ = try await fixture.store.reply([reply(session, to: 7)])
+            let more = try await fixture.store.accept([message(session, "more"), message(session, "again")])
+            #expect(try more[0].done().sequence == Int64(most + 2))
+            #expect(try more[1].refusal().reason == "unanswered")
         }
     }
 

@@ -1,4 +1,5 @@
 import Logging
+import PairingCore
 import PairingStore
 import Postgres
 import PostgresTestSupport
@@ -15,6 +16,40 @@ struct SchemaTests {
             #expect(try await runner.migrate(pool) == Schema.migrations.map(\.name))
             #expect(try await runner.migrate(pool).isEmpty)
             #expect(try await runner.status(pool).pending.isEmpty)
+            await pool.close()
+        }
+    }
+
+    @Test("Requests and pairings from before metadata kept its text are still there, and can be approved")
+    func olderMetadata() async throws {
+        try await PostgresCluster.shared.withDatabase { url in
+            let pool = PostgresPool(
+                configuration: try PostgresConfiguration(url), logger: Logger(label: "test"))
+            _ = try await MigrationRunner(migrations: Array(Schema.migrations.prefix(3))).migrate(pool)
+            let store = PairingStore(pool: pool)
+            var requests: [PairingRequest] = []
+            for index in 1...2 {
+                let claim = try StoreFixture.claim(
+                    "tablet-\(index)", credential: StoreFixture.key(index),
+                    profile: DeviceProfile(metadata: #"{"b":1,"a":[2]}"#))
+                guard case .done(.pending(let request, _)) = try await store.claim(claim) else {
+                    Issue.record("expected a pending request")
+                    return
+                }
+                requests.append(request)
+            }
+            _ = try await store.approve(
+                requests[0].id, code: requests[0].code, by: StoreFixture.admin
+            ).done()
+            #expect(
+                try await MigrationRunner(migrations: Schema.migrations).migrate(pool).first
+                    == "exact_metadata")
+            _ = try await store.approve(
+                requests[1].id, code: requests[1].code, by: StoreFixture.admin
+            ).done()
+            let devices = try await store.activeDevices(of: requests.map(\.senderID))
+            #expect(devices.count == 2)
+            #expect(devices.values.allSatisfy { $0.profile.metadata == #"{"a": [2], "b": 1}"# })
             await pool.close()
         }
     }

@@ -65,10 +65,11 @@ struct StoreFixture: Sendable {
 
     static func limits(
         lifetime: Duration = .seconds(3600), cooldown: Duration = .seconds(600), perAddress: Int = 1000,
-        total: Int = 100_000
+        total: Int = 100_000, metadata: Int = 16 << 10
     ) -> PairingStore.ClaimLimits {
         PairingStore.ClaimLimits(
-            lifetime: lifetime, cooldown: cooldown, requestsPerAddress: perAddress, requestsTotal: total)
+            lifetime: lifetime, cooldown: cooldown, requestsPerAddress: perAddress, requestsTotal: total,
+            maximumMetadataBytes: metadata)
     }
 
     static func claim(

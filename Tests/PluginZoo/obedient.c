@@ -1,4 +1,4 @@
-/* Does what the message tells it to. */
+/* Does what the message tells it to, and greets a device with its own metadata. */
 #include "zoo.h"
 #include <unistd.h>
 
@@ -21,14 +21,19 @@ static goclaw_status create(
     return zoo_create(channel, host, configuration, sink, instance);
 }
 
-static goclaw_status frame(const goclaw_sink *sink, const char *event, const char *payload)
+static goclaw_status frame_of(const goclaw_sink *sink, const char *event, goclaw_text payload)
 {
     goclaw_frame frame;
     memset(&frame, 0, sizeof frame);
     frame.size = sizeof frame;
     frame.event = zoo_text(event);
-    frame.payload = zoo_text(payload);
+    frame.payload = payload;
     return sink->frame(sink, &frame);
+}
+
+static goclaw_status frame(const goclaw_sink *sink, const char *event, const char *payload)
+{
+    return frame_of(sink, event, zoo_text(payload));
 }
 
 static goclaw_status session_opened(void *instance, const goclaw_session *session, const goclaw_sink *sink)
@@ -39,7 +44,7 @@ static goclaw_status session_opened(void *instance, const goclaw_session *sessio
         return GOCLAW_FORBIDDEN;
     }
     zoo_host->count(zoo_host, zoo_text("opened"), 1);
-    return frame(sink, "welcome", "{}");
+    return frame_of(sink, "welcome", session->metadata.len > 0 ? session->metadata : zoo_text("{}"));
 }
 
 static void session_closed(void *instance, const goclaw_session *session, goclaw_text reason)

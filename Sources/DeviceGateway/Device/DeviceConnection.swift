@@ -128,8 +128,11 @@ final class DeviceConnection: WebSocketApplication {
             return
         }
         awaitsRole = call.changesRole
-        let peer = Peer(address: request.address, origins: request.origins)
-        Task { [context, handle] in
+        var peer = Peer(address: request.address, origins: request.origins)
+        peer.paySignature = { [context, address = request.address] in
+            context.paySignature(address, now: .now())
+        }
+        Task { [context, handle, peer] in
             let start = ContinuousClock.now
             let answer = await call.perform(
                 kernel: context.kernel, sessions: context.sessions, peer: peer, socket: handle)

@@ -227,9 +227,13 @@ struct DeviceConversation {
     /// Some time has passed.
     func ticked(now: NIODeadline) -> Step? {
         guard role == .stranger, now >= deadline else { return nil }
-        let seconds = facts.settings.firstRequestTimeout.milliseconds / 1000
+        // One that keeps on asking is only ended by the last deadline.
+        let hasAsked = now >= lastDeadline
+        let timeout = facts.settings.firstRequestTimeout * (hasAsked ? Self.strangersAttempts : 1)
         return .close(
-            .policyViolation, reason: "no connect or device.pair.request within \(seconds) s")
+            .policyViolation,
+            reason: "no connect or device.pair.request \(hasAsked ? "succeeded " : "")within "
+                + "\(timeout.milliseconds / 1000) s")
     }
 
     /// An attempt counts, whether it succeeds or not; a stranger has to make another before the next

@@ -22,12 +22,4 @@ extension Refusal {
     static let oneRequestASocket = Refusal(
         .failedPrecondition, "one_request_a_socket",
         "This socket waits for another pairing request; open a socket for each device.")
-
-    /// Signature checks come too fast; the nonce is spent.
-    static func tooManyProofs(retryAfter: Duration) -> Refusal {
-        Refusal(
-            .resourceExhausted, "too_many_proofs",
-            "Too many signatures to check; wait, call device.challenge and sign again.", retryable: true,
-            retryAfter: retryAfter)
-    }
 }
