@@ -188,6 +188,13 @@ let package = Package(
                 "PostgresTestSupport", log, lifecycle,
             ]),
         tests("NodesConfigurationTests", ["NodesConfiguration"]),
+        tests(
+            "NodesProcessTests",
+            [
+                "NodesProcess", "NodesConfiguration", "PairingCore", "PairingKernel", "Postgres",
+                "ChannelHost",
+                "FastCGI", "DeviceGateway", "nodes-gateway",
+            ]),
         .target(
             name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),
         tests("PostgresTests", ["Postgres", "PostgresTestSupport", log, metrics, lifecycle]),
