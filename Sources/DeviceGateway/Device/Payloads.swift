@@ -103,12 +103,14 @@ extension JSONValue {
         ])
     }
 
-    static func request(_ row: PairingAdministration.RequestRow) -> JSONValue {
+    /// - Parameter hidesCode: where an administrator has to type what the device shows.
+    static func request(_ row: PairingAdministration.RequestRow, hidesCode: Bool) -> JSONValue {
         let request = row.request
         return described(
             request.channel, request.senderID, request.profile, row.fingerprint,
             [
-                "requestId": .string(request.id.text), "code": .string(request.code.description),
+                "requestId": .string(request.id.text),
+                "code": hidesCode ? .null : .string(request.code.description),
                 "createdAt": .integer(request.createdAt.milliseconds),
                 "expiresAt": .integer(request.expiresAt.milliseconds),
                 "address": request.address.map { .string($0.description) } ?? .null,
