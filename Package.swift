@@ -1,4 +1,4 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 
 import PackageDescription
 
@@ -189,6 +189,13 @@ let package = Package(
                 "PostgresTestSupport", log, lifecycle,
             ]),
         tests("NodesConfigurationTests", ["NodesConfiguration"]),
+        tests(
+            "NodesProcessTests",
+            [
+                "NodesProcess", "NodesConfiguration", "PairingCore", "PairingKernel", "Postgres",
+                "ChannelHost",
+                "FastCGI", "DeviceGateway", "nodes-gateway",
+            ]),
         .target(
             name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),
         tests("PostgresTests", ["Postgres", "PostgresTestSupport", log, metrics, lifecycle]),

@@ -11,7 +11,7 @@ enum Verdict: String {
 struct DecisionPage: MustacheParent {
     var verdict: Verdict
     var row: PairingAdministration.RequestRow
-    /// Whether the approver types what the device shows; then the page doesn't show it.
+    /// Whether the approver types what the device shows; then no page shows or carries it.
     var requiresTypedCode: Bool
     /// Why the form was not carried out, where it came back.
     var problem: String?
@@ -22,11 +22,11 @@ struct DecisionPage: MustacheParent {
     func child(named name: String) -> Any? {
         let request = row.request
         return switch name {
-        case "request": RequestItem(row, showsCode: !typesCode, now: now)
+        case "request": RequestItem(row, showsCode: !requiresTypedCode, now: now)
         case "isPending": request.state == .pending
         case "isApproval": verdict == .approve
         case "typesCode": typesCode
-        case "sentCode": request.code.description
+        case "sentCode": requiresTypedCode ? nil : request.code.description
         case "action": verdict == .approve ? Route.approve(request.id).path : Route.deny(request.id).path
         case "problem": problem
         case "state": request.state.rawValue

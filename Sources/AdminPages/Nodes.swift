@@ -27,23 +27,24 @@ extension AdminPages {
             return decisionPage(
                 verdict, try await kernel.administration.request(id, by: session.authority), visit)
         }
-        guard let code = visit.form?["code"].flatMap(PairingCode.init) else {
-            return decisionPage(
-                verdict, try await kernel.administration.request(id, by: session.authority), visit,
-                status: 400,
-                problem:
-                    "A code has eight letters and digits, such as ABCD-2345. Read it again from the device.")
-        }
+        let code = visit.form?["code"].flatMap(PairingCode.init)
         do throws(Refusal) {
-            switch verdict {
-            case .approve:
+            switch (verdict, code) {
+            case (.approve, let code?):
                 let device = try await kernel.administration.approve(
                     id, code: code, from: visit.address, by: session.authority)
                 return seeOther(.nodes, saying: Notice(.approved, device.senderID), visit)
-            case .deny:
+            case (.deny, let code) where code != nil || kernel.settings.requiresTypedCode:
                 let request = try await kernel.administration.deny(
                     id, code: code, from: visit.address, by: session.authority)
                 return seeOther(.nodes, saying: Notice(.denied, request.senderID), visit)
+            default:
+                return decisionPage(
+                    verdict, try await kernel.administration.request(id, by: session.authority), visit,
+                    status: 400,
+                    problem:
+                        "A code has eight letters and digits, such as ABCD-2345. Read it again from the device."
+                )
             }
         } catch {
             guard error.code == .notFound || error.code == .failedPrecondition else { throw error }

@@ -50,6 +50,7 @@ struct NodesPage: MustacheParent {
         switch name {
         case "filter": query.filter
         case "isFiltered": !query.filter.isEmpty
+        case "findsCodes": !settings.requiresTypedCode
         case "refreshPath": query.path
         case "pendingCount": counted(counts.pending)
         case "pairedCount": counted(counts.paired)

@@ -84,12 +84,16 @@ struct PageFault: Error, Equatable {
     ///   open (I5).
     init(_ refusal: Refusal, changes: Bool) {
         switch refusal.code {
+        case .unavailable where refusal.reason == "database_busy":
+            self.init(
+                status: 503, title: "The database is busy",
+                advice: "Nothing was changed: others are at work on the same. Try again in a moment.")
         case .unavailable:
             self.init(
                 status: 503, title: "The database can't be reached",
                 advice: changes
-                    ? "Whether your decision was carried out is not known. Look at the list when the database is "
-                        + "back: repeating a decision never carries it out twice."
+                    ? "Your decision may have been carried out. Look at the list when the database is back, or "
+                        + "repeat it: a repeat decides nothing twice."
                     : "Nothing was changed, and no device was let in or locked out meanwhile. Try again in a moment."
             )
         case .invalidRequest:

@@ -1,4 +1,5 @@
 import CGoClawChannel
+import ChannelHost
 import Glibc
 
 /// What makes every further check pointless.
@@ -23,11 +24,6 @@ struct PluginTable: @unchecked Sendable {
     /// Whether the bytes are what they were.
     var isUnchanged: Bool { Self.bytes(of: pointer) == bytes }
 
-    /// A table has at least the functions that are required.
-    static let leastSize = UInt32(
-        // A member of an imported C struct is stored, so it has an offset.
-        (MemoryLayout<goclaw_channel>.offset(of: \.review) ?? 0) + MemoryLayout<UnsafeRawPointer>.size)
-
     /// Checks what the entry returned.
     init(_ pointer: UnsafePointer<goclaw_channel>) throws(Unusable) {
         guard UInt(bitPattern: pointer) % UInt(MemoryLayout<goclaw_channel>.alignment) == 0 else {
@@ -39,10 +35,10 @@ struct PluginTable: @unchecked Sendable {
                 problem:
                     "The table says ABI \(head.abi_major).\(head.abi_minor), expected \(GOCLAW_ABI_MAJOR).x.")
         }
-        guard head.size >= Self.leastSize else {
+        guard head.size >= leastTableSize else {
             throw Unusable(
                 problem:
-                    "The table says that it has \(head.size) bytes, expected at least \(Self.leastSize): set "
+                    "The table says that it has \(head.size) bytes, expected at least \(leastTableSize): set "
                     + "size to sizeof(goclaw_channel).")
         }
         self.pointer = pointer

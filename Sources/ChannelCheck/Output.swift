@@ -33,11 +33,6 @@ struct Output: Equatable, Sendable {
         var message: String
     }
 
-    static let maximumDetails = 32
-    /// Of messages and frames, each.
-    static let maximumItems = 64
-    static let maximumItemBytes = 1024 * 1024
-
     var identity: CheckedIdentity?
     var descriptions = 0
     var limits: PluginLimits?

@@ -178,8 +178,8 @@ private func sinkDetail(
     table: UnsafePointer<goclaw_sink>?, label: goclaw_text, value: goclaw_text
 ) -> goclaw_status {
     sink(table)?.put("detail", into: [.review]) { output in
-        guard output.details.count < Output.maximumDetails else {
-            return .full("more than \(Output.maximumDetails) details")
+        guard output.details.count < CallOutput.maximumDetails else {
+            return .full("more than \(CallOutput.maximumDetails) details")
         }
         guard let label = copy(label), let value = copy(value) else {
             return .broken("is not UTF-8, or null with a length")
@@ -196,8 +196,8 @@ private func sinkMessage(
     table: UnsafePointer<goclaw_sink>?, record: UnsafePointer<goclaw_agent_message>?
 ) -> goclaw_status {
     sink(table)?.put("message", into: [.receive]) { output in
-        guard output.messages.count < Output.maximumItems else {
-            return .full("more than \(Output.maximumItems) messages")
+        guard output.messages.count < CallOutput.maximumItems else {
+            return .full("more than \(CallOutput.maximumItems) messages")
         }
         if let problem = problem(with: record) { return .broken(problem) }
         guard let record = record?.pointee else { return .broken("is null") }
@@ -210,7 +210,7 @@ private func sinkMessage(
             return .broken("has a body that is no JSON value (UTF-8, no NUL, at most 64 levels deep)")
         }
         output.itemBytes += body.count
-        guard output.itemBytes <= Output.maximumItemBytes else { return .full("more than 1 MiB") }
+        guard output.itemBytes <= CallOutput.maximumItemBytes else { return .full("more than 1 MiB") }
         output.messages.append(
             .init(
                 agent: agent, body: String(decoding: body, as: UTF8.self), flags: record.flags,
@@ -223,8 +223,8 @@ private func sinkFrame(
     table: UnsafePointer<goclaw_sink>?, record: UnsafePointer<goclaw_frame>?
 ) -> goclaw_status {
     sink(table)?.put("frame", into: [.sessionOpened, .receive, .deliver]) { output in
-        guard output.frames.count < Output.maximumItems else {
-            return .full("more than \(Output.maximumItems) frames")
+        guard output.frames.count < CallOutput.maximumItems else {
+            return .full("more than \(CallOutput.maximumItems) frames")
         }
         if let problem = problem(with: record) { return .broken(problem) }
         guard let record = record?.pointee else { return .broken("is null") }
@@ -239,7 +239,7 @@ private func sinkFrame(
             return .broken("has a payload that is no JSON object (UTF-8, no NUL, at most 64 levels deep)")
         }
         output.itemBytes += payload.count
-        guard output.itemBytes <= Output.maximumItemBytes else { return .full("more than 1 MiB") }
+        guard output.itemBytes <= CallOutput.maximumItemBytes else { return .full("more than 1 MiB") }
         output.frames.append(.init(event: event, payload: String(decoding: payload, as: UTF8.self)))
         return .taken
     } ?? misplaced

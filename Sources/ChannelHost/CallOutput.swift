@@ -13,7 +13,7 @@ enum CallKind: String, Sendable {
 }
 
 /// What a plugin put into its sink, copied and bounded.
-struct CallOutput: Sendable {
+package struct CallOutput: Sendable {
     /// What the plugin says about itself.
     struct Identity: Sendable {
         var id: String
@@ -21,12 +21,14 @@ struct CallOutput: Sendable {
         var version: String
     }
 
-    static let maximumDetails = 32
+    /// Of one answer.
+    package static let maximumDetails = 32
     static let maximumLabelScalars = 64
     static let maximumValueScalars = 256
     /// Of messages and frames, each.
-    static let maximumItems = 64
-    static let maximumItemBytes = 1024 * 1024
+    package static let maximumItems = 64
+    /// Of messages and frames together.
+    package static let maximumItemBytes = 1024 * 1024
     static let maximumReasonScalars = 512
 
     var identity: Identity?

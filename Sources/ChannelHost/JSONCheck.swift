@@ -1,5 +1,8 @@
 /// Checks that bytes are one JSON value (RFC 8259) that the database can keep: UTF-8, no NUL and no lone
 /// surrogate in a string, at most 64 levels deep.
+///
+/// Not `JSONValue`'s reader: it copies nothing and keeps nothing, as a plugin's text goes on as it is. What a device
+/// sends is read by that one, and nests less deep.
 package struct JSONCheck {
     private let bytes: UnsafeRawBufferPointer
     private var index = 0

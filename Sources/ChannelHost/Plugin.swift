@@ -182,12 +182,12 @@ struct Plugin: @unchecked Sendable {
         }
         return (table, abi)
     }
-
-    /// A table has at least the functions that are required.
-    private static let leastTableSize = UInt32(
-        // A member of an imported C struct is stored, so it has an offset.
-        (MemoryLayout<goclaw_channel>.offset(of: \.review) ?? 0) + MemoryLayout<UnsafeRawPointer>.size)
 }
+
+/// A channel's table has at least the functions that are required.
+package let leastTableSize = UInt32(
+    // A member of an imported C struct is stored, so it has an offset.
+    (MemoryLayout<goclaw_channel>.offset(of: \.review) ?? 0) + MemoryLayout<UnsafeRawPointer>.size)
 
 private func quoted(_ text: String) -> String {
     "\"" + cleanDeviceText(text, maximumScalars: 64) + "\""

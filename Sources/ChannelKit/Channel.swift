@@ -97,7 +97,10 @@ extension Channel where SessionState == Void {
 }
 
 /// The configuration of a channel that has none.
-public struct NoConfiguration: Decodable, Sendable {}
+public struct NoConfiguration: Decodable, Sendable {
+    /// There is nothing in it.
+    public init() {}
+}
 
 /// Who a channel is.
 public struct Identity: Sendable {

@@ -18,7 +18,7 @@ public final class FastCGIServer: Service {
     public struct Configuration: Sendable {
         /// How many requests are served at once, each on a thread: 1...1024. There must be more than requests
         /// that may wait for something slow together, such as password checks.
-        public var threads = 64
+        public var threads = 32
         /// A longer body is answered with 413: 0...1 GiB.
         public var maximumBodyBytes = 64 << 10
         /// How long a request's bytes may take to arrive, and a response's to leave; 408 or silence after it.

@@ -84,10 +84,12 @@ extension NodesConfiguration {
                 "gateway.maximum_message_before_connect", default: "64KiB", in: 1 << 10...1 << 20,
                 "The greatest message before `connect`, fragments counted.")
             maximumMessage = reader.size(
-                "gateway.maximum_message", default: "512KiB", in: 1 << 10...16 << 20,
+                // A message of 512 KiB, the most that is accepted, and the frame around it.
+                "gateway.maximum_message", default: "512KiB", in: 1 << 10...576 << 10,
                 "The greatest message after `connect`, fragments counted.")
             maximumMetadata = reader.size(
-                "gateway.maximum_metadata", default: "16KiB", in: 256...64 << 10,
+                // The greatest that plugins are promised.
+                "gateway.maximum_metadata", default: "16KiB", in: 256...16 << 10,
                 "The greatest metadata of a pairing request.")
             firstRequestTimeout = reader.duration(
                 "gateway.first_request_timeout", default: "15s", in: .seconds(1) ... .seconds(300),

@@ -10,7 +10,8 @@ extension NodesConfiguration {
         kernel = Kernel(&reader)
         approveRequiresTypedCode = reader.flag(
             "approve.require_typed_code", default: false,
-            "The administrator types the pairing code to approve, instead of comparing it.")
+            "The administrator types the pairing code to approve, instead of comparing it; no page and no list "
+                + "shows it then.")
         session = Session(&reader)
         channels = Channels(&reader, file)
         templatesDirectory = reader.path(

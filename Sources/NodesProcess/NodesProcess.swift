@@ -14,6 +14,9 @@ import PrometheusMetrics
 /// What every program here is made of: its configuration, its log and metrics, the database's connections and
 /// the kernel over them.
 public struct NodesProcess: Sendable {
+    /// The version of every program here; the changelog says what is in it.
+    public static let version = "1.0.0-dev"
+
     /// Everything an operator decided.
     public let configuration: NodesConfiguration
     /// The program's log, on standard error.

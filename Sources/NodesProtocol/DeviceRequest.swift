@@ -47,7 +47,7 @@ public enum DeviceRequest: Sendable, Equatable {
     /// `device.pair.approve`
     case approve(RequestID, PairingCode)
     /// `device.pair.deny`
-    case deny(RequestID, PairingCode)
+    case deny(RequestID, PairingCode?)
     /// `device.pair.revoke`
     case revoke(ChannelID, SenderID, Generation?)
     /// `health`
@@ -85,7 +85,7 @@ public enum DeviceRequest: Sendable, Equatable {
             .acknowledge(messageSeq: try required(try parameters.integer("messageSeq", in: 1...Int64.max)))
         case .pairList: .list(try listing(parameters))
         case .pairApprove: .approve(try parameters.requestID(), try requiredCode(parameters))
-        case .pairDeny: .deny(try parameters.requestID(), try requiredCode(parameters))
+        case .pairDeny: .deny(try parameters.requestID(), try parameters.code())
         case .pairRevoke:
             .revoke(
                 try parameters.channel(), try parameters.senderID(),

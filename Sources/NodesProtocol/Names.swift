@@ -42,6 +42,6 @@ public enum ClientEventName: String, Sendable, Hashable, CaseIterable {
     case pairResolved = "device.pair.resolved"
     /// A message from an agent: `{messageSeq, agent, message}`.
     case message = "message"
-    /// The server stops and will close the socket with 1012: `{reason, reconnectAfterMs}`.
+    /// The server stops and will close the socket with 1012: `{reason, closesInMs}`.
     case shutdown = "shutdown"
 }

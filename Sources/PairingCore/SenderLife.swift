@@ -98,7 +98,7 @@ public struct SenderLife: Sendable, Equatable {
             return .wait(
                 Refusal(
                     .resourceExhausted, "denied_recently",
-                    "An administrator denied this device's request. Wait before asking again, or ask an administrator "
+                    "An administrator denied this device's request. Wait before asking again, or ask an operator "
                         + "to lift the waiting time.", retryable: true, retryAfter: until - now))
         }
         return .create

@@ -61,7 +61,8 @@ public struct PairingAdministration: Sendable {
     /// The requests that wait for a decision; expired ones never.
     ///
     /// - Parameters:
-    ///   - filter: a part of the sender ID, channel, code or name, in any case; empty for all.
+    ///   - filter: a part of the sender ID, channel, name or, unless it has to be typed, code, in any case;
+    ///     empty for all.
     ///   - after: ``Page/next`` of the page before.
     ///   - limit: 1...200.
     /// - Throws: `INVALID_REQUEST` where `after` is nothing that ``Page/next`` ever was.
@@ -73,7 +74,8 @@ public struct PairingAdministration: Sendable {
         let limit = min(max(limit, 1), 200)
         return try await refusing(logger) {
             let rows = try await store.pendingRequests(
-                filter: searchText(filter), after: cursor, limit: limit + 1)
+                filter: searchText(filter), matchesCode: !settings.requiresTypedCode, after: cursor,
+                limit: limit + 1)
             let page = rows.prefix(limit)
             let rivals = try await rivals(of: page.map(\.row.senderID))
             return Page(
@@ -150,11 +152,20 @@ public struct PairingAdministration: Sendable {
 
     /// Denies the request that was displayed with `code`.
     ///
+    /// - Parameter code: `nil` where codes have to be typed to approve: they are not displayed then, and who
+    ///   denies a stranger's request can't look at the device.
     /// - Throws: as ``approve(_:code:from:by:)``.
     public func deny(
-        _ id: RequestID, code: PairingCode, from address: ClientAddress? = nil, by authority: Authority
+        _ id: RequestID, code: PairingCode?, from address: ClientAddress? = nil, by authority: Authority
     ) async throws(Refusal) -> PairingRequest {
         let origination = try origination(authority, address)
+        guard code != nil || settings.requiresTypedCode else {
+            throw Refusal(
+                .invalidRequest, "bad_parameter", "code: missing; expected the code of the request.",
+                details: ["parameter": .string("code")])
+        }
+        // A request keeps its code, so this is the one that was displayed.
+        let code = if let code { code } else { try await request(id, by: authority).request.code }
         return try await refusing(logger) { try await store.deny(id, code: code, by: origination) }.get()
     }
 

@@ -51,8 +51,10 @@ extension PairingStore {
     }
 
     /// The requests that wait and are not due, newest first.
+    ///
+    /// - Parameter matchesCode: whether the filter finds parts of the code; false where nobody may learn it here.
     public func pendingRequests(
-        filter: String, after cursor: Cursor?, limit: Int
+        filter: String, matchesCode: Bool = true, after cursor: Cursor?, limit: Int
     ) async throws -> [Listed<PairingRequest>] {
         try await pool.query(
             """
@@ -60,13 +62,17 @@ extension PairingStore {
             FROM pairing_requests
             WHERE state = 'pending' AND expires_at > clock_timestamp()
                 AND ($1 = '' OR strpos(
-                    lower(concat_ws(' ', sender_id, channel, code, left(code, 4) || '-' || right(code, 4),
+                    lower(concat_ws(' ', sender_id, channel,
+                        CASE WHEN $5::boolean THEN concat_ws(' ', code, left(code, 4) || '-' || right(code, 4)) END,
                         display_name)), lower(normalize($1, NFC))) > 0)
                 AND ($2::bigint IS NULL OR (created_at, request_id)
                     < ('epoch'::timestamptz + $2::bigint * interval '1 microsecond', $3::uuid))
             ORDER BY created_at DESC, request_id DESC LIMIT $4
             """,
-            [.text(filter), .int64(cursor?.microseconds), .uuid(cursor?.id.text), .int(limit)]
+            [
+                .text(filter), .int64(cursor?.microseconds), .uuid(cursor?.id.text), .int(limit),
+                .bool(matchesCode),
+            ]
         ).map { Listed(row: try $0.pairingRequest(), cursor: try $0.cursor()) }
     }
 

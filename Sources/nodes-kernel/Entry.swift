@@ -14,7 +14,7 @@ struct NodesKernel: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "nodes-kernel",
         abstract: "Serves the administrators' pages to nginx over FastCGI.",
-        version: "1.0.0")
+        version: NodesProcess.version)
 
     @Option(help: "The configuration file; without it, the environment alone decides.")
     var config: String?
@@ -26,6 +26,7 @@ struct NodesKernel: AsyncParsableCommand {
         let pages = AdminPages(
             kernel: process.kernel, templates: files.templates, assetVersion: files.assetVersion,
             processName: process.name, now: { .now })
+        let pageMetrics = PageMetrics()
         let status = Status(kernel: process.kernel, metrics: process.metrics)
         var limits = FastCGIServer.Configuration()
         limits.threads = configuration.kernel.threads
@@ -35,7 +36,10 @@ struct NodesKernel: AsyncParsableCommand {
             path: configuration.kernel.socket, configuration: limits, logger: process.logger
         ) { request in
             if let answer = await status.respond(to: request) { return answer }
-            return await pages.respond(to: request)
+            let start = ContinuousClock.now
+            let answer = await pages.respond(to: request)
+            pageMetrics.answered(answer.status, in: ContinuousClock.now - start)
+            return answer
         }
         // Shut down in the opposite order: what has been accepted is still answered from the database.
         var group = ServiceGroupConfiguration(

@@ -21,7 +21,9 @@ enum ExitStatus: Int32, CaseIterable {
         case .refused:
             "refused: the state is not the one expected, such as a request that was decided meanwhile"
         case .notFound: "there is no such request, device, account, token or file"
-        case .unavailable: "PostgreSQL cannot be reached; nothing was granted"
+        case .unavailable:
+            "PostgreSQL cannot be reached, or is busy; a change may have been carried out: look, or repeat it, a repeat "
+                + "decides nothing twice"
         case .tryAgain: "too much at once; try again later"
         case .notPermitted: "not permitted"
         case .configuration: "the configuration is wrong; the message lists every problem"

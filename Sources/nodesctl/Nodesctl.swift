@@ -1,17 +1,18 @@
 import ArgumentParser
+import NodesProcess
 
 @main
 struct Nodesctl: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "nodesctl",
-        abstract: "Operates GoClaw Nodes: accounts, requests, devices, tokens, events.",
+        abstract: "Operates GoClaw Nodes: accounts, requests, devices, tokens, events, channels.",
         discussion: """
             Talks to PostgreSQL directly, so it works when no page can be reached. Whoever may read the \
             database's password may do everything; what is done carries the operating system account's name.
 
             \(ExitStatus.table)
             """,
-        version: "1.0.0",
+        version: NodesProcess.version,
         subcommands: [
             MigrateCommand.self, AdminCommand.self, RequestsCommand.self, DevicesCommand.self,
             ApproveCommand.self, DenyCommand.self, RevokeCommand.self, TokenCommand.self, EventsCommand.self,

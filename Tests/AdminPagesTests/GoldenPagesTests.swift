@@ -85,6 +85,7 @@ struct GoldenPagesTests {
                 .approve, requests[2], typed: true,
                 problem: "The code is not this request's. Compare it with the one on the device.")
         case "deny": return decision(.deny, requests[2])
+        case "deny-typed": return decision(.deny, requests[2], typed: true)
         case "decided":
             return decision(
                 .approve, sampleRequest("tablet-reception-01", state: .denied, decidedBy: "maria"),
@@ -133,8 +134,8 @@ struct GoldenPagesTests {
         "Every page is as in its golden file",
         arguments: [
             "nodes", "nodes-empty", "nodes-filtered", "nodes-typed", "approve", "approve-rivals",
-            "approve-typed", "deny",
-            "decided", "revoke", "revoked", "device", "channels", "channels-empty", "login", "login-problem",
+            "approve-typed", "deny", "deny-typed", "decided", "revoke", "revoked", "device", "channels",
+            "channels-empty", "login", "login-problem",
             "logout",
             "unknown-page",
         ])
@@ -158,10 +159,10 @@ struct GoldenPagesTests {
         }
     }
 
-    @Test("An approver who types the code is not shown it")
+    @Test("Where an approver types the code, no page shows or carries it")
     func typedCode() throws {
         let templates = try PageTemplates(sources: templateSources())
-        for name in ["nodes-typed", "approve-typed"] {
+        for name in ["nodes-typed", "approve-typed", "deny-typed"] {
             let html = try #require(Self.page(name, templates))
             #expect(!html.contains("K7MP") && !html.contains("ABCD-2345") && !html.contains("ABCD2345"))
         }

@@ -136,7 +136,11 @@ struct DeviceRequestTests {
             ("message.ack", ["messageSeq": .string("1")], "messageSeq"),
             ("device.pair.approve", ["code": .string("ABCDEFGH")], "requestId"),
             ("device.pair.approve", ["requestId": .string("1"), "code": .string("ABCDEFGH")], "requestId"),
-            ("device.pair.deny", ["requestId": .string("9469921c-3534-4c46-81bd-9f2d83418ac6")], "code"),
+            ("device.pair.approve", ["requestId": .string("9469921c-3534-4c46-81bd-9f2d83418ac6")], "code"),
+            (
+                "device.pair.deny",
+                ["requestId": .string("9469921c-3534-4c46-81bd-9f2d83418ac6"), "code": .string("ABC")], "code"
+            ),
             ("device.pair.revoke", device.merging(["generation": .integer(0)]) { $1 }, "generation"),
             ("device.pair.list", ["limit": .integer(0)], "limit"),
             ("device.pair.list", ["limit": .integer(101)], "limit"),

@@ -78,6 +78,20 @@ struct ListingTests {
     }
 
     @Test(
+        "Where codes have to be typed, the filter does not find them",
+        arguments: ["abcd", "ABCD-2345", "2345"])
+    func filterWithoutCode(_ filter: String) async throws {
+        try await StoreFixture.run { fixture in
+            var claim = try StoreFixture.claim("tablet")
+            claim.ownCode = PairingCode("ABCD-2345")
+            _ = try await fixture.store.claim(claim).done()
+            let found = try await fixture.store.pendingRequests(
+                filter: filter, matchesCode: false, after: nil, limit: 10)
+            #expect(found.isEmpty)
+        }
+    }
+
+    @Test(
         "A filter is taken literally", arguments: ["%", "_", "\\", "'", "tablet%", "nothing", "[a-z]", ".*"])
     func literalFilter(_ filter: String) async throws {
         try await StoreFixture.run { fixture in

@@ -63,6 +63,14 @@ def test_a_wrong_code_or_a_decided_request_is_refused_with_the_state(nodes: Depl
     assert refusal.value.reason == "already_denied" and refusal.value.details["state"] == "denied"
 
 
+def test_a_denial_names_the_code_that_was_displayed(nodes: Deployment):
+    socket = signed_in(nodes, make_token(nodes))
+    request = nodes.device(credential=TokenCredential()).ask()
+    with pytest.raises(Refused) as refusal:
+        socket.request("device.pair.deny", {"requestId": request["requestId"]})
+    assert (refusal.value.reason, refusal.value.details["parameter"]) == ("bad_parameter", "code")
+
+
 def test_a_token_that_may_only_read_decides_nothing(nodes: Deployment):
     socket = signed_in(nodes, make_token(nodes, "read"))
     request = nodes.device(credential=TokenCredential()).ask()

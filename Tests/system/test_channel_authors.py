@@ -1,8 +1,5 @@
 """Whoever follows docs/channel-authors.md has a channel that works."""
 
-import ctypes
-import importlib.machinery
-import importlib.util
 import json
 import pathlib
 import re
@@ -147,59 +144,29 @@ def test_the_reasons_that_the_document_lists_are_the_hosts_own():
         assert any(pattern.fullmatch(text) for pattern in patterns for text in said), reason
 
 
-# What servers of this release do not call is called here.
-
-install_channels = importlib.util.module_from_spec(
-    importlib.util.spec_from_loader(
-        "install_channels",
-        importlib.machinery.SourceFileLoader("install_channels", str(ROOT / "scripts/install-channels")),
-    )
-)
-install_channels.__loader__.exec_module(install_channels)
-Text = install_channels.Text
-
-
-class Frame(ctypes.Structure):
-    _fields_ = [("size", ctypes.c_uint32), ("flags", ctypes.c_uint32), ("event", Text), ("payload", Text)]
-
-
-class Message(ctypes.Structure):
-    _fields_ = [
-        ("size", ctypes.c_uint32), ("flags", ctypes.c_uint32), ("number", ctypes.c_int64),
-        ("received_ms", ctypes.c_int64), ("id", Text), ("body", Text),
-    ]  # fmt: skip
-
-
-TAKE_FRAME = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.POINTER(Frame))
-RECEIVE = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 4)
-
-
-class Sink(ctypes.Structure):
-    _fields_ = install_channels.HEAD + [
-        ("before", ctypes.c_void_p * 4), ("frame", TAKE_FRAME), ("after", ctypes.c_void_p * 2)
-    ]  # fmt: skip
-
-
-class Channel(ctypes.Structure):
-    _fields_ = install_channels.HEAD + [("before", ctypes.c_void_p * 7), ("receive", RECEIVE)]
-
-
 def test_the_channel_in_c_answers_a_message_with_itself(walked):
     nodes, *_ = walked
-    frames = []
+    device = nodes.device("echo", "echo-3")
+    device.pair(nodes.administrator())
+    device.socket.request("message.send", {"messageId": "m-1", "message": {"a": 1}})
+    assert device.socket.event("echo") == {"said": {"a": 1}}
 
-    @TAKE_FRAME
-    def take(_, frame):
-        frames.append((str(frame.contents.event), json.loads(str(frame.contents.payload))))
-        return 0
 
-    entry = ctypes.CDLL(str(nodes.state / "channels/echo.so")).goclaw_channel_entry
-    entry.restype = ctypes.POINTER(Channel)
-    host = install_channels.Host(size=ctypes.sizeof(install_channels.Host), abi_major=1)
-    sink = Sink(size=ctypes.sizeof(Sink), abi_major=1, frame=take)
-    body = ctypes.create_string_buffer(b'{"a":1}')
-    message = Message(size=ctypes.sizeof(Message), number=1, body=Text(ctypes.addressof(body), 7))
-    status = entry(ctypes.byref(host)).contents.receive(
-        None, None, ctypes.addressof(message), ctypes.addressof(sink)
-    )
-    assert status == 0 and frames == [("echo", {"said": {"a": 1}})]
+def test_the_channel_in_swift_passes_readings_on_and_refuses_impossible_ones(walked):
+    nodes, *_ = walked
+    device = nodes.device("sensor", "thermometer-3")
+    device.pair(nodes.administrator(), metadata={"room": "kitchen"})
+    with pytest.raises(Refused) as refusal:
+        device.socket.request("message.send", {"messageId": "m-1", "message": {"temperature": -400}})
+    assert (refusal.value.code, refusal.value.reason) == ("INVALID_REQUEST", "implausible")
+    device.socket.request("message.send", {"messageId": "m-2", "message": {"temperature": 21.5}})
+    assert device.socket.event("message")["message"] == {"temperature": 21.5}
+
+
+def test_the_package_of_the_example_in_swift_is_understood(tmp_path):
+    package = subprocess.run(
+        ["swift", "package", "--package-path", EXAMPLES / "swift-sensor", "dump-package"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    [product] = json.loads(package.stdout)["products"]
+    assert product["name"] == "SensorChannel" and product["type"] == {"library": ["dynamic"]}

@@ -389,6 +389,12 @@ def test_a_new_channel_in_swift_builds_and_passes(built, tmp_path):
         capture_output=True, text=True,
     )  # fmt: skip
     assert manifest.returncode != 0 and "Set NODES" in manifest.stderr
+    package = subprocess.run(
+        ["swift", "package", "dump-package"], cwd=project, env={**os.environ, "NODES": str(ROOT)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    [product] = json.loads(package.stdout)["products"]
+    assert product["name"] == "MySensorChannel" and product["type"] == {"library": ["dynamic"]}
     library = compile_swift(
         built, "MySensorChannel", list((project / "Sources").rglob("*.swift")), tmp_path / "libMySensorChannel.so"
     )

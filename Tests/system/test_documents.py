@@ -41,6 +41,58 @@ def test_the_configuration_reference_lists_every_setting_as_nodesctl_does(nodes:
         assert f"`{setting['key']}`" in reference, setting["key"]
 
 
+# Reasons that no socket is answered with.
+OF_PAGES_AND_COMMANDS = {
+    "account_exists", "invalid_lifetime", "invalid_password", "invalid_token_name", "invalid_username",
+    "last_administrator", "not_waiting", "sign_ins_waiting", "too_many_sign_ins", "unknown_account", "unknown_device",
+    "unknown_token", "wrong_password",
+    # Readiness, and what the store says more exactly as `already_…`.
+    "channel_stuck", "request_ended",
+}  # fmt: skip
+
+
+def test_every_reason_that_a_socket_is_answered_with_is_in_a_table_of_errors():
+    reasons = set()
+    for path in (ROOT / "Sources").rglob("*.swift"):
+        if {"ChannelKit", "ChannelCheck", "nodesctl"}.isdisjoint(path.parts):
+            found = re.findall(r'(?:Refusal|\.frame|\.channelUnavailable)\(\s*(?:\.?\w+,\s*)?"(\w+)"', path.read_text())
+            reasons.update(found)
+    assert len(reasons) > 50 and OF_PAGES_AND_COMMANDS < reasons
+    rows = re.findall(r"^\| (?:`[A-Z_]+` )?\| (`.*?) \|", (ROOT / "docs/device-developers.md").read_text(), re.M)
+    listed = set(re.findall(r"`([a-z_]+)`", " ".join(rows)))
+    assert sorted(reasons - OF_PAGES_AND_COMMANDS - listed) == []
+    states = {"already_approved", "already_denied", "already_expired", "already_revoked"}
+    assert sorted(listed - reasons - states - {"channel_refused"}) == []
+
+
+def metrics_of_the_document() -> set[str]:
+    return set(re.findall(r"^\| `(\w+)", (ROOT / "docs/operators.md").read_text(), re.M))
+
+
+def test_every_metric_is_in_the_operators_table():
+    names = set()
+    for path in (ROOT / "Sources").rglob("*.swift"):
+        for kind, label in re.findall(r'\b(Counter|Gauge|Timer)\(\s*label: "([^"]+)"', path.read_text()):
+            name = re.sub(r"\\\(\w+\)", "NAME", label).replace(".", "_")
+            names.add(name + {"Counter": "_total", "Gauge": "", "Timer": "_seconds"}[kind])
+    assert len(names) > 15
+    assert sorted(names - metrics_of_the_document()) == []
+
+
+def test_every_metric_that_a_process_reports_is_in_the_operators_table(nodes: Deployment, administrator):
+    assert administrator.get("/nodes").status == 200
+    assert administrator.get("/nowhere").status == 404
+    nodes.device().pair(administrator)
+    for process in ("gateway/0", "kernel/0"):
+        metrics = nodes.status(f"{process}/metrics")[1]
+        reported = set(re.findall(r"^# TYPE (\w+)", metrics, re.M))
+        own = {name for name in reported if not name.startswith("channel_plugin_")}
+        assert len(own) > 8 and sorted(own - metrics_of_the_document()) == []
+    for labels in ('{status="2xx"}', '{status="4xx"}'):
+        assert int(re.search(rf"^kernel_answers_total{re.escape(labels)} (\d+)", metrics, re.M)[1]) > 0
+    assert "kernel_answer_seconds_count" in metrics
+
+
 def test_every_link_between_documents_leads_somewhere():
     places = ("*.md", "docs/*.md", "Plugins/*/README.md", "Plugins/Examples/*/README.md")
     documents = [document for place in places for document in ROOT.glob(place)]

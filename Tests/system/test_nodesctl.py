@@ -1,5 +1,6 @@
 """`nodesctl` from a shell: the operator's commands and the device, against a whole deployment."""
 
+import importlib.util
 import json
 import os
 import pty
@@ -412,6 +413,33 @@ def test_the_examples_for_device_developers_run(nodes: Deployment, programs, tmp
         nodes.nodesctl("revoke", sender)
         assert again.expect("stopped")["outcome"] == "revoked"
         assert again.wait() == 1
+
+
+def test_the_example_acknowledges_whatever_event_has_a_number(tmp_path):
+    specification = importlib.util.spec_from_file_location("device_example", ROOT / "docs/examples/device.py")
+    example = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(example)
+    sent = []
+
+    class Socket:
+        def send(self, text: str) -> None:
+            sent.append(json.loads(text))
+
+    state = example.State(tmp_path / "state.json", uses_token=True)
+    device = example.Device("ws://127.0.0.1/ws", "web", "tablet-1", state, [], repairs=False)
+    device.socket = Socket()
+    for event, payload in (
+        ("typing", {"messageSeq": 1, "agent": "echo", "event": "not a name"}),
+        ("message.part", {"messageSeq": 2, "part": 0, "last": False}),
+        ("receipt", {"messageId": "m"}),
+        ("message.part", {"messageSeq": 2, "part": 1, "last": True}),
+        ("command", {"messageSeq": 1}),
+    ):
+        device.happened(event, payload)
+    assert [(frame["method"], frame["params"]["messageSeq"]) for frame in sent] == [
+        ("message.ack", 1), ("message.ack", 2), ("message.ack", 1)
+    ]  # fmt: skip
+    assert state.values["received"] == 2
 
 
 def on_a_terminal(nodes: Deployment, arguments: list[str], answer: str) -> tuple[int, str]:

@@ -1,11 +1,13 @@
 """The pages as HTTP: who gets in, what a form needs, and what every answer carries."""
 
+import json
 import re
 import urllib.parse
 
 import pytest
 from support.administrator import Administrator
 from support.deployment import PASSWORD, Deployment
+from support.device import Refused
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -313,8 +315,35 @@ def test_the_code_can_be_required_to_be_typed(deploy):
     device = nodes.device()
     request = device.ask()
     path = f"/nodes/requests/{request['requestId']}/approve"
-    for page in (administrator.get("/nodes"), administrator.get(path)):
+    denial = f"/nodes/requests/{request['requestId']}/deny"
+    for page in (administrator.get("/nodes"), administrator.get(path), administrator.get(denial)):
         assert request["code"] not in page.body and request["code"].replace("-", "") not in page.body
+    # Nor can it be guessed part by part.
+    for part in (request["code"][:4], request["code"]):
+        assert "No request matches." in administrator.get(f"/nodes?q={part}").text
+    assert "channel, code" not in administrator.get("/nodes").body
+    token = json.loads(
+        nodes.nodesctl(
+            "token", "create", "program", "--scope", "administer", "--expires", "1d", "--owner", "admin", "--json"
+        ).stdout
+    )
+    program = nodes.socket()
+    program.request("connect", {"token": token["secret"]})
+    listed = program.request("device.pair.list")
+    assert [row["code"] for row in listed["pending"]] == [None]
+    assert program.request("device.pair.list", {"filter": request["code"][:4]})["pending"] == []
+    with pytest.raises(Refused) as refusal:
+        program.request("device.pair.approve", {"requestId": request["requestId"]})
+    assert refusal.value.error["details"]["parameter"] == "code"
+    # Who denies cannot look at the device, so denying needs no code.
+    for deny in (
+        lambda id: administrator.submit(administrator.get(f"/nodes/requests/{id}/deny").form("/deny")),
+        lambda id: program.request("device.pair.deny", {"requestId": id}),
+        lambda id: nodes.nodesctl("deny", id),
+    ):
+        unwanted = nodes.device()
+        deny(unwanted.ask()["requestId"])
+        assert unwanted.socket.event("device.pair.resolved")["decision"] == "denied"
     form = administrator.get(path).form("/approve")
     assert form.fields["code"] == ""
     for wrong, status in (("", 400), ("nonsense", 400), ("ABCD-EFGH", 409)):

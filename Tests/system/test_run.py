@@ -9,6 +9,7 @@ import selectors
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -172,3 +173,36 @@ def test_a_bad_setting_stops_the_start_with_its_key(tmp_path):
     output, _ = run.child.communicate(timeout=120)
     assert run.child.returncode != 0
     assert "gateway.pairing_code_ttl" in output.decode()
+
+
+def test_help_needs_nothing_installed(tmp_path):
+    for program in ("dirname", "env"):
+        (tmp_path / program).symlink_to(shutil.which(program))
+    (tmp_path / "python3").symlink_to(os.path.realpath(sys.executable))
+    done = subprocess.run(
+        [ROOT / "scripts/run", "--help"], env={"PATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "ADMIN_PASSWORD" in done.stdout and "12 to 1024 bytes" in done.stdout
+
+
+def test_a_password_that_no_account_can_have_stops_the_run_before_anything_else(tmp_path):
+    done = subprocess.run(
+        [ROOT / "scripts/run"], env={**os.environ, "ADMIN_PASSWORD": "short", "STATE": str(tmp_path / "state")},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1 and "ADMIN_PASSWORD is expected to be 12 to 1024 bytes" in done.stderr
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("version, is_enough", [("6.2.4", False), ("6.3", True), ("6.10.1", True), ("", False)])
+def test_a_toolchain_that_is_too_old_is_said(tmp_path, version, is_enough):
+    swift = tmp_path / "swift"
+    swift.write_text(f"#!/bin/sh\necho 'Swift version {version} (swift-{version}-RELEASE)'\n")
+    swift.chmod(0o755)
+    done = subprocess.run(
+        [ROOT / "scripts/install-dependencies"], env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode == 0) == is_enough, done.stderr
+    assert is_enough or "Install the Swift 6.3 toolchain" in done.stderr

@@ -41,8 +41,8 @@ def origin_of(url: str) -> str:
     return f"{scheme}://{host}" + (f":{parts.port}" if parts.port not in (None, default) else "")
 
 
-def say(event: str, **facts) -> None:
-    print(json.dumps({"event": event, **facts}), flush=True)
+def say(event: str, /, **facts) -> None:
+    print(json.dumps({**facts, "event": event}), flush=True)
 
 
 class Refused(Exception):
@@ -189,12 +189,14 @@ class Device:
                 self.connected(payload)
             else:
                 self.attach()
-        elif event == "message":
-            if payload["messageSeq"] > self.state.values["received"]:
-                say("message", **payload)
-                self.state.save(received=payload["messageSeq"])
-            # Its answer says nothing that matters: a message that is not acknowledged comes again.
-            self.post("message.ack", {"messageSeq": payload["messageSeq"]})
+        elif isinstance(number := payload.get("messageSeq"), int):
+            # Whatever the event is called, an agent's message stands behind it. Of parts the last one settles it.
+            if number > self.state.values["received"]:
+                say(event, **payload)
+            if payload.get("last", True):
+                self.state.save(received=max(number, self.state.values["received"]))
+                # Its answer says nothing that matters: a message that is not acknowledged comes again.
+                self.post("message.ack", {"messageSeq": number})
 
     def serve(self) -> None:
         """Sends what there is, then listens until the socket closes."""

@@ -19,7 +19,7 @@ variables:
   STATE           the folder of everything that lasts (.nodes)
   GATEWAYS        how many gateways (1)
   KERNELS         how many kernels (1)
-  ADMIN_PASSWORD  the password of the account "admin", when it is created
+  ADMIN_PASSWORD  the password of the account "admin", when it is created: 12 to 1024 bytes
   DATABASE_URL    use this PostgreSQL instead of a private one
   GATEWAY_PAIRING_CODE_TTL and the like: every setting that `nodesctl config` lists
 """
@@ -30,6 +30,13 @@ def number(name: str, default: int, highest: int) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= highest:
         raise Failure(f"{name} is “{text}”; expected a number from 1 to {highest}")
     return int(text)
+
+
+def password() -> str | None:
+    text = os.environ.get("ADMIN_PASSWORD") or None
+    if text is not None and not 12 <= len(os.fsencode(text)) <= 1024:
+        raise Failure("ADMIN_PASSWORD is expected to be 12 to 1024 bytes long")
+    return text
 
 
 def swift(*arguments: str, **options) -> subprocess.CompletedProcess:
@@ -64,7 +71,7 @@ def main() -> None:
         gateways=number("GATEWAYS", 1, 64),
         kernels=number("KERNELS", 1, 64),
         database_url=os.environ.get("DATABASE_URL") or None,
-        administrator_password=os.environ.get("ADMIN_PASSWORD") or None,
+        administrator_password=password(),
         binaries=binaries(),
     )
 
@@ -76,9 +83,9 @@ def main() -> None:
     try:
         stack.reserve()
         build()
-        password = stack.start()
-        if password is not None:
-            print(f"administrator: {ADMINISTRATOR}\npassword: {password}")
+        made = stack.start()
+        if made is not None:
+            print(f"administrator: {ADMINISTRATOR}\npassword: {made}")
         elif stack.administrator_password is not None:
             print(f"ADMIN_PASSWORD is not used: the accounts are there already (nodesctl admin passwd {ADMINISTRATOR})")
         configuration, program = stack.config / "nodesctl.json", stack.binaries / "nodesctl"

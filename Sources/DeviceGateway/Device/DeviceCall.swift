@@ -12,7 +12,7 @@ enum DeviceCall: Sendable {
     case acknowledge(Int64, SessionGrant)
     case list(PairingListing, Authority)
     case approve(RequestID, PairingCode, Authority)
-    case deny(RequestID, PairingCode, Authority)
+    case deny(RequestID, PairingCode?, Authority)
     case revoke(ChannelID, SenderID, Generation?, Authority)
     case health
 
@@ -82,7 +82,7 @@ extension DeviceCall {
             try await sessions.acknowledge(upTo: sequence, grant: grant, on: socket)
             return .payload(.object(["messageSeq": .integer(sequence)]))
         case .list(let listing, let authority):
-            return .payload(try await list(listing, authority, kernel.administration))
+            return .payload(try await list(listing, authority, kernel))
         case .approve(let id, let code, let authority):
             let device = try await kernel.administration.approve(
                 id, code: code, from: peer.address, by: authority)
@@ -101,14 +101,16 @@ extension DeviceCall {
     }
 
     private func list(
-        _ listing: PairingListing, _ authority: Authority, _ administration: PairingAdministration
+        _ listing: PairingListing, _ authority: Authority, _ kernel: Kernel
     ) async throws(Refusal) -> JSONValue {
+        let administration = kernel.administration
+        let hidesCodes = kernel.settings.requiresTypedCode
         let pending = try await administration.pendingRequests(
             filter: listing.filter, after: listing.pendingAfter, limit: listing.limit, by: authority)
         let paired = try await administration.pairedDevices(
             filter: listing.filter, after: listing.pairedAfter, limit: listing.limit, by: authority)
         var payload: [String: JSONValue] = [
-            "pending": .array(pending.rows.map(JSONValue.request)),
+            "pending": .array(pending.rows.map { .request($0, hidesCode: hidesCodes) }),
             "paired": .array(paired.rows.map(JSONValue.device)),
         ]
         if let next = pending.next { payload["pendingNext"] = .string(next) }

@@ -25,7 +25,7 @@ public struct GatewaySettings: Sendable {
     /// The most sockets that nobody has authenticated; the room beyond them is for paired devices.
     public var unauthenticatedSockets = 2000
     /// The most unauthenticated sockets of one address (IPv6: of one /64).
-    public var unauthenticatedSocketsPerAddress = 20
+    public var unauthenticatedSocketsPerAddress = 200
     /// Frames a second of one socket; beyond them it is read more slowly.
     public var framesPerSecond = 20
     /// Frames of one socket at once.

@@ -30,9 +30,9 @@ struct ServerFacts: Sendable {
     }
 
     private func connected(
-        status: String, role: String, limits: SessionLimits = SessionLimits()
+        status: String, role: String, limits: SessionLimits? = nil
     ) -> [String: JSONValue] {
-        let times = settings.times(within: limits)
+        let times = settings.times(within: limits ?? SessionLimits())
         var facts: [String: JSONValue] = [
             "maxMessageBytes": .integer(Int64(settings.maximumMessage)),
             "maxFragments": .integer(Int64(settings.maximumFragments)),
@@ -41,9 +41,12 @@ struct ServerFacts: Sendable {
             "pingIntervalMs": .integer(times.ping.milliseconds),
             "silenceTimeoutMs": .integer(times.silence.milliseconds),
         ]
-        if let bytes = limits.maximumMessageBytes { facts["maxBodyBytes"] = .integer(Int64(bytes)) }
-        if let rate = limits.messagesPerSecond { facts["messagesPerSecond"] = .number(rate) }
-        if let burst = limits.burst { facts["messagesBurst"] = .integer(Int64(burst)) }
+        if let limits {
+            let most = DeviceSessions.maximumBodyBytes
+            facts["maxBodyBytes"] = .integer(Int64(min(limits.maximumMessageBytes ?? most, most)))
+            if let rate = limits.messagesPerSecond { facts["messagesPerSecond"] = .number(rate) }
+            if let burst = limits.burst { facts["messagesBurst"] = .integer(Int64(burst)) }
+        }
         return [
             "protocol": .integer(Int64(NodesProtocol.version)), "status": .string(status),
             "role": .string(role), "instanceId": .string(instanceID.text), "limits": .object(facts),
@@ -100,12 +103,14 @@ extension JSONValue {
         ])
     }
 
-    static func request(_ row: PairingAdministration.RequestRow) -> JSONValue {
+    /// - Parameter hidesCode: where an administrator has to type what the device shows.
+    static func request(_ row: PairingAdministration.RequestRow, hidesCode: Bool) -> JSONValue {
         let request = row.request
         return described(
             request.channel, request.senderID, request.profile, row.fingerprint,
             [
-                "requestId": .string(request.id.text), "code": .string(request.code.description),
+                "requestId": .string(request.id.text),
+                "code": hidesCode ? .null : .string(request.code.description),
                 "createdAt": .integer(request.createdAt.milliseconds),
                 "expiresAt": .integer(request.expiresAt.milliseconds),
                 "address": request.address.map { .string($0.description) } ?? .null,

@@ -11,6 +11,9 @@ struct AdminCommand: AsyncParsableCommand {
 
     /// Where a password comes from.
     struct PasswordOptions: ParsableArguments {
+        static let discussion =
+            "A password has 12 to 1024 bytes. Without an option it is asked for on the terminal."
+
         @Flag(help: "Read the password from the first line of standard input.")
         var passwordStdin = false
 
@@ -52,7 +55,7 @@ struct AdminCommand: AsyncParsableCommand {
     struct Create: OperatorCommand {
         static let configuration = CommandConfiguration(
             commandName: "create", abstract: "Make an account.",
-            discussion: "Without an option the password is asked for on the terminal.")
+            discussion: PasswordOptions.discussion)
 
         @OptionGroup var options: OperatorOptions
         @OptionGroup var source: PasswordOptions
@@ -71,7 +74,7 @@ struct AdminCommand: AsyncParsableCommand {
     struct Password: OperatorCommand {
         static let configuration = CommandConfiguration(
             commandName: "passwd", abstract: "Change an account's password; its sessions end.",
-            discussion: "Without an option the password is asked for on the terminal.")
+            discussion: PasswordOptions.discussion)
 
         @OptionGroup var options: OperatorOptions
         @OptionGroup var source: PasswordOptions

@@ -67,7 +67,9 @@ struct DenyCommand: OperatorCommand {
     @OptionGroup var decision: DecisionOptions
 
     func run(at desk: Desk) async throws {
-        let code = try await decision.readCode(at: desk, to: "deny")
+        // Where codes have to be typed to approve, denying needs none: they are shown nowhere but on the device.
+        let needsNone = decision.code == nil && desk.kernel.settings.requiresTypedCode
+        let code = needsNone ? nil : try await decision.readCode(at: desk, to: "deny")
         let request = try await desk.administration.deny(decision.request, code: code, by: desk.authority)
         try desk.print(
             .request(request),

@@ -19,7 +19,11 @@ struct DeviceCommand: AsyncParsableCommand {
             connection, or refused for good.
             """)
 
-    @Option(help: "Where the gateway is: ws://HOST[:PORT]/PATH.")
+    @Option(
+        help: """
+            Where the gateway is: ws://HOST[:PORT]/PATH. It speaks no TLS: for wss, open a tunnel, such as socat \
+            TCP-LISTEN:8080,bind=127.0.0.1,fork,reuseaddr OPENSSL:HOST:443, and give --origin https://HOST.
+            """)
     var url = "ws://127.0.0.1:8080/ws"
 
     @Option(help: "The public origin, where --url leads to the end of a TLS tunnel: https://HOST.")

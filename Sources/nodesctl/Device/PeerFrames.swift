@@ -7,11 +7,14 @@ enum PeerFrame: Equatable {
     case refusal(id: String?, PeerError)
     case event(name: String, payload: JSONValue)
 
+    /// What a channel says to its device nests up to 64 levels, inside the frame.
+    private static let limits = JSONLimits(depth: 65)
+
     /// Reads the text of a frame; unknown keys are ignored.
     ///
     /// - Returns: `nil` where it is no frame of the protocol.
     init?(_ text: [UInt8]) {
-        guard let value = try? JSONValue(parsing: text) else { return nil }
+        guard let value = try? JSONValue(parsing: text, limits: Self.limits) else { return nil }
         switch (value["type"]?.string, value["ok"]) {
         case ("res", .bool(true)):
             guard let id = value["id"]?.string else { return nil }
