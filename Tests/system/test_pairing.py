@@ -158,7 +158,7 @@ def test_fifty_reconnects_and_repeats_are_one_request_whose_rendered_button_stil
     rows = nodes.rows(
         "SELECT state, display_name, metadata::text FROM pairing_requests WHERE sender_id = %s", device.sender_id
     )
-    assert rows == [("pending", "First name", '{"browser": "Firefox"}')]
+    assert rows == [("pending", "First name", '{"browser":"Firefox"}')]
     assert administrator.submit(form, code=first["code"]).status == 303
     assert device.socket.event("device.pair.resolved")["decision"] == "approved"
 
