@@ -190,16 +190,16 @@ def test_processes_that_a_plugin_leaves_behind_are_found_and_ended(built, animal
 
 
 def test_a_call_that_hangs_is_ended_and_the_other_checks_are_made(built, animal):
-    status, report = check(built, animal("hang_in_receive"), "--call-limit", "1")
+    status, report = check(built, animal("hang_in_receive"), "--call-limit", "3")
     assert status == 1
     assert list(not_passed(report)) == ["receive.extreme"]
-    assert "did not return from receive of the body false within 1000 ms" in report["checks"]["receive.extreme"]["seen"][0]
+    assert "did not return from receive of the body false within 3000 ms" in report["checks"]["receive.extreme"]["seen"][0]
 
 
 def test_tickets_that_nobody_answers_are_given_up(built, animal):
-    status, report = check(built, animal("never_answered"), "--call-limit", "0.2")
+    status, report = check(built, animal("never_answered"), "--call-limit", "1")
     assert status == 1
-    assert "did not answer its ticket within 1200 ms" in report["checks"]["review.ordinary"]["seen"][0]
+    assert "did not answer its ticket within 6000 ms" in report["checks"]["review.ordinary"]["seen"][0]
     assert "Two calls did not come back" in report["checks"]["threads"]["seen"][0]
 
 
@@ -304,8 +304,8 @@ def test_the_process_of_a_check_ends_with_the_command(built, animal):
 def test_what_the_caller_has_open_is_beyond_the_plugins_reach(built, animal):
     ours, theirs = os.pipe()
     done = subprocess.run(
-        [str(built / "nodesctl"), "channel", "check", str(animal("scribbles")), "--call-limit", "0.5"],
-        pass_fds=[theirs], capture_output=True, text=True, timeout=60,
+        [str(built / "nodesctl"), "channel", "check", str(animal("scribbles")), "--call-limit", "1"],
+        pass_fds=[theirs], capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     os.close(theirs)
     with os.fdopen(ours, "rb") as stream:
