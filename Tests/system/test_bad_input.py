@@ -390,22 +390,24 @@ def test_a_request_that_arrives_byte_by_byte_holds_up_nobody(nodes: Deployment, 
 def test_a_flood_of_frames_is_slowed_or_closed_and_harms_only_its_sender(deploy):
     nodes = deploy(gateways=1, kernels=1, settings={"gateway": {"frames_per_second": 5, "frames_burst": 10}})
     flooding, calm = nodes.socket(), nodes.socket()
-    refused = 0
+    served = 0
+    started = time.monotonic()
     try:
-        for index in range(200):
+        for _ in range(200):
             flooding.send("health")
         until = time.monotonic() + 4
-        for index in range(200):
-            frame = flooding.receive(max(0, until - time.monotonic()))
-            if not frame["ok"]:
+        while (left := until - time.monotonic()) > 0:
+            frame = flooding.receive(left)
+            if frame["ok"]:
+                served += 1
+            else:
                 assert frame["error"]["code"] == "RESOURCE_EXHAUSTED"
-                refused += 1
     except ConnectionClosed as closed:
         assert closed.rcvd.code == 1008
-        refused += 1
     except TimeoutError:
-        refused += 1
-    assert refused
+        # The rest is still to come.
+        pass
+    assert 0 < served <= 10 + 5 * (time.monotonic() - started) + 5
     assert calm.request("health")["status"] == "ok"
 
 
