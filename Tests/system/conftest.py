@@ -4,9 +4,13 @@ import contextlib
 import shutil
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from support.deployment import Deployment, deployed
+
+# How long a page may take on a busy machine, in milliseconds.
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +56,6 @@ def chromium():
 def page(chromium, nodes: Deployment):
     """A browser's page with an empty profile; relative addresses are the deployment's."""
     context = chromium.new_context(base_url=nodes.origin)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE)
     yield context.new_page()
     context.close()

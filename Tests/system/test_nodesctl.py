@@ -421,7 +421,7 @@ def on_a_terminal(nodes: Deployment, arguments: list[str], answer: str) -> tuple
     process = subprocess.Popen(command, stdin=terminal, stdout=terminal, stderr=terminal, close_fds=True)
     os.close(terminal)
     shown = b""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     try:
         while not shown.rstrip().endswith(b":"):
             assert time.monotonic() < deadline, shown
@@ -433,7 +433,7 @@ def on_a_terminal(nodes: Deployment, arguments: list[str], answer: str) -> tuple
             except OSError:
                 # The terminal's other end is closed.
                 break
-        return process.wait(timeout=30), shown.decode(errors="replace")
+        return process.wait(timeout=60), shown.decode(errors="replace")
     finally:
         process.kill()
         process.wait()

@@ -27,7 +27,7 @@ def port():
     assert line.startswith("listening on "), f"{program} did not start: {line!r}"
     yield int(line.rsplit(":", 1)[1].strip().strip("/"))
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 def frame(opcode, payload=b"", fin=True, rsv=0, mask=MASK, length=None):
@@ -55,7 +55,7 @@ def closing(code=None, reason=b""):
 
 class Client:
     def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         key = base64.b64encode(os.urandom(16)).decode()
@@ -460,7 +460,7 @@ def test_a_length_in_a_wrong_form_is_refused(client, length):
 
 
 def request(port, text):
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(text.encode())
         answer = b""
         while data := connection.recv(65536):
@@ -518,7 +518,7 @@ def test_a_request_that_is_not_acceptable_is_refused(port, text, status):
 
 
 def test_a_message_that_comes_with_the_handshake_is_echoed(port):
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(
             (
                 f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: WebSocket\r\nConnection: upgrade\r\n"

@@ -50,7 +50,7 @@ def check(binaries: pathlib.Path, library: pathlib.Path, *options: str) -> tuple
     """The exit status and the report; the checks by their names."""
     done = subprocess.run(
         [str(binaries / "nodesctl"), "channel", "check", str(library), "--json", *options],
-        capture_output=True, text=True, timeout=100,
+        capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.stdout, done.stderr
     report = json.loads(done.stdout)

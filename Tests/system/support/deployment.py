@@ -59,7 +59,7 @@ def shown_binaries() -> str:
     return shown.stdout.strip()
 
 
-def eventually(condition, what: str, timeout: float = 15):
+def eventually(condition, what: str, timeout: float = 60):
     """Waits until `condition` is true, and says what never came true."""
     deadline = time.monotonic() + timeout
     while True:
@@ -107,7 +107,7 @@ class Deployment(Stack):
                     process.start()
                 return self.cluster.is_ready
 
-            eventually(is_up, "PostgreSQL runs again", timeout=30)
+            eventually(is_up, "PostgreSQL runs again")
         self.wait_until_ready()
 
     def stop_database(self) -> None:
