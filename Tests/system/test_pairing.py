@@ -139,6 +139,19 @@ def test_a_second_device_that_claims_a_held_sender_id_is_refused_and_shown(nodes
     assert owner.socket.event("message")["message"] == "unharmed"
 
 
+def test_the_page_of_a_paired_device_shows_who_else_claimed_its_sender_id(nodes: Deployment, administrator):
+    device = nodes.device()
+    device.pair(administrator)
+    path = f"/nodes/devices/{device.sender_id}"
+    assert "Another device claimed this sender ID" not in administrator.get(path).text
+    rival = nodes.device("web", device.sender_id, TokenCredential())
+    rival.dial(address="127.0.0.78")
+    assert refused(rival.ask).code == "ALREADY_EXISTS"
+    page = administrator.get(path)
+    assert "Another device claimed this sender ID" in page.text
+    assert "127.0.0.78 on channel web" in page.text
+
+
 def test_fifty_reconnects_and_repeats_are_one_request_whose_rendered_button_still_works(
     nodes: Deployment, administrator, credential
 ):
