@@ -84,10 +84,19 @@ def expire(nodes: Deployment, token: dict) -> None:
     nodes.rows("UPDATE api_tokens SET expires_at = clock_timestamp() WHERE token_id = %s", token["id"])
 
 
+@pytest.fixture
+def owner(nodes: Deployment):
+    """An account beside the first administrator's."""
+    name = f"owner-{secrets.token_hex(4)}"
+    nodes.nodesctl("admin", "create", name, "--generate")
+    yield name
+    nodes.nodesctl("admin", "remove", name, "--yes", check=False)
+
+
 @pytest.mark.parametrize("end", [revoke, remove_owner, expire])
-def test_what_ends_a_tokens_authority_closes_its_sockets_within_seconds_and_opens_no_more(nodes: Deployment, end):
-    owner = f"owner-{secrets.token_hex(4)}"
-    nodes.nodesctl("admin", "create", owner, "--generate")
+def test_what_ends_a_tokens_authority_closes_its_sockets_within_seconds_and_opens_no_more(
+    nodes: Deployment, owner: str, end
+):
     token = make_token(nodes, owner=owner)
     socket = signed_in(nodes, token, gateway=1)
     unharmed = signed_in(nodes, make_token(nodes), gateway=1)

@@ -1,8 +1,10 @@
 """A whole deployment of the test's own, started by the code that `make run` runs."""
 
 import contextlib
+import functools
 import os
 import pathlib
+import random
 import shutil
 import socket
 import subprocess
@@ -35,12 +37,20 @@ ROOMY = {
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on, all different."""
+    """Ports that nothing listens on, all different.
+
+    They are below those that the system gives to outgoing connections, one of which could take a port between this
+    look and its use.
+    """
     with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+        ports: list[int] = []
+        while len(ports) < count:
+            probe = stack.enter_context(socket.socket())
+            port = random.randrange(10_000, 32_000)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                ports.append(port)
+        return ports
 
 
 def binaries() -> pathlib.Path:
@@ -51,7 +61,9 @@ def binaries() -> pathlib.Path:
     return folder
 
 
+@functools.cache
 def shown_binaries() -> str:
+    """Asked once: it takes seconds on a busy machine."""
     configuration = os.environ.get("NODES_BUILD_CONFIGURATION", "debug")
     shown = subprocess.run(
         ["swift", "build", "-c", configuration, "--show-bin-path"], cwd=ROOT, capture_output=True, text=True, check=True
