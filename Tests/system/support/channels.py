@@ -56,3 +56,9 @@ def check(binaries: pathlib.Path, library: pathlib.Path, *options: str) -> tuple
     report = json.loads(done.stdout)
     report["checks"] = {result["name"]: result for result in report["checks"]}
     return done.returncode, report
+
+
+def not_passed(report: dict) -> dict:
+    return {
+        name: result["seen"] for name, result in report["checks"].items() if result["outcome"] in ("failed", "warning")
+    }
