@@ -7,6 +7,9 @@ import Glibc
 public struct ChannelCheck: Sendable {
     /// A check that takes longer is given up, in milliseconds.
     private static let longestCheck = 60_000
+    /// A child that has not begun after this time is given up, in milliseconds. On a busy machine a process takes its
+    /// time to start, and so far it has called nothing.
+    private static let longestStart = 30_000
 
     /// What is checked.
     public let subject: CheckSubject
@@ -64,10 +67,12 @@ public struct ChannelCheck: Sendable {
     private func follow(_ child: ChildProcess, _ run: inout Run) {
         run.startChild()
         var checkEnd = monotonicNanoseconds()
+        var limit = Self.longestStart
         loop: while true {
             // The child has other things to do as well: half a second is for them.
-            switch child.next(within: callLimit + 500) {
+            switch child.next(within: limit + 500) {
             case .message(let message):
+                limit = callLimit
                 if message.began != nil {
                     checkEnd = monotonicNanoseconds() + UInt64(Self.longestCheck) * 1_000_000
                 }
@@ -84,7 +89,7 @@ public struct ChannelCheck: Sendable {
                 run.collect(child.output)
                 // A process that the plugin started may hold the pipes of one that is dead already.
                 if ending == .killed(signal: SIGKILL) {
-                    run.hung(callLimit)
+                    run.hung(limit)
                 } else {
                     run.ended(ending, errors: child.errors)
                 }

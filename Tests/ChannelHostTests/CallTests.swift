@@ -5,11 +5,11 @@ import Testing
 
 @Suite("Calling plugins")
 struct CallTests {
-    /// Limits short enough for a test to wait for.
+    /// Limits short enough for a test to wait for, and long enough for a call that does nothing.
     private var impatient: ChannelCallLimits {
         var limits = ChannelCallLimits()
-        limits.call = .milliseconds(300)
-        limits.ticket = .milliseconds(300)
+        limits.call = .seconds(2)
+        limits.ticket = .seconds(2)
         return limits
     }
 

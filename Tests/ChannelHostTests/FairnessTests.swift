@@ -98,7 +98,7 @@ struct FairnessTests {
     @Test("Time that a channel does not keep is charged to the device that it was for")
     func slowMessages() async throws {
         var limits = ChannelCallLimits()
-        limits.call = .milliseconds(200)
+        limits.call = .seconds(2)
         limits.misbehavioursPerSender = 1
         limits.misbehaviours = 5
         let host = try await load("touchy", limits: limits)

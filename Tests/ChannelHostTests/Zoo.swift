@@ -136,7 +136,7 @@ func refusal<Value>(_ body: () async throws -> Value) async throws -> Refusal? {
 
 /// Waits until it holds, for at most that long.
 func eventually(
-    within limit: Duration = .seconds(10), _ condition: () -> Bool
+    within limit: Duration = .seconds(60), _ condition: () -> Bool
 ) async throws -> Bool {
     let clock = ContinuousClock()
     let deadline = clock.now + limit

@@ -51,7 +51,7 @@ final class Nginx: Sendable {
 
     /// Waits until the port answers.
     func start() async throws {
-        for _ in 0..<500 {
+        for _ in 0..<3000 {
             if (try? ClientSocket(port: port)) != nil { return }
             try await Task.sleep(for: .milliseconds(20))
         }

@@ -55,7 +55,7 @@ struct ServerTests {
     func silence() async throws {
         var configuration = FastCGIServer.Configuration()
         configuration.threads = 1
-        configuration.transferTimeout = .milliseconds(200)
+        configuration.transferTimeout = .seconds(2)
         try await withServer(configuration: configuration) { path in
             let request = Records.request(body: "hello")
             let silent = try [0, 1, 7, 8, 20, 40].map { count in
@@ -74,7 +74,7 @@ struct ServerTests {
     @Test("A body that stops arriving is answered with 408")
     func slowBody() async throws {
         var configuration = FastCGIServer.Configuration()
-        configuration.transferTimeout = .milliseconds(200)
+        configuration.transferTimeout = .seconds(2)
         try await withServer(configuration: configuration) { path in
             let answer = try await exchange(path, Array(Records.request(body: "hello").dropLast(8)))
             #expect(answer.hasPrefix("Status: 408"))

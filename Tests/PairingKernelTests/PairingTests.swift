@@ -90,7 +90,7 @@ struct PairingTests {
                 Issue.record("expected denied, not \(status)")
                 return
             }
-            #expect(wait > .seconds(590))
+            #expect(wait > .seconds(480))
             #expect(try await two.refusal(of: device)?.reason == "denied")
             let again = try two.socket()
             let refusal = await #expect(throws: Refusal.self) { try await two.ask(device, on: again) }

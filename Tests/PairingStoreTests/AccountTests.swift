@@ -39,7 +39,7 @@ struct AccountTests {
             }
             let admission = try await fixture.store.admit(attempt(address: "198.51.100.9"), limits: limits)
             guard case .wait(let wait) = admission else { throw Unexpected("to wait", admission) }
-            #expect(wait > .seconds(890) && wait <= .seconds(900))
+            #expect(wait > .seconds(780) && wait <= .seconds(900))
             #expect(try await isAdmitted(fixture, attempt("paul", address: "198.51.100.9")))
         }
     }

@@ -28,7 +28,7 @@ struct ClaimTests {
             #expect(request.state == .pending)
             #expect(claim.freshCodes.first == request.code)
             #expect(request.expiresAt - request.createdAt == .seconds(3600))
-            #expect(expiresIn > .seconds(3590) && expiresIn <= .seconds(3600))
+            #expect(expiresIn > .seconds(3480) && expiresIn <= .seconds(3600))
             #expect(try await fixture.store.request(request.id) == request)
             #expect(
                 try await fixture.store.waitingSocket(of: request.id, on: StoreFixture.instances[0])
@@ -292,7 +292,7 @@ struct ClaimTests {
                 let refusal = try outcome.refusal()
                 #expect(refusal.reason == "denied_recently")
                 let wait = try #require(refusal.retryAfter)
-                #expect(wait > .seconds(590) && wait <= .seconds(600))
+                #expect(wait > .seconds(480) && wait <= .seconds(600))
             }
             let elsewhere = try fixture.request(try await claim(2, "198.51.100.9"))
             #expect(elsewhere.state == .pending)

@@ -171,7 +171,7 @@ struct RetentionTests {
         await #expect(throws: (any Error).self) { try await store.ping() }
         try await cluster.start()
         var again: PairingRequest?
-        for _ in 0..<100 where again == nil {
+        for _ in 0..<600 where again == nil {
             again = (try? await store.claim(claim)).flatMap { outcome in
                 guard case .done(.pending(let request, _)) = outcome else { return nil }
                 return request

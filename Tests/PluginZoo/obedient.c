@@ -16,7 +16,7 @@ static goclaw_status create(
     memset(&limits, 0, sizeof limits);
     limits.size = sizeof limits;
     limits.heartbeat_ms = 1000;
-    limits.silence_ms = 3000;
+    limits.silence_ms = 10000;
     sink->limits(sink, &limits);
     return zoo_create(channel, host, configuration, sink, instance);
 }

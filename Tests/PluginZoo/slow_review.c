@@ -4,7 +4,7 @@
 
 static goclaw_status review(void *instance, const goclaw_claim *claim, const goclaw_sink *sink)
 {
-    if (zoo_equals(claim->sender_id, "slow")) usleep(700 * 1000);
+    if (zoo_equals(claim->sender_id, "slow")) sleep(4);
     return zoo_review(instance, claim, sink);
 }
 

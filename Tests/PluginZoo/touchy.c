@@ -34,7 +34,7 @@ static goclaw_status receive(
     zoo_host->count(zoo_host, zoo_text("received"), 1);
     if (zoo_equals(message->id, "fail")) return GOCLAW_FAILED;
     if (zoo_equals(message->id, "status")) return 77;
-    if (zoo_equals(message->id, "slow")) usleep(400000);
+    if (zoo_equals(message->id, "slow")) sleep(4);
     if (zoo_equals(message->id, "sink")) {
         int i;
         for (i = 0; i < 1000; i++) zoo_message(sink, "no JSON");

@@ -45,11 +45,11 @@ extension OnServer {
 
         @Test("A step waits for another runner longer than any timeout of the pool")
         func patience() async throws {
-            let slow = [Migration(number: 1, name: "slow", sql: "SELECT pg_sleep(1)")]
+            let slow = [Migration(number: 1, name: "slow", sql: "SELECT pg_sleep(3)")]
             try await withPool(
                 connections: 2,
                 configure: {
-                    $0.statementTimeout = .milliseconds(200)
+                    $0.statementTimeout = .seconds(1)
                     $0.lockTimeout = .milliseconds(100)
                 }
             ) { pool in
@@ -58,7 +58,7 @@ extension OnServer {
                 let applied = try await one.value + other.value
                 #expect(applied == ["slow"])
                 #expect(
-                    try await failure { try await pool.query("SELECT pg_sleep(1)") }.code
+                    try await failure { try await pool.query("SELECT pg_sleep(30)") }.code
                         == .statementTimedOut)
             }
         }

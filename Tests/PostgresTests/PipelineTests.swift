@@ -106,14 +106,14 @@ extension OnServer {
 
         @Test("The server's timeout is for each of the statements, not for all")
         func timeouts() async throws {
-            try await withPool(configure: { $0.statementTimeout = .milliseconds(500) }) { pool in
+            try await withPool(configure: { $0.statementTimeout = .seconds(2) }) { pool in
                 try await pool.transaction { transaction in
-                    for _ in 0..<4 { try transaction.enqueue("SELECT pg_sleep(0.2)") }
+                    for _ in 0..<4 { try transaction.enqueue("SELECT pg_sleep(0.8)") }
                 }
                 let error = try await failure {
                     try await pool.transaction { transaction in
                         try transaction.enqueue("SELECT pg_sleep(0.1)")
-                        try transaction.enqueue("SELECT pg_sleep(5)")
+                        try transaction.enqueue("SELECT pg_sleep(60)")
                     }
                 }
                 #expect(error.code == .statementTimedOut)

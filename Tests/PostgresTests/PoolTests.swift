@@ -121,7 +121,7 @@ extension OnServer {
 
         @Test("Whoever waits longer than the acquire timeout is told so")
         func acquireTimeout() async throws {
-            try await withPool(connections: 1, configure: { $0.acquireTimeout = .seconds(2) }) { pool in
+            try await withPool(connections: 1, configure: { $0.acquireTimeout = .seconds(10) }) { pool in
                 try await holding(pool) {
                     let error = try await failure { try await pool.query("SELECT 1") }
                     #expect(error.code == .acquireTimedOut)
@@ -201,7 +201,7 @@ extension OnServer {
 
         @Test("A statement that takes too long is stopped by the server")
         func statementTimeout() async throws {
-            try await withPool(configure: { $0.statementTimeout = .milliseconds(200) }) { pool in
+            try await withPool(configure: { $0.statementTimeout = .seconds(1) }) { pool in
                 let error = try await failure { try await pool.query("SELECT pg_sleep(60)") }
                 #expect(error.code == .statementTimedOut)
                 #expect(error.sqlState == .queryCanceled)

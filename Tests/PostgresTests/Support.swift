@@ -47,12 +47,12 @@ nonisolated(nonsending) func failure<Result>(
         await #expect(throws: PostgresError.self, sourceLocation: sourceLocation) { _ = try await body() })
 }
 
-/// Asks again and again until the answer is yes, for up to 20 seconds: for what only another process knows.
+/// Asks again and again until the answer is yes, for up to a minute: for what only another process knows.
 nonisolated(nonsending) func eventually(
     _ what: Comment, sourceLocation: SourceLocation = #_sourceLocation,
     _ condition: nonisolated(nonsending) () async throws -> Bool
 ) async throws {
-    let deadline = ContinuousClock.now + .seconds(20)
+    let deadline = ContinuousClock.now + .seconds(60)
     while ContinuousClock.now < deadline {
         if try await condition() { return }
         try await Task.sleep(for: .milliseconds(20))
@@ -139,4 +139,4 @@ extension PostgresPool {
 }
 
 /// The suites that use a server: one test at a time, since many are about time.
-@Suite(.serialized, .timeLimit(.minutes(1))) struct OnServer {}
+@Suite(.serialized, .timeLimit(.minutes(5))) struct OnServer {}

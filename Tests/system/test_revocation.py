@@ -25,7 +25,7 @@ def test_a_connected_device_is_closed_with_4001_and_then_told_that_it_was_revoke
     page = administrator.revoke(device.sender_id)
     assert device.sender_id in page.text
     assert device.socket.wait_closed()[0] == 4001
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     device.dial()
     refusal = refused(device.connect)
     assert (refusal.code, refusal.reason) == ("NOT_PAIRED", "revoked")
@@ -74,7 +74,7 @@ def test_a_revocation_that_races_connects_always_wins(nodes: Deployment, adminis
             barrier.wait()
             try:
                 device.connect()
-                code = device.socket.wait_closed(10)[0]
+                code = device.socket.wait_closed()[0]
                 reasons.add(code)
                 if code != 4001:
                     survivors.append((device.sender_id, code))
@@ -118,22 +118,26 @@ def test_a_revocation_arrives_although_the_gateway_lost_its_listen_connection(
     device = nodes.device()
     device.pair(administrator, gateway=1)
     # For a while no gateway can listen: its backend is ended as often as it comes back.
-    stop = threading.Event()
+    stop, were_cut = threading.Event(), threading.Event()
+    database = nodes.db()
 
     def cut():
-        while not stop.is_set():
-            nodes.rows(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE query ILIKE 'listen%%' AND pid <> pg_backend_pid()"
-            )
-            time.sleep(0.05)
+        with database.cursor() as cursor:
+            while not stop.wait(0.05):
+                # One that has nothing to hear asks for 1 every three seconds, to know that it is still connected.
+                cursor.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE (query ILIKE 'listen%' OR query = 'SELECT 1') AND pid <> pg_backend_pid()"
+                )
+                if cursor.rowcount:
+                    were_cut.set()
 
     cutter = threading.Thread(target=cut)
     cutter.start()
     try:
-        time.sleep(0.5)
+        assert were_cut.wait(60), "no gateway listened"
         administrator.revoke(device.sender_id)
-        assert device.socket.wait_closed(10)[0] == 4001
+        assert device.socket.wait_closed()[0] == 4001
     finally:
         stop.set()
         cutter.join()

@@ -122,7 +122,7 @@ def test_a_process_that_dies_is_started_again(tmp_path):
             # The eldest is nginx's and PostgreSQL's master; the others follow it.
             eldest = min(before)
             os.kill(eldest, signal.SIGKILL)
-            eventually(lambda: set(run.children(program)) - before, f"{program} runs again", timeout=30)
+            eventually(lambda: set(run.children(program)) - before, f"{program} runs again")
             assert eldest not in run.children(program)
 
         def signed_in() -> bool:
@@ -130,7 +130,7 @@ def test_a_process_that_dies_is_started_again(tmp_path):
                 return bool(Administrator(run.origin).sign_in("admin", "a password of mine"))
             return False
 
-        eventually(signed_in, "the pages are back", timeout=30)
+        eventually(signed_in, "the pages are back")
 
 
 def test_a_folder_or_a_port_in_use_is_refused_with_the_way_out(nodes, tmp_path):

@@ -247,12 +247,13 @@ public final class WebSocket: ChannelDuplexHandler {
         }
     }
 
-    /// Every frame has its price; a client that cannot pay waits.
+    /// Every frame has its price; a client that cannot pay for one is not read on before it has.
     private func charge(now: NIODeadline) {
-        guard let context, let wait = frameRate?.take(now: now.sinceStart) else { return }
+        guard let context, let wait = frameRate?.take(now: now.sinceStart) else { return resume(.rate) }
         pauses.insert(.rate)
         context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(wait)) { [weak self] in
-            self?.resume(.rate)
+            guard let self, pauses.contains(.rate), let context = self.context else { return }
+            charge(now: context.eventLoop.now)
         }
     }
 

@@ -76,7 +76,7 @@ class Administrator:
     ) -> Page:
         """One request as given, cookies added and kept."""
         connection = http.client.HTTPConnection(
-            "127.0.0.1", self.port, timeout=30, source_address=(self.address, 0)
+            "127.0.0.1", self.port, timeout=60, source_address=(self.address, 0)
         )
         sent = {"Host": self.host, **(headers or {})}
         if self.cookies and "Cookie" not in sent:

@@ -50,9 +50,15 @@ def check(binaries: pathlib.Path, library: pathlib.Path, *options: str) -> tuple
     """The exit status and the report; the checks by their names."""
     done = subprocess.run(
         [str(binaries / "nodesctl"), "channel", "check", str(library), "--json", *options],
-        capture_output=True, text=True, timeout=100,
+        capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.stdout, done.stderr
     report = json.loads(done.stdout)
     report["checks"] = {result["name"]: result for result in report["checks"]}
     return done.returncode, report
+
+
+def not_passed(report: dict) -> dict:
+    return {
+        name: result["seen"] for name, result in report["checks"].items() if result["outcome"] in ("failed", "warning")
+    }

@@ -1,8 +1,10 @@
 """A whole deployment of the test's own, started by the code that `make run` runs."""
 
 import contextlib
+import functools
 import os
 import pathlib
+import random
 import shutil
 import socket
 import subprocess
@@ -35,12 +37,20 @@ ROOMY = {
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on, all different."""
+    """Ports that nothing listens on, all different.
+
+    They are below those that the system gives to outgoing connections, one of which could take a port between this
+    look and its use.
+    """
     with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+        ports: list[int] = []
+        while len(ports) < count:
+            probe = stack.enter_context(socket.socket())
+            port = random.randrange(10_000, 32_000)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                ports.append(port)
+        return ports
 
 
 def binaries() -> pathlib.Path:
@@ -51,7 +61,9 @@ def binaries() -> pathlib.Path:
     return folder
 
 
+@functools.cache
 def shown_binaries() -> str:
+    """Asked once: it takes seconds on a busy machine."""
     configuration = os.environ.get("NODES_BUILD_CONFIGURATION", "debug")
     shown = subprocess.run(
         ["swift", "build", "-c", configuration, "--show-bin-path"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -59,7 +71,7 @@ def shown_binaries() -> str:
     return shown.stdout.strip()
 
 
-def eventually(condition, what: str, timeout: float = 15):
+def eventually(condition, what: str, timeout: float = 60):
     """Waits until `condition` is true, and says what never came true."""
     deadline = time.monotonic() + timeout
     while True:
@@ -107,7 +119,7 @@ class Deployment(Stack):
                     process.start()
                 return self.cluster.is_ready
 
-            eventually(is_up, "PostgreSQL runs again", timeout=30)
+            eventually(is_up, "PostgreSQL runs again")
         self.wait_until_ready()
 
     def stop_database(self) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 
-PATIENCE = 20
+PATIENCE = 60
 
 
 class Program:
@@ -71,6 +71,6 @@ class Program:
             self.process.kill()
             self.process.wait()
         for reader in self._readers:
-            reader.join(timeout=5)
+            reader.join(timeout=60)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             stream.close()

@@ -69,7 +69,7 @@ class Walk:
             administrator = self.nodes.administrator()
             page = administrator.get(f"/nodes/requests/{row[0]}/approve").text
             administrator.approve(row[0], code)
-            assert device.wait(15) == 0, output.read_text()
+            assert device.wait(60) == 0, output.read_text()
             return page
         finally:
             device.kill()
