@@ -78,6 +78,7 @@ struct GateTests {
                 try transaction.execute(
                     "SELECT pg_advisory_xact_lock(hashtextextended('pairing-requests', 0))")
                 isHeld.store(true, ordering: .relaxed)
+                // The server ends a transaction that is idle for long.
                 while !isReleased.load(ordering: .relaxed) {
                     try transaction.execute("SELECT pg_sleep(0.01)")
                 }

@@ -1,4 +1,4 @@
-import Glibc
+import Dispatch
 import PostgresTestSupport
 import Testing
 
@@ -85,17 +85,17 @@ extension OnServer {
         func cancelledBefore() async throws {
             try await withPool(connections: 1) { pool in
                 let (started, start) = AsyncStream.makeStream(of: Void.self)
-                let isCancelled = Flag()
+                let cancelled = DispatchSemaphore(value: 0)
                 let task = Task {
                     try await pool.transaction { transaction in
                         start.finish()
-                        while !isCancelled.isSet { usleep(1_000) }
+                        cancelled.wait()
                         try transaction.execute("SELECT 'not sent'")
                     }
                 }
                 for await _ in started {}
                 task.cancel()
-                isCancelled.set()
+                cancelled.signal()
                 #expect(try await failure { try await task.value }.code == .cancelled)
                 let value = try await pool.transaction { transaction in
                     try transaction.query("SELECT 'not sent' AS a")[0].text("a")
