@@ -70,6 +70,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
@@ -98,6 +99,14 @@ let package = Package(
         module(
             "ChannelCheck",
             ["PairingCore", "CGoClawChannel", "CGlibcMalloc", "ChannelHost", "Cryptography", "Unix"]),
+        module(
+            "Agents",
+            [
+                "PairingCore", "Cryptography", metrics,
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ]),
         module(
             "PairingKernel",
             ["PairingCore", "PairingStore", "ChannelHost", "Cryptography", log, metrics, lifecycle]),
@@ -167,6 +176,7 @@ let package = Package(
                 .product(name: "Mustache", package: "swift-mustache"),
             ],
             exclude: ["Golden"]),
+        tests("AgentsTests", ["Agents", "PairingCore"] + nio),
         tests("CryptographyTests", ["Cryptography"]),
         tests("UnixTests", ["Unix"]),
         tests("PairingCoreTests", ["PairingCore"]),

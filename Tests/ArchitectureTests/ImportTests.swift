@@ -36,6 +36,9 @@ private let table: [String: Row] = [
     "ChannelCheck": Row(
         package: ["PairingCore", "CGoClawChannel", "CGlibcMalloc", "ChannelHost", "Cryptography", "Unix"],
         outside: ["Glibc", "FoundationEssentials"]),
+    "Agents": Row(
+        package: ["PairingCore", "Cryptography"],
+        outside: nio.union([log, metrics, "AsyncHTTPClient", "FoundationEssentials"])),
     "PairingKernel": Row(
         package: ["PairingCore", "PairingStore", "ChannelHost", "Cryptography"],
         outside: lifecycle.union([log, metrics])),

@@ -1,0 +1,58 @@
+import Cryptography
+import PairingCore
+
+/// What of a conversation goes along.
+package struct ContextLimits: Sendable, Equatable {
+    /// Messages before this one.
+    package var messages = 20
+    /// Bytes of their text together.
+    package var bytes = 32 << 10
+
+    /// The limits as shipped.
+    package init() {}
+}
+
+/// The request to a server with the chat completions interface.
+struct ChatRequest {
+    var model: String
+    var systemPrompt: String
+    var contextLimits: ContextLimits
+
+    /// The request's body.
+    func body(of request: AgentRequest) -> String {
+        var messages: [JSONValue] = []
+        if !systemPrompt.isEmpty { messages.append(Self.message("system", systemPrompt)) }
+        messages += recent(request.context).map {
+            Self.message($0.isFromDevice ? "user" : "assistant", Self.text(of: $0.body))
+        }
+        messages.append(Self.message("user", Self.text(of: request.body)))
+        return JSONValue.object([
+            "model": .string(model), "messages": .array(messages), "stream": .bool(true),
+            "user": .string(Self.user(request.senderID)),
+        ]).text
+    }
+
+    /// A stable name for the device that tells the server nothing about it.
+    static func user(_ senderID: SenderID) -> String {
+        "device-\(hexadecimal(sha256(senderID.key.utf8).prefix(16)))"
+    }
+
+    /// What a message says to a model: its text where it has one, else its JSON.
+    static func text(of body: String) -> String {
+        guard let value = try? JSONValue(parsing: body.utf8) else { return body }
+        return value.string ?? value["text"]?.string ?? body
+    }
+
+    private func recent(_ context: [AgentRequest.Turn]) -> [AgentRequest.Turn] {
+        var room = contextLimits.bytes
+        let newestFirst = context.reversed().prefix(contextLimits.messages).prefix { turn in
+            room -= turn.body.utf8.count
+            return room >= 0
+        }
+        return newestFirst.reversed()
+    }
+
+    private static func message(_ role: String, _ text: String) -> JSONValue {
+        .object(["role": .string(role), "content": .string(text)])
+    }
+}

@@ -1,0 +1,102 @@
+import Cryptography
+import FoundationEssentials
+import NIOCore
+import NIOHTTP1
+import PairingCore
+
+/// An agent that is sent each message as a web hook (Standard Webhooks 1.0.0) and answers with its response, or later.
+package struct WebhookAgent: Agent {
+    /// The greatest answer, in bytes.
+    static let maximumAnswerBytes = 256 << 10
+
+    /// How it is reached.
+    package struct Settings: Sendable {
+        /// Where messages are posted.
+        package var url: String
+        /// What signs them: 24 to 64 bytes, shared with the agent; never logged.
+        package var secret: [UInt8]
+        /// For a whole answer.
+        package var timeout = Duration.seconds(30)
+
+        /// Wraps the two.
+        package init(url: String, secret: [UInt8]) {
+            self.url = url
+            self.secret = secret
+        }
+
+        /// Reads a secret as Standard Webhooks spells it: `whsec_` and base64.
+        ///
+        /// - Returns: `nil` for another text, or another length.
+        package static func secret(_ text: String) -> [UInt8]? {
+            let prefix = "whsec_"
+            guard text.hasPrefix(prefix), let data = Data(base64Encoded: String(text.dropFirst(prefix.count))),
+                (24...64).contains(data.count)
+            else { return nil }
+            return Array(data)
+        }
+    }
+
+    package let name: String
+    private let settings: Settings
+    private let http: AgentHTTP
+    private let clock: WallClock
+
+    /// - Parameter clock: for the timestamp that is signed.
+    package init(name: String, settings: Settings, http: AgentHTTP, clock: @escaping WallClock) {
+        self.name = name
+        self.settings = settings
+        self.http = http
+        self.clock = clock
+    }
+
+    /// Posts the message: a JSON answer is the reply, 202 and 204 promise none.
+    package func answer(
+        _ request: AgentRequest, part: @escaping @Sendable (String) async -> Void
+    ) async throws(AgentFailure) -> AgentAnswer {
+        let now = clock()
+        let body = Self.body(of: request, at: now)
+        return try await http.post(
+            body, to: settings.url, headers: headers(for: body, key: request.key, at: now),
+            timeout: settings.timeout, complaint: { _ in nil }
+        ) { status, body in
+            if status == .accepted || status == .noContent { return .accepted }
+            var bytes: [UInt8] = []
+            for try await buffer in body {
+                bytes += buffer.readableBytesView
+                guard bytes.count <= Self.maximumAnswerBytes else {
+                    throw AgentFailure(.refused, "The answer has more than \(Self.maximumAnswerBytes) bytes.")
+                }
+            }
+            do throws(JSONSyntaxError) {
+                return .reply(try JSONValue(parsing: bytes).text)
+            } catch {
+                throw AgentFailure(.invalidAnswer, "The answer is not JSON: \(error).")
+            }
+        }
+    }
+
+    /// The hook's body: what happened, when, and to whom.
+    static func body(of request: AgentRequest, at now: Timestamp) -> String {
+        let time = Date(timeIntervalSince1970: Double(now.milliseconds) / 1000)
+        let fields = JSONValue.object([
+            "channel": .string(request.channel.text), "senderId": .string(request.senderID.text),
+        ]).text.dropLast()
+        // The message goes along as it is, not as a reader of ours would spell it.
+        return #"{"data":\#(fields),"message":\#(request.body)},"timestamp":"\#(time.formatted(.iso8601))","#
+            + #""type":"message.received"}"#
+    }
+
+    private func headers(for body: String, key: String, at now: Timestamp) -> HTTPHeaders {
+        let seconds = String(now.milliseconds / 1000)
+        return HTTPHeaders([
+            ("webhook-id", key), ("webhook-timestamp", seconds),
+            ("webhook-signature", Self.signature(of: body, id: key, timestamp: seconds, secret: settings.secret)),
+        ])
+    }
+
+    /// The header `webhook-signature`: HMAC-SHA-256 over identifier, time and body.
+    static func signature(of body: String, id: String, timestamp: String, secret: [UInt8]) -> String {
+        let code = hmacSHA256(key: secret, message: Array("\(id).\(timestamp).\(body)".utf8))
+        return "v1,\(Data(code).base64EncodedString())"
+    }
+}
