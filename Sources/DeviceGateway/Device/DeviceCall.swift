@@ -8,7 +8,7 @@ enum DeviceCall: Sendable {
     case status(DeviceIdentity, spentNonce: String?)
     case connect(DeviceIdentity, spentNonce: String?)
     case authenticate(token: String)
-    case send(id: String, message: JSONValue, SessionGrant)
+    case send(id: String, message: String, SessionGrant)
     case acknowledge(Int64, SessionGrant)
     case list(PairingListing, Authority)
     case approve(RequestID, PairingCode, Authority)
@@ -77,7 +77,7 @@ extension DeviceCall {
             return .authority(try await kernel.accounts.authenticate(token: token))
         case .send(let id, let message, let grant):
             return .receipt(
-                try await sessions.send(id: id, body: message.text, grant: grant, on: socket))
+                try await sessions.send(id: id, body: message, grant: grant, on: socket))
         case .acknowledge(let sequence, let grant):
             try await sessions.acknowledge(upTo: sequence, grant: grant, on: socket)
             return .payload(.object(["messageSeq": .integer(sequence)]))
