@@ -37,7 +37,7 @@ public struct AdminPages: Sendable {
         var visit = Visit(request, isSecure: origins.usesSecureCookies(host: host))
         let answer: Answer
         do {
-            guard !origins.dialled(host: host).isEmpty else { throw PageFault.wrongHost }
+            guard !origins.dialled(host: host).isEmpty else { throw PageFault.wrongHost(host, origins) }
             answer = try await self.answer(&visit)
         } catch let fault as PageFault {
             answer = page(fault, visit)

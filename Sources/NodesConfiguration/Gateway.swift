@@ -5,6 +5,8 @@ extension NodesConfiguration {
     public struct Gateway: Sendable {
         /// The origins people and devices dial; at least one for a server.
         public let publicOrigins: [Origin]
+        /// The origins of apps, which may open sockets and do nothing else.
+        public let deviceOrigins: [DeviceOrigin]
         /// The unix socket `nodes-gateway` listens on.
         public let socket: String
         /// How long a pairing request lives.
@@ -53,11 +55,20 @@ extension NodesConfiguration {
         init(_ reader: inout SettingReader, _ program: Program) {
             publicOrigins = reader.list(
                 "gateway.public_origins", form: "list of origins",
-                expected: "http or https, a host and perhaps a port, such as https://nodes.example.org",
+                expected:
+                    "http or https, a host and perhaps a port, such as https://nodes.example.org; an app's "
+                    + "own origin belongs in gateway.device_origins",
                 isRequired: program == .server,
-                "The origins that people and devices dial. They alone decide which `Origin` may upgrade or "
-                    + "post, which `Host` is served, and whether cookies are `Secure`."
-            ) { Origin($0.hasSuffix("/") ? String($0.dropLast()) : $0) }
+                "The origins that people and devices dial. They alone decide which `Origin` may post, which `Host` "
+                    + "is served, and whether cookies are `Secure`."
+            ) { Origin($0) }
+            deviceOrigins = reader.list(
+                "gateway.device_origins", form: "list of origins",
+                expected: "an app's origin, such as capacitor://localhost or https://app.example.org",
+                isRequired: false,
+                "The origins of apps whose pages are not this server's, such as `capacitor://localhost`. They may "
+                    + "open WebSockets and do nothing else."
+            ) { DeviceOrigin($0) }
             socket = reader.path(
                 "gateway.socket", default: "/run/goclaw-nodes/gateway.sock", maximumBytes: 107,
                 "The unix socket that `nodes-gateway` listens on.")

@@ -57,7 +57,9 @@ struct NodesGateway: AsyncParsableCommand {
 extension GatewaySettings {
     /// What the configuration says about sockets.
     init(_ gateway: NodesConfiguration.Gateway) {
-        self.init(origins: OriginPolicy(gateway.publicOrigins), socketPath: gateway.socket)
+        self.init(
+            origins: OriginPolicy(gateway.publicOrigins, deviceOrigins: gateway.deviceOrigins),
+            socketPath: gateway.socket)
         maximumMessageBeforeConnect = gateway.maximumMessageBeforeConnect
         maximumMessage = gateway.maximumMessage
         firstRequestTimeout = gateway.firstRequestTimeout
