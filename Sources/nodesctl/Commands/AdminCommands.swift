@@ -34,7 +34,11 @@ struct AdminCommand: AsyncParsableCommand {
                     throw CommandFailure(
                         .usage, "Standard input is empty; expected the password in its first line.")
                 }
-                return (line, false)
+                // A file that an editor began with a byte order mark: nobody can type that when signing in.
+                return (
+                    line.unicodeScalars.first == "\u{FEFF}" ? String(line.unicodeScalars.dropFirst()) : line,
+                    false
+                )
             }
             guard Terminal.isInteractive else {
                 throw CommandFailure(
