@@ -173,6 +173,20 @@ struct WebSocketTests {
         }
     }
 
+    @Test("A message costs one frame of the rate in few pieces or many, and pieces without end wait")
+    func fragments() throws {
+        let message =
+            clientFrame(text, [97], isFinal: false) + clientFrame(0, [98], isFinal: false)
+            + clientFrame(0, isFinal: false) + clientFrame(0, [99])
+        for _ in 0..<3 { try receive(message) }
+        #expect(recorder.texts == ["abc", "abc", "abc"])
+        // Four at once hold three messages of 1 3/16 each. The next is delivered and waits for its price.
+        try receive(message + message)
+        #expect(recorder.texts.count == 4)
+        channel.embeddedEventLoop.advanceTime(by: .milliseconds(1000))
+        #expect(recorder.texts.count == 5)
+    }
+
     @Test("A connection that breaks tells the application once")
     func broken() throws {
         channel.pipeline.fireErrorCaught(ChannelError.inputClosed)

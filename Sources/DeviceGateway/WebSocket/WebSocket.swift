@@ -221,7 +221,7 @@ public final class WebSocket: ChannelDuplexHandler {
         while let context, life.readsFrames, pauses.isEmpty {
             do {
                 guard let event = try reader.next(&unread) else { break }
-                charge(now: context.eventLoop.now)
+                charge(event.price, now: context.eventLoop.now)
                 handle(event, now: context.eventLoop.now)
             } catch {
                 run(life.violated(error, now: context.eventLoop.now))
@@ -248,12 +248,14 @@ public final class WebSocket: ChannelDuplexHandler {
     }
 
     /// Every frame has its price; a client that cannot pay for one is not read on before it has.
-    private func charge(now: NIODeadline) {
-        guard let context, let wait = frameRate?.take(now: now.sinceStart) else { return resume(.rate) }
+    private func charge(_ price: Double, now: NIODeadline) {
+        guard let context, let wait = frameRate?.take(price, now: now.sinceStart) else {
+            return resume(.rate)
+        }
         pauses.insert(.rate)
         context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(wait)) { [weak self] in
             guard let self, pauses.contains(.rate), let context = self.context else { return }
-            charge(now: context.eventLoop.now)
+            charge(price, now: context.eventLoop.now)
         }
     }
 
