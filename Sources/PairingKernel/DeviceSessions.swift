@@ -27,6 +27,8 @@ public final class DeviceSessions: Service, Sendable {
         let channel: ChannelSession
         /// What the channel says to the device when the session begins; said once.
         var greeting: [OutboundFrame]
+        /// The greatest number up to which the device was handed everything; what is handed out next comes after it.
+        var delivered: Int64 = 0
         /// Whether there is something to catch up with.
         var hasBacklog = false
         /// Whether what could not be answered waits to be tried again.
@@ -84,12 +86,16 @@ public final class DeviceSessions: Service, Sendable {
             State(
                 lease: AuthorityLease(
                     duration: kernel.settings.authorityLease, grace: kernel.settings.authorityGrace)))
-        arrivals = Batcher(concurrency: 2, key: { $0.senderID.key }) {
+        arrivals = Batcher(
+            concurrency: 2, key: { $0.senderID.key }, locks: .ofDevices(\.senderID, in: store)
+        ) {
             try await store.beginSessions($0, on: instanceID)
         }
         lanes = Dictionary(
             uniqueKeysWithValues: kernel.channels.channels.map { ($0.id, MessageLane(store: store)) })
-        acknowledgements = Batcher(key: { $0.session.senderID.key }) {
+        acknowledgements = Batcher(
+            key: { $0.session.senderID.key }, locks: .ofDevices(\.session.senderID, in: store)
+        ) {
             try await store.acknowledge($0)
             return $0.map { _ in () }
         }
@@ -202,6 +208,7 @@ public final class DeviceSessions: Service, Sendable {
                 senderID: device.senderID, generation: generation, epoch: row.epoch,
                 limits: sessionLimits(of: device.channel))
             work.hasBacklog = row.hasOpenMessages
+            work.delivered = row.acknowledged
             try activate(grant, work, on: socket)
             return grant
         } catch {

@@ -54,19 +54,27 @@ extension PairingStore {
             case .write(let device):
                 // Waits for messages and sessions that hold the row, and fails all that come later (I3).
                 try transaction.enqueue(
-                    "UPDATE device_streams SET generation = $2, active = false WHERE sender_key = $1",
+                    """
+                    UPDATE device_streams SET generation = $2, active = false, unanswered = 0, unanswered_bytes = 0,
+                        unacknowledged_bytes = 0
+                    WHERE sender_key = $1
+                    """,
                     [.text(senderID.key), .int64(life.generation.number)])
                 // Nobody will answer or acknowledge the messages: from now on they are kept as long as settled ones.
                 try transaction.enqueue(
                     """
                     WITH unsettled AS (UPDATE messages SET done_at = clock_timestamp()
-                        WHERE sender_key = $3 AND generation = $4 AND done_at IS NULL)
+                        WHERE sender_key || '/' || generation::text || '/' || direction = ANY($3)
+                            AND done_at IS NULL)
                     UPDATE paired_devices SET state = 'revoked', revoked_at = clock_timestamp(), revoked_by = $2
                     WHERE request_id = $1
                     """,
                     [
-                        .uuid(device.requestID.text), .text(origination.actor.name), .text(senderID.key),
-                        .int64(device.generation.number),
+                        .uuid(device.requestID.text), .text(origination.actor.name),
+                        .texts(
+                            [MessageDirection.inbound, .outbound].map {
+                                $0.key(of: senderID, device.generation)
+                            }),
                     ])
                 try transaction.record(
                     .pairingRevoked, channel: device.channel, senderID: device.senderID, by: origination,

@@ -9,9 +9,17 @@ import Postgres
 /// Threads: any; no method blocks its caller's thread.
 public struct PairingStore: Sendable {
     let pool: PostgresPool
+    /// How long a batch waits for one device's lock.
+    let lockWait: Duration
 
     /// Works over `pool`'s database, whose schema is ``Schema``'s.
-    public init(pool: PostgresPool) { self.pool = pool }
+    ///
+    /// - Parameter lockWait: how long a batch waits for one device's lock before all of it fails, to be tried again
+    ///   without the devices that ``lockedDevices(among:)`` names; far longer than a commit takes.
+    public init(pool: PostgresPool, lockWait: Duration = .milliseconds(250)) {
+        self.pool = pool
+        self.lockWait = lockWait
+    }
 
     /// Whether the database answers.
     ///
