@@ -110,7 +110,7 @@ final class Batcher<Request: Sendable, Result: Sendable>: Sendable {
             let results = try await perform(batch.map(\.request))
             for (waiter, result) in zip(batch, results) { waiter.continuation.resume(returning: result) }
         } catch {
-            if batch.count == 1 || StoreFailure(error) == .unavailable {
+            if batch.count == 1 || StoreFailure(error)?.concernsAll == true {
                 for waiter in batch { waiter.continuation.resume(throwing: error) }
                 return
             }
