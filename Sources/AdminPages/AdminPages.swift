@@ -42,7 +42,9 @@ public struct AdminPages: Sendable {
         } catch let fault as PageFault {
             answer = page(fault, visit)
         } catch let refusal as Refusal {
-            answer = page(PageFault(refusal, changes: visit.isPost), visit)
+            // To sign in or out decides nothing.
+            let decides = visit.isPost && visit.route != .login && visit.route != .logout
+            answer = page(PageFault(refusal, changes: decides), visit)
         } catch {
             answer = page(PageFault(.internal, changes: visit.isPost), visit)
         }

@@ -90,6 +90,18 @@ struct PageFault: Error, Equatable {
             self.init(
                 status: 503, title: "The database is busy",
                 advice: "Nothing was changed: others are at work on the same. Try again in a moment.")
+        case .unavailable where refusal.reason == "database_read_only":
+            self.init(
+                status: 503, title: "The database accepts no changes",
+                advice:
+                    "Nothing was changed: the database is a standby at the moment, or set to be read-only. Try again "
+                    + "in a moment; where that lasts, tell whoever operates it.")
+        case .unavailable where refusal.reason == "database_unprepared":
+            self.init(
+                status: 503, title: "The database is not prepared",
+                advice:
+                    "Nothing was changed: the database has no schema yet, or refuses this server rights. Its log, and "
+                    + "/readyz, say what to do.")
         case .unavailable:
             self.init(
                 status: 503, title: "The database can't be reached",

@@ -80,8 +80,8 @@ extension NodesConfiguration {
                 "How long a denied credential or address waits before it may claim that sender ID again.")
             authorityLease = reader.duration(
                 "gateway.authority_lease", default: "10s", in: .seconds(2) ... .seconds(60),
-                "An instance that could not confirm its sessions with the database for this long stops "
-                    + "reading and delivering.")
+                "An instance that could not confirm its sessions with the database for this long accepts and "
+                    + "delivers nothing.")
             proofWindow = reader.duration(
                 "gateway.proof_window", default: "120s", in: .seconds(5) ... .seconds(600),
                 "How far a proof's `signedAt` may be from the server's clock.")

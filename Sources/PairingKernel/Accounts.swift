@@ -188,13 +188,31 @@ public struct Accounts: Sendable {
         }
     }
 
-    /// Whether an authority that was given before still holds.
-    func isLive(_ authority: Authority) async throws -> Bool {
-        switch authority.source {
-        case .session(let hash): try await account(ofSession: hash, renews: false) != nil
-        case .token(let id): try await store.liveTokens(among: [id]).contains(id)
-        case .commandLine: true
+    /// The authorities among these, given before, that still hold; two questions, however many there are.
+    func live(among authorities: [Authority]) async throws -> Set<Authority> {
+        var hashes: [[UInt8]] = []
+        var tokens: [Int64] = []
+        for authority in authorities {
+            switch authority.source {
+            case .session(let hash): hashes.append(hash)
+            case .token(let id): tokens.append(id)
+            case .commandLine: continue
+            }
         }
+        let liveHashes =
+            hashes.isEmpty
+            ? []
+            : try await store.liveSessions(
+                among: hashes, idle: settings.sessionIdleTimeout, absolute: settings.sessionAbsoluteTimeout)
+        let liveTokens = tokens.isEmpty ? [] : try await store.liveTokens(among: tokens)
+        return Set(
+            authorities.filter { authority in
+                switch authority.source {
+                case .session(let hash): liveHashes.contains(hash)
+                case .token(let id): liveTokens.contains(id)
+                case .commandLine: true
+                }
+            })
     }
 
     private func account(ofSession hash: [UInt8], renews: Bool) async throws -> String? {

@@ -195,12 +195,12 @@ final class Batcher<Request: Sendable, Result: Sendable>: Sendable {
             for (waiter, result) in zip(batch, results) { waiter.continuation.resume(returning: result) }
         } catch {
             switch StoreFailure(error) {
-            case .unavailable:
+            case let failure? where failure.concernsAll:
                 for waiter in batch { waiter.continuation.resume(throwing: error) }
             case .busy:
                 let rest = await setAside(batch)
                 if rest.count < batch.count { await run(rest[...]) } else { await halve(batch, error) }
-            case .cancelled, .broken, nil:
+            default:
                 await halve(batch, error)
             }
         }

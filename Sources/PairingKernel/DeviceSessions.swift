@@ -19,6 +19,8 @@ public final class DeviceSessions: Service, Sendable {
         /// Of every socket that is a session.
         var work: [SocketID: SessionWork] = [:]
         var lease: AuthorityLease
+        /// Requests that were decided, whose sockets have not been told yet.
+        var decided: [RequestID: SenderID] = [:]
     }
 
     /// What a live session has to do.
@@ -58,6 +60,8 @@ public final class DeviceSessions: Service, Sendable {
     let state: Mutex<State>
     /// Wakes the follower of the event feed; wakes that come together are one.
     let wakes = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    /// Wakes whoever passes decisions on.
+    let decisions = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     private let arrivals: Batcher<PairingStore.Arrival, PairingStore.SessionRow?>
     let lanes: [ChannelID: MessageLane]
     let acknowledgements: Batcher<PairingStore.Acknowledgement, Void>

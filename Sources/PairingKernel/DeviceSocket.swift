@@ -33,10 +33,11 @@ public protocol DeviceSocket: AnyObject, Sendable {
     func deliver(_ frame: OutboundFrame)
     /// Whether some of what was delivered before this call still waits for a slow client.
     func isBehind() async -> Bool
-    /// Stops reading from and delivering to the device, until ``resume()`` or ``close(_:)``.
+    /// Stops delivering to the device, until ``resume()`` or ``close(_:)``; what it asks is read and answered.
     func suspend()
     /// Ends ``suspend()``.
     func resume()
-    /// Stops reading at once, writes what is queued, then closes.
+    /// Stops reading at once, writes what is queued and not withheld, then closes. Where the authority was lost, a
+    /// request under way is answered first.
     func close(_ closure: SocketClosure)
 }

@@ -20,8 +20,8 @@ struct SignaturePayments {
     }
 }
 
-/// Tries what one request brings on the credentials that a sender ID has or had: each once, and four at most, for a
-/// signature check is dear.
+/// Tries what one request brings on the credentials that a sender ID has or had: each once, and four keys at most, for
+/// a signature check is dear. Of tokens as many as there are: one of many earlier ones has to be told the truth too.
 struct EvidenceCheck {
     private let check: CredentialCheck
     private let identity: DeviceIdentity
@@ -29,6 +29,7 @@ struct EvidenceCheck {
     private let peer: Peer
     private var payments: SignaturePayments
     private var verdicts: [StoredCredential: Bool] = [:]
+    private var signatures = 0
 
     init(_ check: CredentialCheck, of identity: DeviceIdentity, purpose: ProofPurpose, from peer: Peer) {
         self.check = check
@@ -42,11 +43,14 @@ struct EvidenceCheck {
     mutating func proves(_ channel: ChannelID, _ credential: StoredCredential) throws(Refusal) -> Bool {
         guard channel == identity.channel else { return false }
         if let verdict = verdicts[credential] { return verdict }
-        guard verdicts.count < 4 else { return false }
+        var isSignature = false
+        if case (.proof, .key) = (identity.evidence, credential) { isSignature = true }
+        guard !isSignature || signatures < 4 else { return false }
         let verdict = try check.isValid(
             identity.evidence, for: credential, purpose: purpose, channel: channel,
             senderID: identity.senderID, from: peer, paying: &payments)
         verdicts[credential] = verdict
+        if isSignature { signatures += 1 }
         return verdict
     }
 }

@@ -175,6 +175,20 @@ extension PairingStore {
         return try row.text("username")
     }
 
+    /// The sessions among `hashes` that are neither idle for too long nor too old.
+    public func liveSessions(
+        among hashes: [[UInt8]], idle: Duration, absolute: Duration
+    ) async throws -> Set<[UInt8]> {
+        Set(
+            try await pool.query(
+                """
+                SELECT session_hash FROM admin_sessions
+                WHERE session_hash = ANY($1) AND last_used_at > clock_timestamp() - $2 * interval '1 millisecond'
+                    AND created_at > clock_timestamp() - $3 * interval '1 millisecond'
+                """, [.bytesArray(hashes), .int64(idle.milliseconds), .int64(absolute.milliseconds)]
+            ).map { try $0.bytes("session_hash") })
+    }
+
     /// Ends a session.
     public func endSession(hash: [UInt8], address: ClientAddress?) async throws {
         try await pool.transaction { transaction in

@@ -115,7 +115,7 @@ extension PairingStore {
                 }
             } catch {
                 // One that somebody holds on to does not keep the others waiting.
-                guard StoreFailure(error) != .unavailable else { throw error }
+                guard StoreFailure(error)?.concernsAll != true else { throw error }
                 failure = failure ?? error
             }
         }

@@ -47,6 +47,7 @@ extension PostgresConfiguration {
         ]
         var complete = parameters.merging(defaults) { given, _ in given }
         complete["client_encoding"] = "UTF8"
+        if let file = RootCertificates.file(for: complete) { complete["sslrootcert"] = file }
         return complete
     }
 

@@ -17,6 +17,8 @@ public final class PostgresPool: Service, Sendable {
         var closeWaiters: [CheckedContinuation<Void, Never>] = []
         /// Why the last attempt to connect failed.
         var connectError: PostgresError?
+        /// Why nothing is asked of the server.
+        var holdError: PostgresError?
     }
 
     let configuration: PostgresConfiguration
@@ -85,6 +87,18 @@ public final class PostgresPool: Service, Sendable {
             try connection.withStatementLimit(.seconds(1)) { _ = try connection.query("SELECT 1") }
         }
     }
+
+    /// Refuses everything with `error`, at once, until `release`.
+    ///
+    /// - Parameter abandons: whether callers get no answer either to what runs. It is given up, which leaves the
+    ///   outcome of a commit unknown.
+    func hold(_ error: PostgresError, abandons: Bool) {
+        state.withLock { $0.holdError = error }
+        apply { $0.hold(abandons: abandons, now: .now) }
+    }
+
+    /// Ends `hold`.
+    func release() { apply { $0.release(now: .now) } }
 
     private func perform<Result: Sendable>(
         acquireTimeout: Duration? = nil, _ work: @escaping @Sendable (Connection) throws -> Result
@@ -155,6 +169,7 @@ public final class PostgresPool: Service, Sendable {
         case order(PoolWorker, PoolWorker.Order)
         case refuse(Job, PostgresError)
         case interrupt(PoolWorker)
+        case giveUp(PoolWorker)
         case tick(ContinuousClock.Instant)
         case closed([CheckedContinuation<Void, Never>])
     }
@@ -173,7 +188,8 @@ public final class PostgresPool: Service, Sendable {
             let actions = event(&state.machine)
             metrics.state(
                 connections: state.machine.connectionCount, busy: state.machine.busyCount,
-                waiting: state.machine.waiterCount, isOutage: state.machine.isOutage)
+                waiting: state.machine.waiterCount,
+                isOutage: state.machine.isOutage || state.machine.isHeld)
             return actions.compactMap { effect(of: $0, &state) }
         }
         effects.forEach(run)
@@ -193,6 +209,11 @@ public final class PostgresPool: Service, Sendable {
             // Whoever cancelled has said so already, and the first reason stays.
             state.jobs[job]?.interruption.request(.shuttingDown)
             return state.workers[worker].map { .interrupt($0) }
+        case .abandon(let job, let worker):
+            state.jobs[job]?.abandonment.request()
+            return state.workers[worker].map { .interrupt($0) }
+        case .giveUp(let worker):
+            return state.workers[worker].map { .giveUp($0) }
         case .stop(let worker):
             return state.workers.removeValue(forKey: worker).map { .order($0, .stop) }
         case .tick(let time):
@@ -212,6 +233,7 @@ public final class PostgresPool: Service, Sendable {
             worker.give(order)
         case .refuse(let job, let error): job.refuse(error)
         case .interrupt(let worker): worker.interrupt()
+        case .giveUp(let worker): worker.giveUp()
         case .tick(let time):
             let delay = Int((max(.now, time) - .now).milliseconds)
             DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(delay)) {
@@ -226,6 +248,7 @@ public final class PostgresPool: Service, Sendable {
         case .acquireTimedOut: PostgresError(.acquireTimedOut)
         case .tooManyWaiters: PostgresError(.tooManyWaiters)
         case .connectionFailed: state.connectError ?? PostgresError(.connectionFailed)
+        case .held: state.holdError ?? PostgresError(.unresponsive)
         case .shuttingDown: PostgresError(.shuttingDown)
         case .cancelled: PostgresError(.cancelled)
         }

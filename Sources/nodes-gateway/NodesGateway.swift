@@ -41,8 +41,8 @@ struct NodesGateway: AsyncParsableCommand {
         // Shut down in the opposite order: the sockets go first, what they rest on last.
         var group = ServiceGroupConfiguration(
             services: [
-                process.pool, process.schema(listens: true), listener, sessions, process.kernel.sweeper(),
-                server,
+                process.pool, process.pulse, process.schema(listens: true), listener, sessions,
+                process.kernel.sweeper(), server,
             ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: process.logger)
         group.maximumGracefulShutdownDuration = settings.shutdownSpread + .seconds(20)

@@ -162,6 +162,18 @@ struct CredentialCheckTests {
         #expect(try !proves(.proof(try proof()), .key(other.key)))
     }
 
+    @Test("However many tokens a sender ID had, the one that is brought is found among them")
+    func manyTokens() throws {
+        let tokens = try (0..<8).map {
+            try #require(DeviceToken(bytes: Array(repeating: UInt8($0), count: 32)))
+        }
+        let identity = DeviceIdentity(
+            channel: device.channel, senderID: device.senderID, evidence: .token(tokens[7]))
+        var evidence = EvidenceCheck(check, of: identity, purpose: .connect, from: peer)
+        let verdicts = try tokens.map { try evidence.proves(device.channel, .tokenHash(sha256($0.bytes))) }
+        #expect(verdicts == Array(repeating: false, count: 7) + [true])
+    }
+
     @Test("Each credential is checked once and four at most, and each check beyond the first is paid for")
     func payments() throws {
         let paid = Mutex(0)
