@@ -5,16 +5,9 @@ import re
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
-from support.deployment import PASSWORD, Deployment
+from support.browser import sign_in
+from support.deployment import Deployment
 from support.device import Refused, TokenCredential
-
-
-def sign_in(page: Page) -> None:
-    page.goto("/login")
-    page.get_by_label("Name").fill("admin")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/nodes")
 
 
 @pytest.fixture
@@ -136,13 +129,6 @@ def test_the_keyboard_is_enough(tab: Page, waiting):
     dialog.get_by_role("link", name="Cancel").click()
     expect(dialog).to_have_count(0)
     expect(link).to_be_focused()
-
-
-def test_a_form_is_sent_once_however_often_its_button_is_pressed(tab: Page, waiting):
-    tab.reload()
-    tab.get_by_role("link", name=f"Approve {waiting.sender_id}").click()
-    tab.get_by_role("dialog").get_by_role("button", name="Approve").dblclick()
-    expect(tab.get_by_role("status")).to_contain_text(f"Approved. {waiting.sender_id}")
 
 
 def test_everything_works_without_javascript(chromium, nodes: Deployment, waiting):
