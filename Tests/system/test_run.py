@@ -25,7 +25,10 @@ class Run:
     def __init__(self, *arguments: str, **variables: str) -> None:
         port, status_port = free_ports(2)
         self.origin = f"http://127.0.0.1:{port}"
-        environment = {**os.environ, "PORT": str(port), "STATUS_PORT": str(status_port), **variables}
+        environment = {
+            "NODES_BUILD_CONFIGURATION": "debug", **os.environ, "PORT": str(port), "STATUS_PORT": str(status_port),
+            **variables,
+        }  # fmt: skip
         environment.pop("MAKEFLAGS", None)
         self.child = subprocess.Popen(
             ["make", "--no-print-directory", "run", *arguments], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,

@@ -23,6 +23,7 @@ variables:
   ADMIN_PASSWORD  the password of the account "admin", when it is created: 12 to 1024 bytes
   DATABASE_URL    use this PostgreSQL instead of a private one
   SETTINGS        a JSON file that is merged into the configuration of every process, at every start
+  NODES_BUILD_CONFIGURATION  "release", or "debug" for a build that is quick to make and slow to run (release)
   GATEWAY_PAIRING_CODE_TTL and the like: every setting that `nodesctl config` lists
 """
 
@@ -68,8 +69,15 @@ def swift(*arguments: str, **options) -> subprocess.CompletedProcess:
     return subprocess.run(["swift", *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, text=True, **options)
 
 
+def configuration() -> str:
+    name = os.environ.get("NODES_BUILD_CONFIGURATION") or "release"
+    if name not in ("release", "debug"):
+        raise Failure(f"NODES_BUILD_CONFIGURATION is “{name}”; expected release or debug")
+    return name
+
+
 def binaries() -> pathlib.Path:
-    shown = swift("build", "--show-bin-path", stdout=subprocess.PIPE)
+    shown = swift("build", "-c", configuration(), "--show-bin-path", stdout=subprocess.PIPE)
     if shown.returncode != 0:
         raise Failure("swift does not understand Package.swift; its messages are above")
     return pathlib.Path(shown.stdout.strip())
@@ -77,7 +85,7 @@ def binaries() -> pathlib.Path:
 
 def build() -> None:
     print("building (the first time takes some minutes) …")
-    if swift("build").returncode != 0:
+    if swift("build", "-c", configuration()).returncode != 0:
         raise Failure("the build failed; its messages are above")
 
 
