@@ -68,7 +68,8 @@ extension PairingStore {
         let rows = try await pool.query(
             """
             SELECT wanted::text AS request_id, coalesce(state, 'expired') AS state
-            FROM unnest($1::text[]::uuid[]) AS wanted LEFT JOIN pairing_requests ON request_id = wanted
+            FROM unnest($1::text[]::uuid[]) AS wanted LEFT JOIN LATERAL (
+                SELECT state FROM pairing_requests WHERE request_id = wanted LIMIT 1) AS r ON true
             WHERE state IS DISTINCT FROM 'pending'
             """, [.texts(ids.map(\.text))])
         return Dictionary(

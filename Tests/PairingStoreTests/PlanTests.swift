@@ -83,6 +83,8 @@ struct PlanTests {
         try await measured?("touch")
         try await store.endSessions(Array(sessions.prefix(10)), on: instance)
         try await measured?("endSessions")
+        _ = try await store.removeOutdated()
+        try await measured?("removeOutdated")
         return try zip(sessions, begun).map { session, row in
             PairingStore.LiveSession(
                 senderID: session.senderID, generation: session.generation,
