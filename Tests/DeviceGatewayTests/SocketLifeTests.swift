@@ -96,6 +96,28 @@ struct OutboundQueueTests {
         #expect(queue.push(frame, isWritable: true) == .write)
     }
 
+    @Test("While suspended answers pass deliveries, which count, keep their order, or are forgotten")
+    func suspension() {
+        var queue = OutboundQueue(limits: .init(bytes: 100, frames: 3))
+        _ = queue.push(ByteBuffer(string: "1"), isDelivery: true, isWritable: false)
+        _ = queue.push(ByteBuffer(string: "a"), isWritable: false)
+        queue.isSuspended = true
+        #expect(queue.push(ByteBuffer(string: "2"), isDelivery: true, isWritable: true) == .queued)
+        #expect(queue.pop() == ByteBuffer(string: "a"))
+        #expect(queue.pop() == nil)
+        #expect(queue.isEmpty && queue.hasFrames)
+        #expect(queue.push(ByteBuffer(string: "b"), isWritable: true) == .write)
+        _ = queue.push(ByteBuffer(string: "c"), isWritable: false)
+        #expect(queue.push(ByteBuffer(string: "3"), isDelivery: true, isWritable: true) == .overflow)
+        var resumed = queue
+        resumed.isSuspended = false
+        #expect(resumed.pop() == ByteBuffer(string: "1"))
+        #expect(resumed.pop() == ByteBuffer(string: "2"))
+        queue.removeWithheld()
+        #expect(queue.pop() == ByteBuffer(string: "c"))
+        #expect(!queue.hasFrames)
+    }
+
     @Test("Bytes and frames are bounded (I10), and what is taken makes room")
     func bounds() {
         var bytes = OutboundQueue(limits: .init(bytes: 25, frames: 10))

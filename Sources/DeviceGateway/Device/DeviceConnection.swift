@@ -164,21 +164,29 @@ final class DeviceConnection: WebSocketApplication {
 
     /// The kernel ordered something.
     func ordered(_ order: ConnectionHandle.Order) {
-        if awaitsRole, order.waitsForAnswer { deferred.append(order) } else { carryOut(order) }
+        // Whoever asked before the authority was lost is answered before the socket goes.
+        let isAnsweredFirst = isBusy && order.isLossOfAuthority
+        if awaitsRole && order.waitsForAnswer || isAnsweredFirst {
+            deferred.append(order)
+        } else {
+            carryOut(order)
+        }
     }
 
     private func carryOut(_ order: ConnectionHandle.Order) {
         guard let socket, let now = socket.eventLoop?.now else { return }
         switch order {
         case .resolve(let resolution): run(conversation.resolved(resolution, now: now))
-        case .deliver(let frame): send(conversation.frame(frame))
+        case .deliver(let frame): send(conversation.frame(frame), isDelivery: true)
         case .suspend: socket.setSuspended(true)
         case .resume: socket.setSuspended(false)
         case .close(.revoked): close(.pairingRevoked, "the pairing was revoked; pair again", discarding: true)
         case .close(.replaced): close(.replaced, "a newer connection of this device took over")
         case .close(.denied): close(.denied, "an administrator denied the request")
         case .close(.authorityLost):
-            close(.tryLater, "this instance lost touch with the database", discarding: true)
+            // What was answered goes out, what was to be delivered does not (I3).
+            socket.setSuspended(true)
+            close(.tryLater, "this instance lost touch with the database")
         case .close(.authorityEnded):
             close(.policyViolation, "the token was revoked or has expired", discarding: true)
         case .close(.endedByChannel(let reason)): close(.policyViolation, reason)
@@ -214,13 +222,13 @@ final class DeviceConnection: WebSocketApplication {
 
     // MARK: Out
 
-    private func send(_ frame: ServerFrame) {
+    private func send(_ frame: ServerFrame, isDelivery: Bool = false) {
         switch frame {
         case .failure(_, let refusal): context.metrics.refusal(refusal.code)
         case .event, .channelEvent: context.metrics.events.increment()
         case .response: break
         }
-        socket?.send(text: frame.text.utf8)
+        socket?.send(text: frame.text.utf8, isDelivery: isDelivery)
     }
 
     private func close(_ code: CloseCode, _ reason: String, discarding: Bool = false) {
@@ -237,6 +245,10 @@ private func parse(_ text: ByteBuffer) -> Result<RequestFrame, FrameRefusal> {
 }
 
 extension ConnectionHandle.Order {
+    fileprivate var isLossOfAuthority: Bool {
+        if case .close(.authorityLost) = self { true } else { false }
+    }
+
     /// Whether this would make no sense to a client that has not read the answer to its request.
     fileprivate var waitsForAnswer: Bool {
         switch self {

@@ -56,7 +56,6 @@ public final class WebSocket: ChannelDuplexHandler {
         static let application = Pauses(rawValue: 1)
         static let rate = Pauses(rawValue: 2)
         static let outbound = Pauses(rawValue: 4)
-        static let suspension = Pauses(rawValue: 8)
     }
 
     let application: any WebSocketApplication
@@ -97,7 +96,7 @@ public final class WebSocket: ChannelDuplexHandler {
     public var isOpen: Bool { life.isOpen && context != nil }
 
     /// Whether something waits for a slow client.
-    public var isBehind: Bool { !queue.isEmpty }
+    public var isBehind: Bool { queue.hasFrames }
 
     /// Changes what is accepted from the next frame on.
     public func setLimits(_ limits: WebSocketLimits) { reader.limits = limits }
@@ -111,11 +110,13 @@ public final class WebSocket: ChannelDuplexHandler {
     /// Sends a text message.
     ///
     /// A client too slow to take it is closed with 1008; nothing happens on a socket that is not open.
-    public func send(text: some Sequence<UInt8>) {
+    ///
+    /// - Parameter isDelivery: whether it waits while the socket is suspended.
+    public func send(text: some Sequence<UInt8>, isDelivery: Bool = false) {
         guard let context, life.isOpen else { return }
         var payload = context.channel.allocator.buffer(capacity: text.underestimatedCount)
         payload.writeBytes(text)
-        send(.text, payload)
+        send(.text, payload, isDelivery: isDelivery)
     }
 
     /// Sends a binary message, as ``send(text:)`` does a text.
@@ -132,6 +133,7 @@ public final class WebSocket: ChannelDuplexHandler {
     public func close(_ code: WebSocketErrorCode, reason: String, discarding: Bool = false) {
         guard let context, life.isOpen else { return }
         if discarding { queue.removeAll() }
+        queue.removeWithheld()
         // What is left is written, and the client's close frame is read.
         pauses = []
         run(life.close(code, reason: reason, now: context.eventLoop.now))
@@ -142,14 +144,9 @@ public final class WebSocket: ChannelDuplexHandler {
         if reads { resume(.application) } else { pauses.insert(.application) }
     }
 
-    /// Stops or resumes both directions: nothing is read, and what is sent waits.
+    /// Withholds deliveries, or lets them go. Requests are read and answered meanwhile.
     public func setSuspended(_ isSuspended: Bool) {
-        guard !isSuspended else {
-            pauses.insert(.suspension)
-            return
-        }
-        guard pauses.contains(.suspension) else { return }
-        resume(.suspension)
+        queue.isSuspended = isSuspended
         if let context { drain(context) }
     }
 
@@ -300,12 +297,12 @@ public final class WebSocket: ChannelDuplexHandler {
         return frame
     }
 
-    private func send(_ opcode: WebSocketOpcode, _ payload: ByteBuffer) {
+    private func send(_ opcode: WebSocketOpcode, _ payload: ByteBuffer, isDelivery: Bool = false) {
         guard let context else { return }
         let frame = frame(opcode, payload)
-        switch queue.push(frame, isWritable: isWritable(context)) {
+        switch queue.push(frame, isDelivery: isDelivery, isWritable: isWritable(context)) {
         case .write: write(frame, context)
-        case .queued: pauses.insert(.outbound)
+        case .queued: if !queue.isEmpty { pauses.insert(.outbound) }
         case .overflow:
             close(.policyViolation, reason: "the client reads too slowly", discarding: true)
         }
@@ -334,7 +331,7 @@ public final class WebSocket: ChannelDuplexHandler {
     }
 
     private func isWritable(_ context: ChannelHandlerContext) -> Bool {
-        context.channel.isWritable && !pauses.contains(.suspension)
+        context.channel.isWritable
     }
 
     private func write(_ frame: ByteBuffer, _ context: ChannelHandlerContext) {
@@ -352,7 +349,7 @@ public final class WebSocket: ChannelDuplexHandler {
 extension WebSocket: Swept {
     func swept(now: NIODeadline) {
         // A socket that is not read for this server's own reasons is not silent.
-        if !pauses.isDisjoint(with: [.application, .rate, .suspension]) { life.heard(now: now) }
+        if !pauses.isDisjoint(with: [.application, .rate]) { life.heard(now: now) }
         run(life.tick(now: now))
         if life.isOpen { application.ticked(now: now, on: self) }
     }
