@@ -129,14 +129,30 @@ struct DevicePairing: Sendable {
             return request.expiresAt > history.now
                 ? .pending(ticket(request, expiresIn: request.expiresAt - history.now)) : .expired
         }
-        var revoked: PairedDevice?
-        for device in history.devices where revoked == nil && device.state == .revoked {
-            if try evidence.proves(device.channel, device.credential) { revoked = device }
+        // One request's evidence proves one credential at most. What administrators ended is tried first: requests
+        // that expired anybody can heap upon a sender ID.
+        let revocations = history.devices.filter { $0.state == .revoked }
+        let endings = history.requests.filter { $0.state != .pending }
+        var decided: [(at: Int64, channel: ChannelID, credential: StoredCredential)] = revocations.map {
+            ($0.revokedAt?.milliseconds ?? 0, $0.channel, $0.credential)
         }
-        var ended: PairingRequest?
-        for request in history.requests where ended == nil && request.state != .pending {
-            if try evidence.proves(request.channel, request.credential) { ended = request }
+        var expired: [(channel: ChannelID, credential: StoredCredential)] = []
+        for request in endings {
+            if request.state == .denied {
+                decided.append((request.decidedAt?.milliseconds ?? 0, request.channel, request.credential))
+            } else {
+                expired.append((request.channel, request.credential))
+            }
         }
+        decided.sort { $0.at > $1.at }
+        var proven: (channel: ChannelID, credential: StoredCredential)?
+        for (channel, credential) in decided.map({ ($0.channel, $0.credential) }) + expired
+        where proven == nil {
+            if try evidence.proves(channel, credential) { proven = (channel, credential) }
+        }
+        guard let proven else { return .unknown }
+        let revoked = revocations.first { $0.channel == proven.channel && $0.credential == proven.credential }
+        let ended = endings.first { $0.channel == proven.channel && $0.credential == proven.credential }
         if let ended, let at = ended.decidedAt, at > revoked?.revokedAt ?? Timestamp(milliseconds: 0) {
             guard ended.state == .denied else { return .expired }
             let left = at + settings.pairingCooldown - history.now

@@ -37,7 +37,7 @@ public struct Kernel: Sendable {
         self.logger = logger
         administration = PairingAdministration(
             store: store, host: channels, settings: settings, logger: logger)
-        accounts = Accounts(store: store, hasher: try PasswordHasher(), settings: settings, logger: logger)
+        accounts = try Accounts(store: store, settings: settings, logger: logger)
         feed = EventFeed(store: store, logger: logger)
         pairing = DevicePairing(
             store: store, channels: channels, settings: settings, clock: clock, logger: logger)

@@ -3,12 +3,25 @@ import Postgres
 
 extension PairingStore {
     /// Approves a request that was displayed with `code`: exactly one of any number of attempts wins (I2).
+    ///
+    /// Wrong codes are events, and limited for whoever sends them and for the request: a code that can be guessed
+    /// proves that nobody looked at the device.
     public func approve(
         _ id: RequestID, code: PairingCode, by origination: Origination
     ) async throws -> Outcome<PairedDevice> {
         try await decide(id) { transaction, life, now in
-            switch life.approve(id: id, code: code, by: origination.actor, now: now) {
-            case .refuse(let refusal): return .refused(refusal)
+            let senderID = life.pending?.senderID
+            let decision = life.approve(id: id, code: code, by: origination.actor, now: now)
+            if case .refuse(let refusal) = decision, refusal.reason != "code_mismatch" {
+                return .refused(refusal)
+            }
+            if let refusal = try transaction.tooManyWrongCodes(for: id, by: origination.actor) {
+                return .refused(refusal)
+            }
+            switch decision {
+            case .refuse(let refusal):
+                try transaction.recordWrongCode(for: id, of: senderID, by: origination)
+                return .refused(refusal)
             case .write(let device):
                 try transaction.insert(device)
                 try transaction.record(

@@ -80,7 +80,7 @@ public struct PairingStore: Sendable {
 public enum Outcome<Value: Sendable>: Sendable {
     /// It was carried out and committed.
     case done(Value)
-    /// The rules refused; nothing else was changed.
+    /// The rules refused; nothing was changed but what is recorded of it.
     case refused(Refusal)
 }
 

@@ -74,7 +74,7 @@ extension DeviceCall {
             peer.spentNonce = nonce
             return .connection(try await sessions.connect(identity, from: peer, on: socket))
         case .authenticate(let token):
-            return .authority(try await kernel.accounts.authenticate(token: token))
+            return .authority(try await kernel.accounts.authenticate(token: token, from: peer.address))
         case .send(let id, let message, let grant):
             return .receipt(
                 try await sessions.send(id: id, body: message, grant: grant, on: socket))
