@@ -118,7 +118,7 @@ public struct AdminPages: Sendable {
         _ page: PageTemplates.Page, title: String, _ content: some MustacheParent, _ visit: Visit,
         status: Int = 200
     ) -> Answer {
-        var frame = PageFrame(title: title, assetVersion: assetVersion)
+        var frame = PageFrame(title: title, assetVersion: assetVersion, serverTime: PageTime(now()))
         if let session = visit.session {
             frame.username = session.username
             frame.csrfToken = session.csrfToken

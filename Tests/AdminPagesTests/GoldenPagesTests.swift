@@ -59,7 +59,10 @@ struct GoldenPagesTests {
         }
         func renderSignedOut(_ page: PageTemplates.Page, _ content: some MustacheParent) -> String {
             templates.render(
-                page, PageView(frame: PageFrame(title: "Sample", assetVersion: "1"), content: content))
+                page,
+                PageView(
+                    frame: PageFrame(title: "Sample", assetVersion: "1", serverTime: PageTime(sampleNow)),
+                    content: content))
         }
         func decision(
             _ verdict: Verdict, _ row: PairingAdministration.RequestRow, typed: Bool = false,
