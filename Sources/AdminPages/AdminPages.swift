@@ -34,7 +34,7 @@ public struct AdminPages: Sendable {
     public func respond(to request: FastCGIRequest) async -> FastCGIResponse {
         let origins = kernel.settings.origins
         let host = request.header("Host") ?? ""
-        var visit = Visit(request, isSecure: origins.usesSecureCookies(host: host))
+        var visit = Visit(request, scope: CookieScope(host: host, origins: origins))
         let answer: Answer
         do {
             guard !origins.dialled(host: host).isEmpty else { throw PageFault.wrongHost }
@@ -53,7 +53,12 @@ public struct AdminPages: Sendable {
         if let secret = try visit.cookie(.session) {
             visit.session = try await kernel.accounts.session(secret: secret)
         }
-        guard let route = visit.route else { throw PageFault.unknownPage }
+        guard let route = visit.route else {
+            guard ["GET", "HEAD"].contains(visit.request.method),
+                let meant = Route(slashedPath: visit.path)
+            else { throw PageFault.unknownPage }
+            return .seeOther(meant.path + (visit.request.query.isEmpty ? "" : "?" + visit.request.query))
+        }
         guard route.methods.contains(visit.request.method) else {
             throw PageFault.wrongMethod(visit.request.method, allowed: route.methods)
         }
