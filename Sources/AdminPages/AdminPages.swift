@@ -34,7 +34,7 @@ public struct AdminPages: Sendable {
     public func respond(to request: FastCGIRequest) async -> FastCGIResponse {
         let origins = kernel.settings.origins
         let host = request.header("Host") ?? ""
-        var visit = Visit(request, isSecure: origins.usesSecureCookies(host: host))
+        var visit = Visit(request, scope: CookieScope(host: host, origins: origins))
         let answer: Answer
         do {
             guard !origins.dialled(host: host).isEmpty else { throw PageFault.wrongHost(host, origins) }
@@ -55,7 +55,12 @@ public struct AdminPages: Sendable {
         if let secret = try visit.cookie(.session) {
             visit.session = try await kernel.accounts.session(secret: secret)
         }
-        guard let route = visit.route else { throw PageFault.unknownPage }
+        guard let route = visit.route else {
+            guard ["GET", "HEAD"].contains(visit.request.method),
+                let meant = Route(slashedPath: visit.path)
+            else { throw PageFault.unknownPage }
+            return .seeOther(meant.path + (visit.request.query.isEmpty ? "" : "?" + visit.request.query))
+        }
         guard route.methods.contains(visit.request.method) else {
             throw PageFault.wrongMethod(visit.request.method, allowed: route.methods)
         }
@@ -120,7 +125,7 @@ public struct AdminPages: Sendable {
         _ page: PageTemplates.Page, title: String, _ content: some MustacheParent, _ visit: Visit,
         status: Int = 200
     ) -> Answer {
-        var frame = PageFrame(title: title, assetVersion: assetVersion)
+        var frame = PageFrame(title: title, assetVersion: assetVersion, serverTime: PageTime(now()))
         if let session = visit.session {
             frame.username = session.username
             frame.csrfToken = session.csrfToken

@@ -37,6 +37,12 @@ public struct Origin: Sendable, Hashable, CustomStringConvertible {
     /// The canonical text.
     public var description: String { text }
 
+    /// The port in decimal; `nil` for the scheme's default one.
+    public var port: String? {
+        let afterHost = authority.drop { $0 != "]" }.isEmpty ? authority[...] : authority.drop { $0 != "]" }
+        return afterHost.lastIndex(of: ":").map { String(afterHost[afterHost.index(after: $0)...]) }
+    }
+
     /// Whether a `Host` header names this origin.
     public func isServed(host: String) -> Bool {
         host.utf8.allSatisfy { $0 < 128 }

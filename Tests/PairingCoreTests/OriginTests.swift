@@ -127,6 +127,17 @@ struct OriginTests {
         }
     }
 
+    @Test(
+        "An origin has a port where it is not the default one",
+        arguments: [
+            ("https://nodes.example.org", nil), ("https://nodes.example.org:443", nil),
+            ("http://a:443", "443"),
+            ("http://127.0.0.1:8080", "8080"), ("http://[::1]", nil), ("https://[::1]:8443", "8443"),
+        ] as [(String, String?)])
+    func port(text: String, port: String?) throws {
+        #expect(try #require(Origin(text)).port == port)
+    }
+
     @Test("Cookies are secure where the host's origin is https")
     func secureCookies() {
         #expect(policy.usesSecureCookies(host: "nodes.example.org"))

@@ -5,6 +5,16 @@ const absolute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeS
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "always" });
 
+/** How far the reader's clock is behind the server's; what expires does so by the server's. */
+let behind = 0;
+const now = () => Date.now() + behind;
+
+/** Learns the server's time of a page that has just come. */
+function learnTime(page) {
+  const time = Date.parse(page.querySelector('meta[name="server-time"]')?.content);
+  if (!Number.isNaN(time)) behind = time - Date.now();
+}
+
 /** The span in words, in its greatest unit. */
 function spanned(milliseconds) {
   const seconds = Math.trunc(milliseconds / 1000);
@@ -18,9 +28,9 @@ function spanned(milliseconds) {
 function showTimes(root) {
   for (const element of root.querySelectorAll("time[data-style]")) {
     const moment = new Date(element.dateTime);
-    const isOver = element.dataset.style === "left" && moment <= Date.now();
+    const isOver = element.dataset.style === "left" && moment <= now();
     element.textContent = element.dataset.style === "moment" ? absolute.format(moment)
-      : isOver ? "expired" : spanned(moment - Date.now());
+      : isOver ? "expired" : spanned(moment - now());
     element.title = exact.format(moment);
   }
 }
@@ -87,6 +97,7 @@ async function openDialog(link) {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const content = page.querySelector("[data-dialog-content]");
     if (!content) throw new Error("not a dialog");
+    learnTime(page);
     const dialog = document.createElement("dialog");
     dialog.setAttribute("aria-labelledby", "dialog-title");
     dialog.append(document.adoptNode(content));
@@ -142,5 +153,6 @@ addEventListener("pageshow", () => {
   for (const button of document.querySelectorAll("[aria-busy]")) button.removeAttribute("aria-busy");
 });
 
+learnTime(document);
 showTimes(document);
 setInterval(() => showTimes(document), 30000);
