@@ -109,7 +109,7 @@ public struct Accounts: Sendable {
     /// The authority of an API token.
     ///
     /// - Throws: `UNAUTHORIZED` for an unknown, expired or revoked one.
-    public func authenticate(token: String) async throws(Refusal) -> Authority {
+    public func authenticate(token: String, from address: ClientAddress) async throws(Refusal) -> Authority {
         let invalid = Refusal(
             .unauthorized, "invalid_token", "This API token is unknown, expired or revoked. Make another one."
         )
@@ -117,7 +117,7 @@ public struct Accounts: Sendable {
             let bytes = Base64URL.decode(String(token.dropFirst(Self.tokenPrefix.count)), count: 32)
         else { throw invalid }
         return try await refusing(logger) {
-            let row = try await strangers.pass { try await store.token(hash: sha256(bytes)) }
+            let row = try await strangers.pass(address) { try await store.token(hash: sha256(bytes)) }
             guard let row, let scope = Scope(rawValue: row.scope)
             else { throw invalid }
             return Authority(

@@ -134,10 +134,11 @@ struct AccountTests {
             let accounts = one.kernel.accounts
             let administration = one.kernel.administration
             try await accounts.create(username: "maria", password: "a long password", by: System.admin)
+            let address = try TestPeer.make().address
             let (secret, token) = try await accounts.createToken(
                 owner: "maria", name: "dashboard", scope: .read, lifetime: .seconds(3600), by: System.admin)
             #expect(secret.hasPrefix(Accounts.tokenPrefix))
-            let authority = try await accounts.authenticate(token: secret)
+            let authority = try await accounts.authenticate(token: secret, from: address)
             #expect(authority.actor == .apiToken(owner: "maria", name: "dashboard"))
             let ticket = try await one.ask(try TestDevice("tablet-01"), on: try one.socket())
             let page = try await administration.pendingRequests(
@@ -174,7 +175,9 @@ struct AccountTests {
             for nonsense in [
                 "", "gcn_", secret + "A", String(secret.dropLast()), String(secret.dropFirst(4)),
             ] {
-                let refusal = await refusal { try await accounts.authenticate(token: nonsense) }
+                let refusal = await refusal {
+                    try await accounts.authenticate(token: nonsense, from: address)
+                }
                 #expect(refusal?.code == .unauthorized)
             }
             let tables = try await one.pool.query(

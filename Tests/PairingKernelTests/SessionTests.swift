@@ -222,7 +222,8 @@ struct SessionTests {
             let (secret, token) = try await accounts.createToken(
                 owner: "maria", name: "ci", scope: .administer, lifetime: .seconds(3600), by: System.admin)
             let socket = try one.socket()
-            one.sessions.watch(try await accounts.authenticate(token: secret), on: socket)
+            one.sessions.watch(
+                try await accounts.authenticate(token: secret, from: TestPeer.make().address), on: socket)
             let address = try #require(ClientAddress("192.0.2.1"))
             let signIn = try await accounts.signIn(
                 username: "maria", password: "a long password", address: address, browser: nil)
