@@ -39,6 +39,8 @@ extension NodesConfiguration {
         public let unauthenticatedSockets: Int
         /// The most unauthenticated sockets of one address.
         public let unauthenticatedSocketsPerAddress: Int
+        /// The most sockets of one network block that wait for a decision.
+        public let waitingSocketsPerBlock: Int
         /// Frames a second that one socket may send in the long run.
         public let framesPerSecond: Int
         /// Frames one socket may send at once after a silence.
@@ -116,10 +118,15 @@ extension NodesConfiguration {
             unauthenticatedSockets = reader.count(
                 "gateway.unauthenticated_sockets", default: 2000, in: 1...1_000_000,
                 "The most sockets of one instance that nobody has authenticated; room beyond them is "
-                    + "reserved for paired devices.")
+                    + "reserved for paired devices. When it is full, a network block (/24, or /48 for IPv6) that "
+                    + "holds less of it displaces the newest of the one that holds most.")
             unauthenticatedSocketsPerAddress = reader.count(
                 "gateway.unauthenticated_sockets_per_address", default: 200, in: 1...1_000_000,
                 "The most unauthenticated sockets of one address (IPv6: of one /64).")
+            waitingSocketsPerBlock = reader.count(
+                "gateway.waiting_sockets_per_block", default: 100, in: 1...1_000_000,
+                "The most sockets of one network block (/24, or /48 for IPv6) that wait for a decision on a "
+                    + "pairing request; each request has one on an instance.")
             framesPerSecond = reader.count(
                 "gateway.frames_per_second", default: 20, in: 1...10_000,
                 "Frames a second that one socket may send in the long run.")

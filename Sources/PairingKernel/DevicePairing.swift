@@ -68,7 +68,7 @@ struct DevicePairing: Sendable {
         stored.socketID = socket
         let claim = stored
         let result = try await refusing(logger) {
-            try await strangers.pass { try await store.claim(claim) }
+            try await strangers.pass(peer.address) { try await store.claim(claim) }
         }.get()
         switch result {
         case .alreadyPaired: return .approved
@@ -90,11 +90,11 @@ struct DevicePairing: Sendable {
         var evidence = EvidenceCheck(check, of: identity, purpose: purpose, from: peer)
         return try await refusing(logger) {
             if let device = try await lookup.submit(senderID),
-                try evidence.proves(device.channel, device.credential)
+                try evidence.proves(device.channel, device.credential, isPaired: true)
             {
                 return .active(device)
             }
-            let history = try await strangers.pass { try await store.history(of: senderID) }
+            let history = try await strangers.pass(peer.address) { try await store.history(of: senderID) }
             return try standing(of: &evidence, in: history)
         }
     }
@@ -119,7 +119,7 @@ struct DevicePairing: Sendable {
         of evidence: inout EvidenceCheck, in history: PairingStore.History
     ) throws(Refusal) -> Standing {
         if let device = history.devices.first(where: { $0.state == .active }),
-            try evidence.proves(device.channel, device.credential)
+            try evidence.proves(device.channel, device.credential, isPaired: true)
         {
             return .active(device)
         }
@@ -169,7 +169,7 @@ struct DevicePairing: Sendable {
         switch claim.credential {
         case .key(let key, let proof):
             try check.precheck(proof, from: peer, code: .invalidRequest)
-            var payments = SignaturePayments(of: peer)
+            var payments = SignaturePayments(of: peer, from: .strangers)
             guard
                 try check.isValid(
                     proof, purpose: .pair, channel: claim.channel, senderID: claim.senderID, key: key,

@@ -157,11 +157,12 @@ public final class DeviceSessions: Service, Sendable {
         ) { () async throws(Refusal) in
             switch try await pairing.standing(of: identity, purpose: .connect, from: peer) {
             case .active(let device):
+                socket.proven()
                 return .paired(try await begin(device.generation, of: device, at: peer.address, on: socket))
             case .pending(let ticket):
                 let id = ticket.requestID
                 let stillPending = try await refusing(logger) {
-                    try await pairing.strangers.pass {
+                    try await pairing.strangers.pass(peer.address) {
                         try await store.wait(socket.id, of: instanceID, for: id)
                     }
                 }
@@ -282,7 +283,7 @@ public final class DeviceSessions: Service, Sendable {
             } catch {
                 if let id = state.withLock({ $0.table.fail(socket.id) }) {
                     // Not awaited: the refusal must not wait for a database that is away.
-                    Task { await self.resolveIfEnded(id, of: senderID) }
+                    Task { await self.resolveIfEnded(id, of: senderID, at: socket.address) }
                 }
                 throw error
             }
@@ -292,11 +293,13 @@ public final class DeviceSessions: Service, Sendable {
     /// Lets the socket wait, and looks once more: the decision may have come before the socket was known.
     private func wait(_ socket: any DeviceSocket, for id: RequestID, of senderID: SenderID) async {
         guard state.withLock({ $0.table.wait(socket.id, for: id, of: senderID) }) else { return }
-        await resolveIfEnded(id, of: senderID)
+        await resolveIfEnded(id, of: senderID, at: socket.address)
     }
 
-    private func resolveIfEnded(_ id: RequestID, of senderID: SenderID) async {
-        let ended = try? await pairing.strangers.pass { try await store.endedRequests(among: [id]) }
+    private func resolveIfEnded(
+        _ id: RequestID, of senderID: SenderID, at address: ClientAddress
+    ) async {
+        let ended = try? await pairing.strangers.pass(address) { try await store.endedRequests(among: [id]) }
         if ended?.isEmpty == false { await resolve(id, of: senderID) }
     }
 }

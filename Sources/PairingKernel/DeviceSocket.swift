@@ -27,6 +27,9 @@ public protocol DeviceSocket: AnyObject, Sendable {
     var id: SocketID { get }
     /// The address of the client at the other end.
     var address: ClientAddress { get }
+    /// The device at the other end proved its pairing; its session is being established, and a refusal of the request
+    /// says that nothing came of it. It takes none of the strangers' room from now on (I13).
+    func proven()
     /// Sends `device.pair.resolved`; with a grant, the socket is that session from now on.
     func resolve(_ resolution: PairingResolution)
     /// Sends an event.

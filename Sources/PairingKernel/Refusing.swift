@@ -26,9 +26,7 @@ func refusing<Value>(
             throw .unprepared("The pairing database is not prepared yet. Try again shortly.")
         case .busy:
             logger.warning("The database is busy", metadata: ["error": "\(error)"])
-            throw Refusal(
-                .unavailable, "database_busy", "The pairing database is busy. Try again shortly.",
-                retryable: true, retryAfter: .seconds(1))
+            throw .waitedTooLong
         case .cancelled: throw .stopping
         case .broken, nil:
             logger.error("A use case failed", metadata: ["error": "\(error)"])

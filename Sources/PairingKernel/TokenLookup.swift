@@ -22,8 +22,8 @@ final class TokenLookup: Sendable {
     private let strangers: Batcher<[UInt8], PairingStore.TokenRow?>
 
     init(store: PairingStore) {
-        familiar = Batcher(maximumQueue: 1024) { try await store.tokens(hashes: $0) }
-        strangers = Batcher(maximumQueue: 2048) { try await store.tokens(hashes: $0) }
+        familiar = Batcher(bounds: .init(count: 1024)) { try await store.tokens(hashes: $0) }
+        strangers = Batcher(bounds: .init(count: 2048)) { try await store.tokens(hashes: $0) }
     }
 
     /// The live token with this hash.

@@ -68,6 +68,7 @@ extension GatewaySettings {
         sockets = gateway.sockets
         unauthenticatedSockets = gateway.unauthenticatedSockets
         unauthenticatedSocketsPerAddress = gateway.unauthenticatedSocketsPerAddress
+        waitingSocketsPerBlock = gateway.waitingSocketsPerBlock
         framesPerSecond = gateway.framesPerSecond
         framesBurst = gateway.framesBurst
         signaturesPerSecond = gateway.signaturesPerSecond

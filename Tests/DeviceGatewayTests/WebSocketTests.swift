@@ -10,6 +10,7 @@ private final class Recorder: WebSocketApplication {
     var texts: [String] = []
     var socket: WebSocket?
     var closedCount = 0
+    var goneCount = 0
     var pausesAfterEach = false
 
     func opened(_ socket: WebSocket) { self.socket = socket }
@@ -23,6 +24,7 @@ private final class Recorder: WebSocketApplication {
         closedCount += 1
         socket = nil
     }
+    func gone() { goneCount += 1 }
 }
 
 @Suite("A WebSocket on a channel")

@@ -180,10 +180,10 @@ struct AccountTests {
             let accounts = one.kernel.accounts
             let administration = one.kernel.administration
             try await accounts.create(username: "maria", password: "a long password", by: System.admin)
+            let address = try TestPeer.make().address
             let (secret, token) = try await accounts.createToken(
                 owner: "maria", name: "dashboard", scope: .read, lifetime: .seconds(3600), by: System.admin)
             #expect(secret.hasPrefix(Accounts.tokenPrefix))
-            let address = try #require(address)
             let authority = try await accounts.authenticate(token: secret, from: address)
             #expect(authority.actor == .apiToken(owner: "maria", name: "dashboard"))
             let ticket = try await one.ask(try TestDevice("tablet-01"), on: try one.socket())

@@ -16,17 +16,6 @@ enum DeviceCall: Sendable {
     case revoke(ChannelID, SenderID, Generation?, Authority)
     case health
 
-    /// Whether carrying it out checks a signature, which has to be paid for first.
-    var checksSignature: Bool {
-        switch self {
-        case .pair(let claim, _):
-            if case .key = claim.credential { true } else { false }
-        case .status(let identity, _), .connect(let identity, _):
-            if case .proof = identity.evidence { true } else { false }
-        case .authenticate, .send, .acknowledge, .list, .approve, .deny, .revoke, .health: false
-        }
-    }
-
     /// Whether the socket may become something else by it, so that decisions wait for its answer.
     var changesRole: Bool {
         switch self {

@@ -2,7 +2,7 @@ import NIOCore
 import NIOWebSocket
 import PairingCore
 
-/// What happens on one socket. Everything is called on the socket's event loop, and nothing after `closed`.
+/// What happens on one socket. Everything is called on the socket's event loop, and only `gone` after `closed`.
 public protocol WebSocketApplication: AnyObject {
     /// The handshake is done.
     func opened(_ socket: WebSocket)
@@ -14,6 +14,8 @@ public protocol WebSocketApplication: AnyObject {
     func ticked(now: NIODeadline, on socket: WebSocket)
     /// The socket no longer sends or delivers.
     func closed()
+    /// The connection is no more: it takes no descriptor. The last call.
+    func gone()
 }
 
 /// How the sockets of a server behave.
@@ -139,6 +141,17 @@ public final class WebSocket: ChannelDuplexHandler {
         run(life.close(code, reason: reason, now: context.eventLoop.now))
     }
 
+    /// Closes a socket for which there is no room: quickly, however its client behaves, and also where it is being
+    /// closed in another way already.
+    ///
+    /// - Parameter reason: at most 123 bytes; for the client's developer.
+    public func dismiss(_ code: WebSocketErrorCode, reason: String) {
+        guard let context else { return }
+        queue.removeAll()
+        pauses = []
+        run(life.dismiss(code, reason: reason, now: context.eventLoop.now))
+    }
+
     /// Stops or resumes reading, so that a client cannot send faster than the application works.
     public func setReading(_ reads: Bool) {
         if reads { resume(.application) } else { pauses.insert(.application) }
@@ -202,6 +215,7 @@ public final class WebSocket: ChannelDuplexHandler {
         queue.removeAll()
         unread = ByteBuffer()
         tellClosed()
+        application.gone()
     }
 
     private func tellClosed() {
