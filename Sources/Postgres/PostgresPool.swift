@@ -19,6 +19,8 @@ public final class PostgresPool: Service, Sendable {
         var connectError: PostgresError?
         /// Why nothing is asked of the server.
         var holdError: PostgresError?
+        /// When a job last came to its end, which takes a server that answers.
+        var lastAnswer: ContinuousClock.Instant?
     }
 
     let configuration: PostgresConfiguration
@@ -95,6 +97,11 @@ public final class PostgresPool: Service, Sendable {
     func hold(_ error: PostgresError, abandons: Bool) {
         state.withLock { $0.holdError = error }
         apply { $0.hold(abandons: abandons, now: .now) }
+    }
+
+    /// Whether the server has answered anybody since then.
+    func hasAnswered(since instant: ContinuousClock.Instant) -> Bool {
+        state.withLock { $0.lastAnswer.map { $0 > instant } ?? false }
     }
 
     /// Ends `hold`.
@@ -295,6 +302,7 @@ public final class PostgresPool: Service, Sendable {
     private func finished(_ id: PoolMachine.WorkerID, _ job: PoolMachine.JobID, _ isReusable: Bool) {
         state.withLock { state in
             state.jobs[job] = nil
+            state.lastAnswer = .now
             if !isReusable { state.workers[id] = nil }
         }
         apply { $0.finished(id, isReusable: isReusable, now: .now) }

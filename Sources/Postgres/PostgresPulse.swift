@@ -9,8 +9,11 @@ import ServiceLifecycle
 public final class PostgresPulse: Service, Sendable {
     /// From one question to the next.
     private static let interval: Duration = .seconds(1)
-    /// How long the answer may take, and connecting.
+    /// How long the answer may take.
     private static let patience: Duration = .milliseconds(1800)
+    /// An attempt to connect that failed after this time was not refused but ran into its limit: two seconds, which
+    /// libpq counts by the clock's whole seconds and so may end after little more than one.
+    private static let connectPatience: Duration = .milliseconds(900)
     /// How many answers that the server accepts no changes come over one connection: the next one may lead to
     /// another server.
     private static let answersBeforeAnotherConnection = 5
@@ -51,11 +54,15 @@ public final class PostgresPulse: Service, Sendable {
             } catch {
                 // Where the connection broke the pool finds out by itself.
                 guard connection.isAwaited else { return thread.sleep(for: Self.interval / 4) }
+                // Where others were answered, this machine or that one is only busy.
+                if pool.hasAnswered(since: watch.asked) { return }
                 watch.found(.frozen)
                 connection.awaitSignOfLife { thread.isStopping }
             }
         } catch {
-            if ContinuousClock.now - started >= Self.patience { watch.found(.frozen) }
+            if ContinuousClock.now - started >= Self.connectPatience, !pool.hasAnswered(since: started) {
+                watch.found(.frozen)
+            }
             thread.sleep(for: Self.interval / 2)
         }
     }
@@ -65,7 +72,8 @@ public final class PostgresPulse: Service, Sendable {
         on connection: Connection, _ thread: ConnectionThread, _ watch: inout Watch
     ) throws(PostgresError) {
         for count in 1... {
-            let next = ContinuousClock.now + Self.interval
+            watch.asked = .now
+            let next = watch.asked + Self.interval
             let answer = connection.withStatementLimit(Self.patience) {
                 Result { () throws(PostgresError) in try connection.query(Self.question) }
             }
@@ -105,6 +113,8 @@ public final class PostgresPulse: Service, Sendable {
         let logger: Logger
         /// A digest of what the database's and roles' sessions begin with.
         var settings: String?
+        /// When the server was last asked.
+        var asked = ContinuousClock.now
         private var last = Finding.serving
 
         init(pool: PostgresPool, logger: Logger) {

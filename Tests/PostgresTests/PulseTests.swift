@@ -1,3 +1,4 @@
+import Glibc
 import Postgres
 import PostgresTestSupport
 import Testing
@@ -67,6 +68,31 @@ extension OnServer {
         func slowStatement() async throws {
             try await withPool { pool in
                 try await withPulse(pool) { try await pool.execute("SELECT pg_sleep(5)") }
+            }
+        }
+
+        @Test("Where others are answered the server isn't frozen, whatever became of the pulse")
+        func pulseAlone() async throws {
+            try await withPool { pool in
+                try await withPulse(pool) {
+                    func pulse() async throws -> Int? {
+                        try await pool.query(
+                            """
+                            SELECT pid FROM pg_stat_activity
+                            WHERE datname = current_database() AND query LIKE '%pg_db_role_setting%'
+                                AND state = 'idle' AND pid <> pg_backend_pid()
+                            """
+                        ).first?.int("pid")
+                    }
+                    // The first connection only learns what the second one begins with.
+                    try await Task.sleep(for: .seconds(1))
+                    try await eventually("the pulse beats") { try await pulse() != nil }
+                    let backend = pid_t(try #require(try await pulse()))
+                    kill(backend, SIGSTOP)
+                    defer { kill(backend, SIGCONT) }
+                    let end = ContinuousClock.now + .seconds(5)
+                    while ContinuousClock.now < end { try await pool.ping() }
+                }
             }
         }
 
