@@ -14,7 +14,8 @@ def test_two_hundred_wrong_sign_ins_at_once_slow_neither_pages_nor_a_known_brows
     nodes = deploy(gateways=1, kernels=1)
     signed_in = nodes.administrator(address="127.0.0.40")
     known = nodes.browser_session(address="127.0.0.41")
-    known.cookies = {"nodes_browser": signed_in.cookies["nodes_browser"]}
+    browser = signed_in.cookie_name("browser")
+    known.cookies = {browser: signed_in.cookies[browser]}
 
     def wrong(index: int):
         visitor = nodes.browser_session(address=f"127.0.1.{index + 1}")
