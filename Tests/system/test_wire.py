@@ -65,7 +65,7 @@ def test_a_frame_that_is_no_json_is_answered_under_its_id(nodes: Deployment, adm
 
 
 def upgrade(nodes: Deployment, **headers: str) -> str:
-    """What an upgrade is answered, head and body."""
+    """What an upgrade is answered: status and body."""
     fields = {
         "Host": urllib.parse.urlsplit(nodes.origin).netloc, "Upgrade": "websocket", "Connection": "Upgrade",
         "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Version": "13", **headers,
@@ -73,10 +73,9 @@ def upgrade(nodes: Deployment, **headers: str) -> str:
     with sockets.create_connection(("127.0.0.1", nodes.port), timeout=60) as raw:
         lines = ["GET /ws HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
         raw.sendall("\r\n".join([*lines, "", ""]).encode())
-        answer = b""
-        while b" 101 " not in answer and (piece := raw.recv(4096)):
-            answer += piece
-    return answer.decode()
+        answer = http.client.HTTPResponse(raw)
+        answer.begin()
+        return f" {answer.status} " + ("" if answer.status == 101 else answer.read().decode())
 
 
 def login_page(nodes: Deployment, method: str = "GET", body: str | None = None, **headers: str) -> tuple[int, str]:
