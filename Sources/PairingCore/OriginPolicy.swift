@@ -18,7 +18,8 @@ public struct DeviceOrigin: Sendable, Hashable {
         let lower = text.lowercased()
         guard text.utf8.allSatisfy({ $0 < 128 }), let mark = lower.firstRange(of: "://") else { return nil }
         let scheme = lower[..<mark.lowerBound]
-        guard scheme.first.map({ ("a"..."z").contains($0) }) == true, scheme.utf8.allSatisfy(Self.isSchemeByte),
+        guard scheme.first.map({ ("a"..."z").contains($0) }) == true,
+            scheme.utf8.allSatisfy(Self.isSchemeByte),
             !["http", "https", "ws", "wss"].contains(scheme)
         else { return nil }
         let rest = lower[mark.upperBound...]
@@ -106,7 +107,8 @@ extension OriginPolicy {
         guard let plain, !dialled(host: plain).isEmpty else {
             return said + " Dial a host that is, or add \"\(origin.text)\" to that setting."
         }
-        return said + " Dial \(quotedHeader(plain)), without the dot behind the name, or add \"\(origin.text)\" to "
+        return said
+            + " Dial \(quotedHeader(plain)), without the dot behind the name, or add \"\(origin.text)\" to "
             + "that setting."
     }
 
