@@ -94,6 +94,7 @@ let package = Package(
                 .embedInCode("Migrations/v002_forwarded_messages.sql"),
                 .embedInCode("Migrations/v003_instance_channels.sql"),
                 .embedInCode("Migrations/v004_exact_metadata.sql"),
+                .embedInCode("Migrations/v005_counted_streams.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(

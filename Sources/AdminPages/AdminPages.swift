@@ -34,15 +34,17 @@ public struct AdminPages: Sendable {
     public func respond(to request: FastCGIRequest) async -> FastCGIResponse {
         let origins = kernel.settings.origins
         let host = request.header("Host") ?? ""
-        var visit = Visit(request, isSecure: origins.usesSecureCookies(host: host))
+        var visit = Visit(request, scope: CookieScope(host: host, origins: origins))
         let answer: Answer
         do {
-            guard !origins.dialled(host: host).isEmpty else { throw PageFault.wrongHost }
+            guard !origins.dialled(host: host).isEmpty else { throw PageFault.wrongHost(host, origins) }
             answer = try await self.answer(&visit)
         } catch let fault as PageFault {
             answer = page(fault, visit)
         } catch let refusal as Refusal {
-            answer = page(PageFault(refusal, changes: visit.isPost), visit)
+            // To sign in or out decides nothing.
+            let decides = visit.isPost && visit.route != .login && visit.route != .logout
+            answer = page(PageFault(refusal, changes: decides), visit)
         } catch {
             answer = page(PageFault(.internal, changes: visit.isPost), visit)
         }
@@ -53,7 +55,12 @@ public struct AdminPages: Sendable {
         if let secret = try visit.cookie(.session) {
             visit.session = try await kernel.accounts.session(secret: secret)
         }
-        guard let route = visit.route else { throw PageFault.unknownPage }
+        guard let route = visit.route else {
+            guard ["GET", "HEAD"].contains(visit.request.method),
+                let meant = Route(slashedPath: visit.path)
+            else { throw PageFault.unknownPage }
+            return .seeOther(meant.path + (visit.request.query.isEmpty ? "" : "?" + visit.request.query))
+        }
         guard route.methods.contains(visit.request.method) else {
             throw PageFault.wrongMethod(visit.request.method, allowed: route.methods)
         }
@@ -118,7 +125,7 @@ public struct AdminPages: Sendable {
         _ page: PageTemplates.Page, title: String, _ content: some MustacheParent, _ visit: Visit,
         status: Int = 200
     ) -> Answer {
-        var frame = PageFrame(title: title, assetVersion: assetVersion)
+        var frame = PageFrame(title: title, assetVersion: assetVersion, serverTime: PageTime(now()))
         if let session = visit.session {
             frame.username = session.username
             frame.csrfToken = session.csrfToken

@@ -35,6 +35,8 @@ struct Answer {
             value:
                 "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
                 + "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"),
+        // The policy says it already; browsers of before it and scanners look for this one.
+        PageFault.Header(name: "X-Frame-Options", value: "DENY"),
         PageFault.Header(name: "X-Content-Type-Options", value: "nosniff"),
         PageFault.Header(name: "Referrer-Policy", value: "no-referrer"),
         PageFault.Header(name: "Cross-Origin-Opener-Policy", value: "same-origin"),

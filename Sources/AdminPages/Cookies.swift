@@ -1,3 +1,5 @@
+import PairingCore
+
 /// The cookies of a request (RFC 6265 §5.4).
 struct Cookies: Equatable {
     private let values: [String: [String]]
@@ -25,6 +27,26 @@ struct Cookies: Equatable {
     }
 }
 
+/// Where cookies hold, as far as their names say it.
+struct CookieScope: Equatable {
+    /// Whether the browser came by `https`.
+    var isSecure: Bool
+    /// The port that was dialled; `nil` for the default one. Cookies know no ports (RFC 6265 §8.5): without it
+    /// in their names two installations on one host would sign each other's administrators out.
+    var port: String?
+
+    init(isSecure: Bool, port: String? = nil) {
+        self.isSecure = isSecure
+        self.port = port
+    }
+
+    /// The scope of a request with this `Host` header.
+    init(host: String, origins: OriginPolicy) {
+        isSecure = origins.usesSecureCookies(host: host)
+        port = origins.dialled(host: host).first?.port
+    }
+}
+
 /// The cookies this software sets.
 enum CookieName: String {
     /// The session's secret.
@@ -36,13 +58,15 @@ enum CookieName: String {
 
     /// The name on the wire. The `__Host-` prefix makes the browser refuse one from another host or
     /// without TLS (RFC 6265bis §4.1.3.2).
-    func wireName(isSecure: Bool) -> String { isSecure ? "__Host-" + rawValue : rawValue }
+    func wireName(in scope: CookieScope) -> String {
+        (scope.isSecure ? "__Host-" : "") + rawValue + (scope.port.map { "_" + $0 } ?? "")
+    }
 
     /// A `Set-Cookie` value.
     ///
     /// - Parameter maximumAge: how long the browser keeps it; zero makes it forget the cookie.
-    func header(value: String, maximumAge: Duration, isSecure: Bool) -> String {
-        "\(wireName(isSecure: isSecure))=\(value); Path=/; Max-Age=\(maximumAge.components.seconds); HttpOnly; "
-            + "SameSite=Lax" + (isSecure ? "; Secure" : "")
+    func header(value: String, maximumAge: Duration, in scope: CookieScope) -> String {
+        "\(wireName(in: scope))=\(value); Path=/; Max-Age=\(maximumAge.components.seconds); HttpOnly; "
+            + "SameSite=Lax" + (scope.isSecure ? "; Secure" : "")
     }
 }

@@ -5,6 +5,9 @@ import PairingKernel
 /// What an administrator is about to decide.
 enum Verdict: String {
     case approve, deny
+
+    /// What the request is afterwards.
+    var outcome: RequestState { self == .approve ? .approved : .denied }
 }
 
 /// The dialog of Approve or Deny: the request, and the form that decides it while it is pending.
@@ -13,11 +16,17 @@ struct DecisionPage: MustacheParent {
     var row: PairingAdministration.RequestRow
     /// Whether the approver types what the device shows; then no page shows or carries it.
     var requiresTypedCode: Bool
+    /// The administrator who reads it, as decisions are signed.
+    var reader: String?
     /// Why the form was not carried out, where it came back.
     var problem: String?
     var now: Timestamp
 
     private var typesCode: Bool { verdict == .approve && requiresTypedCode }
+
+    private var isReadersOwn: Bool {
+        problem == nil && row.request.state != .expired && reader != nil && row.request.decidedBy == reader
+    }
 
     func child(named name: String) -> Any? {
         let request = row.request
@@ -33,6 +42,7 @@ struct DecisionPage: MustacheParent {
         case "ending": request.state == .expired ? "has expired" : "was \(request.state)"
         case "decidedAt": request.decidedAt.map { TimeItem($0, .moment, now: now) }
         case "decidedBy": request.state == .expired ? nil : request.decidedBy
+        case "isReadersOwn": isReadersOwn
         case "pairedDevicePath": request.state == .approved ? Route.device(request.senderID).path : nil
         default: nil
         }

@@ -21,6 +21,8 @@ struct DevicePage: MustacheParent {
 struct RevocationPage: MustacheParent {
     /// The newest pairing.
     var row: PairingAdministration.DeviceRow
+    /// The administrator who reads it, as decisions are signed.
+    var reader: String?
     /// Why the form was not carried out, where it came back.
     var problem: String?
     var now: Timestamp
@@ -28,6 +30,7 @@ struct RevocationPage: MustacheParent {
     func child(named name: String) -> Any? {
         switch name {
         case "device": DeviceItem(row, now: now)
+        case "isReadersOwn": problem == nil && reader != nil && row.device.revokedBy == reader
         case "problem": problem
         default: nil
         }

@@ -49,6 +49,10 @@ extension AdminPages {
         } catch {
             guard error.code == .notFound || error.code == .failedPrecondition else { throw error }
             let row = try await kernel.administration.request(id, by: session.authority)
+            // The answer to the first time was lost; the page says when that was.
+            if isRepeated(error, by: session), row.request.state == verdict.outcome {
+                return .seeOther((visit.route ?? .nodes).path)
+            }
             return decisionPage(verdict, row, visit, status: 409, problem: error.message)
         }
     }
@@ -69,8 +73,16 @@ extension AdminPages {
             return seeOther(.nodes, saying: Notice(.revoked, device.senderID), visit)
         } catch {
             guard error.code == .notFound || error.code == .failedPrecondition else { throw error }
+            if isRepeated(error, by: session), error.details["generation"] == .integer(generation.number) {
+                return .seeOther(Route.revoke(senderID).path)
+            }
             return try await revocationPage(senderID, visit, session, status: 409, problem: error.message)
         }
+    }
+
+    /// Whether something was refused because the same administrator has decided it before.
+    private func isRepeated(_ refusal: Refusal, by session: AdminSession) -> Bool {
+        refusal.details["decidedBy"] == .string(session.authority.actor.name)
     }
 
     private func decisionPage(
@@ -79,8 +91,7 @@ extension AdminPages {
     ) -> Answer {
         let page = DecisionPage(
             verdict: verdict, row: row, requiresTypedCode: kernel.settings.requiresTypedCode,
-            problem: problem,
-            now: now())
+            reader: visit.session?.authority.actor.name, problem: problem, now: now())
         let title = verdict == .approve ? "Approve \(row.request.senderID)" : "Deny \(row.request.senderID)"
         return render(.decision, title: title, page, visit, status: status)
     }
@@ -93,6 +104,8 @@ extension AdminPages {
         guard let newest = rows.first else { throw PageFault.unknownPage }
         return render(
             .revocation, title: "Revoke \(senderID)",
-            RevocationPage(row: newest, problem: problem, now: now()), visit, status: status)
+            RevocationPage(
+                row: newest, reader: session.authority.actor.name, problem: problem, now: now()),
+            visit, status: status)
     }
 }

@@ -43,14 +43,16 @@ struct PageFault: Error, Equatable {
     static let notAForm = PageFault(
         status: 415, title: "This is not a form",
         advice: "Nothing was changed. Send application/x-www-form-urlencoded in UTF-8.")
-    static let wrongHost = PageFault(
-        status: 421, title: "This host is not served here",
-        advice: "Open the pages under one of the addresses in gateway.public_origins, or add this one to it.")
     static let noChannels = PageFault(
         status: 404, title: "This edition has no devices",
         advice:
             "Nodes and Channels belong to the standard edition. The lite edition has no channels, so no device "
             + "can be paired. Set edition to \"standard\" to use it.")
+
+    static func wrongHost(_ host: String, _ origins: OriginPolicy) -> PageFault {
+        PageFault(
+            status: 421, title: "This host is not served here", advice: origins.hostRefusal(host: host))
+    }
 
     static func wrongMethod(_ method: String, allowed: [String]) -> PageFault {
         PageFault(
@@ -88,6 +90,18 @@ struct PageFault: Error, Equatable {
             self.init(
                 status: 503, title: "The database is busy",
                 advice: "Nothing was changed: others are at work on the same. Try again in a moment.")
+        case .unavailable where refusal.reason == "database_read_only":
+            self.init(
+                status: 503, title: "The database accepts no changes",
+                advice:
+                    "Nothing was changed: the database is a standby at the moment, or set to be read-only. Try again "
+                    + "in a moment; where that lasts, tell whoever operates it.")
+        case .unavailable where refusal.reason == "database_unprepared":
+            self.init(
+                status: 503, title: "The database is not prepared",
+                advice:
+                    "Nothing was changed: the database has no schema yet, or refuses this server rights. Its log, and "
+                    + "/readyz, say what to do.")
         case .unavailable:
             self.init(
                 status: 503, title: "The database can't be reached",

@@ -6,6 +6,8 @@ struct PageFrame: MustacheParent {
     var title: String
     /// Changes with the style sheet and the script, so that browsers may keep them for ever.
     var assetVersion: String
+    /// The server's time, by which the page's script counts: the reader's clock may be wrong.
+    var serverTime: PageTime
     /// The account that is signed in.
     var username: String?
     /// What the sign-out form sends back.
@@ -19,6 +21,7 @@ struct PageFrame: MustacheParent {
         switch name {
         case "title": title
         case "assetVersion": assetVersion
+        case "serverTime": serverTime.machine
         case "isSignedIn": username != nil
         case "username": username
         case "csrfToken": csrfToken

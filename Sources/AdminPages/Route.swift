@@ -60,6 +60,12 @@ enum Route: Equatable {
         }
     }
 
+    /// Finds the route of a path with one slash too many at its end, as people and proxies write it.
+    init?(slashedPath path: String) {
+        guard path.utf8.last == UInt8(ascii: "/") else { return nil }
+        self.init(path: String(path.dropLast()))
+    }
+
     /// The path that leads here.
     var path: String {
         switch self {

@@ -56,7 +56,7 @@ extension AdminPages {
         }
         return Answer.seeOther(next?.text ?? Route.home.path)
             .settingCookie(visit.cookieHeader(.session, signIn.sessionSecret, for: signIn.lifetime))
-            .settingCookie(visit.cookieHeader(.browser, browser, for: Self.browserLifetime))
+            .settingCookie(visit.cookieHeader(.browser, signIn.browserSecret, for: Self.browserLifetime))
     }
 
     func signOutForm(_ visit: Visit) throws -> Answer {

@@ -8,8 +8,8 @@ struct Visit {
     /// The path as it was sent, still percent-encoded.
     let path: String
     let cookies: Cookies
-    /// Whether the browser came by `https`.
-    let isSecure: Bool
+    /// What the names of its cookies say of where it came to.
+    let scope: CookieScope
     /// Where it came to; `nil` for an address without a page.
     let route: Route?
     /// The administrator who is signed in.
@@ -17,9 +17,9 @@ struct Visit {
     /// The fields of the form; `nil` unless this is a POST.
     var form: FormFields?
 
-    init(_ request: FastCGIRequest, isSecure: Bool) {
+    init(_ request: FastCGIRequest, scope: CookieScope) {
         self.request = request
-        self.isSecure = isSecure
+        self.scope = scope
         cookies = Cookies(header: request.header("Cookie"))
         // The web server's own idea of the path is decoded already, and an encoded slash is a slash there.
         path = String(request.requestURI.prefix { $0 != "?" })
@@ -32,7 +32,7 @@ struct Visit {
     var isPost: Bool { request.method == "POST" }
 
     func cookie(_ name: CookieName) throws(PageFault) -> String? {
-        try cookies.value(name.wireName(isSecure: isSecure))
+        try cookies.value(name.wireName(in: scope))
     }
 
     func query() throws(PageFault) -> FormFields {
@@ -58,6 +58,6 @@ struct Visit {
 
     /// Makes the browser keep a cookie; zero makes it forget it.
     func cookieHeader(_ name: CookieName, _ value: String, for lifetime: Duration) -> String {
-        name.header(value: value, maximumAge: lifetime, isSecure: isSecure)
+        name.header(value: value, maximumAge: lifetime, in: scope)
     }
 }

@@ -31,7 +31,7 @@ enum OverlongTexts {
         of value: JSONValue, _ place: String, _ filler: String
     ) -> [(String, JSONValue)] {
         switch value {
-        case .null, .bool, .integer, .number: return []
+        case .null, .bool, .integer, .number, .numeral: return []
         case .string: return [("\(place) being of \(filler.utf8.count) bytes", .string(filler))]
         case .array(let elements):
             return elements.indices.prefix(maximumElements).flatMap { index in

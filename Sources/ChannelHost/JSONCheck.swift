@@ -1,12 +1,14 @@
+import PairingCore
+
 /// Checks that bytes are one JSON value (RFC 8259) that the database can keep: UTF-8, no NUL and no lone
-/// surrogate in a string, at most 64 levels deep.
+/// surrogate in a string, nested as deep as everything else that is read.
 ///
 /// Not `JSONValue`'s reader: it copies nothing and keeps nothing, as a plugin's text goes on as it is. What a device
-/// sends is read by that one, and nests less deep.
+/// sends is read by that one.
 package struct JSONCheck {
     private let bytes: UnsafeRawBufferPointer
     private var index = 0
-    private static let maximumDepth = 64
+    private static let maximumDepth = JSONLimits().depth
 
     private init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
@@ -42,7 +44,6 @@ package struct JSONCheck {
     }
 
     private mutating func value(depth: Int) -> Bool {
-        guard depth <= Self.maximumDepth else { return false }
         skipSpace()
         switch peek {
         case UInt8(ascii: "{"): return list(closedBy: UInt8(ascii: "}"), isObject: true, depth: depth)
@@ -56,6 +57,7 @@ package struct JSONCheck {
     }
 
     private mutating func list(closedBy end: UInt8, isObject: Bool, depth: Int) -> Bool {
+        guard depth < Self.maximumDepth else { return false }
         index += 1
         skipSpace()
         if take(end) { return true }

@@ -79,6 +79,13 @@ public final class WebSocketServer: Sendable {
         case .unixSocket(let path):
             let socket = try ListeningSocket(path: path, mode: 0o660, backlog: backlog)
             let channel = try await bootstrap.withBoundSocket(socket.descriptor).get()
+            // NIO listens on a socket that it is handed with a backlog of its own, 128, whatever the option says.
+            do throws(ListeningSocketError) {
+                try socket.listen(backlog: backlog)
+            } catch {
+                try? await channel.close()
+                throw error
+            }
             return WebSocketServer(channel: channel, loops: loops, socket: socket)
         }
     }

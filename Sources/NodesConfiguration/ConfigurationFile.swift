@@ -20,7 +20,13 @@ struct ConfigurationFile: FileConfigSnapshot {
 
     init(data: RawSpan, providerName: String, parsingOptions: Options) throws {
         self.providerName = providerName
-        let bytes = data.byteOffsets.map { data.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
+        var bytes = data.byteOffsets.map { data.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
+        if bytes.starts(with: [0xFE, 0xFF]) || bytes.starts(with: [0xFF, 0xFE]) || bytes.prefix(2).contains(0)
+        {
+            throw Failure(reason: "the file is UTF-16 or UTF-32; expected UTF-8: save it as that")
+        }
+        // Some editors begin UTF-8 with a byte order mark, which is no JSON.
+        if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
         do throws(JSONSyntaxError) {
             root = try JSONValue(parsing: bytes)
         } catch {

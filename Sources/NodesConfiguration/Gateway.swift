@@ -5,6 +5,8 @@ extension NodesConfiguration {
     public struct Gateway: Sendable {
         /// The origins people and devices dial; at least one for a server.
         public let publicOrigins: [Origin]
+        /// The origins of apps, which may open sockets and do nothing else.
+        public let deviceOrigins: [DeviceOrigin]
         /// The unix socket `nodes-gateway` listens on.
         public let socket: String
         /// How long a pairing request lives.
@@ -37,6 +39,8 @@ extension NodesConfiguration {
         public let unauthenticatedSockets: Int
         /// The most unauthenticated sockets of one address.
         public let unauthenticatedSocketsPerAddress: Int
+        /// The most sockets of one network block that wait for a decision.
+        public let waitingSocketsPerBlock: Int
         /// Frames a second that one socket may send in the long run.
         public let framesPerSecond: Int
         /// Frames one socket may send at once after a silence.
@@ -53,11 +57,20 @@ extension NodesConfiguration {
         init(_ reader: inout SettingReader, _ program: Program) {
             publicOrigins = reader.list(
                 "gateway.public_origins", form: "list of origins",
-                expected: "http or https, a host and perhaps a port, such as https://nodes.example.org",
+                expected:
+                    "http or https, a host and perhaps a port, such as https://nodes.example.org; an app's "
+                    + "own origin belongs in gateway.device_origins",
                 isRequired: program == .server,
-                "The origins that people and devices dial. They alone decide which `Origin` may upgrade or "
-                    + "post, which `Host` is served, and whether cookies are `Secure`."
-            ) { Origin($0.hasSuffix("/") ? String($0.dropLast()) : $0) }
+                "The origins that people and devices dial. They alone decide which `Origin` may post, which `Host` "
+                    + "is served, and whether cookies are `Secure`."
+            ) { Origin($0) }
+            deviceOrigins = reader.list(
+                "gateway.device_origins", form: "list of origins",
+                expected: "an app's origin, such as capacitor://localhost or https://app.example.org",
+                isRequired: false,
+                "The origins of apps whose pages are not this server's, such as `capacitor://localhost`. They may "
+                    + "open WebSockets and do nothing else."
+            ) { DeviceOrigin($0) }
             socket = reader.path(
                 "gateway.socket", default: "/run/goclaw-nodes/gateway.sock", maximumBytes: 107,
                 "The unix socket that `nodes-gateway` listens on.")
@@ -69,8 +82,8 @@ extension NodesConfiguration {
                 "How long a denied credential or address waits before it may claim that sender ID again.")
             authorityLease = reader.duration(
                 "gateway.authority_lease", default: "10s", in: .seconds(2) ... .seconds(60),
-                "An instance that could not confirm its sessions with the database for this long stops "
-                    + "reading and delivering.")
+                "An instance that could not confirm its sessions with the database for this long accepts and "
+                    + "delivers nothing.")
             proofWindow = reader.duration(
                 "gateway.proof_window", default: "120s", in: .seconds(5) ... .seconds(600),
                 "How far a proof's `signedAt` may be from the server's clock.")
@@ -105,10 +118,15 @@ extension NodesConfiguration {
             unauthenticatedSockets = reader.count(
                 "gateway.unauthenticated_sockets", default: 2000, in: 1...1_000_000,
                 "The most sockets of one instance that nobody has authenticated; room beyond them is "
-                    + "reserved for paired devices.")
+                    + "reserved for paired devices. When it is full, a network block (/24, or /48 for IPv6) that "
+                    + "holds less of it displaces the newest of the one that holds most.")
             unauthenticatedSocketsPerAddress = reader.count(
                 "gateway.unauthenticated_sockets_per_address", default: 200, in: 1...1_000_000,
                 "The most unauthenticated sockets of one address (IPv6: of one /64).")
+            waitingSocketsPerBlock = reader.count(
+                "gateway.waiting_sockets_per_block", default: 100, in: 1...1_000_000,
+                "The most sockets of one network block (/24, or /48 for IPv6) that wait for a decision on a "
+                    + "pairing request; each request has one on an instance.")
             framesPerSecond = reader.count(
                 "gateway.frames_per_second", default: 20, in: 1...10_000,
                 "Frames a second that one socket may send in the long run.")

@@ -106,6 +106,9 @@ public struct NodesProcess: Sendable {
         }
     }
 
+    /// Has everything refused at once while the database is frozen or read-only; run it beside the pool.
+    public var pulse: PostgresPulse { PostgresPulse(pool: pool, logger: logger) }
+
     /// Brings the schema up to date; run it as the second service.
     ///
     /// - Parameter listens: whether the program follows notifications, so that a pooler which loses them has

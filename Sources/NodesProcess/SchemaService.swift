@@ -5,7 +5,8 @@ import ServiceLifecycle
 
 /// Brings the database's schema up to date when a server starts, as soon as the database answers.
 ///
-/// Until then every use case answers `UNAVAILABLE`; nothing needs a restart (I5).
+/// Until then every use case answers `UNAVAILABLE`; nothing needs a restart (I5). Where this program's role may not
+/// make the schema, or not work with it, the log says what to do, and the service waits until somebody has done it.
 public struct SchemaService: Service {
     let pool: PostgresPool
     let database: PostgresConfiguration?
@@ -13,36 +14,58 @@ public struct SchemaService: Service {
     /// How many notifications may be missed: a stall of the database or of this machine looks like a pooler that
     /// swallows them, but passes.
     private static let silences = 2
+    /// How long the service waits for whoever makes the schema before it looks again.
+    private static let patience: Duration = .seconds(5)
 
     /// Applies what is missing, then waits for graceful shutdown.
     ///
-    /// - Throws: where the schema does not fit this program, or a pooler swallows notifications.
+    /// - Throws: where the schema or the database does not fit this program, or a pooler swallows notifications.
     public func run() async throws {
-        try await cancelWhenGracefulShutdown {
-            var silences = 0
-            while !Task.isCancelled {
-                do {
-                    let applied = try await MigrationRunner(migrations: Schema.migrations).migrate(pool)
-                    if !applied.isEmpty {
-                        logger.notice(
-                            "The schema was brought up to date", metadata: ["applied": "\(applied)"])
-                    }
-                    if let database { try await PostgresListener.verifyListenWorks(configuration: database) }
-                    break
-                } catch let error as PostgresError where error.code == .cancelled {
-                    break
-                } catch let error as PostgresError
-                    where error.code == .listenUnsupported && silences < Self.silences
-                {
-                    silences += 1
-                    logger.warning(
-                        "A notification did not arrive; trying again", metadata: ["error": "\(error)"])
-                } catch let error as PostgresError where error.isUnavailable || error.isRetryable {
-                    logger.warning("The schema waits for the database", metadata: ["error": "\(error)"])
-                    try? await Task.sleep(for: .seconds(1))
+        try await cancelWhenGracefulShutdown { try await prepare() }
+        try? await gracefulShutdown()
+    }
+
+    private func prepare() async throws {
+        var silences = 0
+        var lastLack: String?
+        while !Task.isCancelled {
+            do {
+                if let lack = try await migrate() {
+                    if lack != lastLack { logger.error("The database is not prepared: \(lack)") }
+                    lastLack = lack
+                    try? await Task.sleep(for: Self.patience)
+                    continue
                 }
+                if lastLack != nil { logger.notice("The database is prepared now") }
+                if let database { try await PostgresListener.verifyListenWorks(configuration: database) }
+                return
+            } catch let error as PostgresError where error.code == .cancelled {
+                return
+            } catch let error as PostgresError
+                where error.code == .listenUnsupported && silences < Self.silences
+            {
+                silences += 1
+                logger.warning(
+                    "A notification did not arrive; trying again", metadata: ["error": "\(error)"])
+            } catch let error as PostgresError where error.isUnavailable || error.isRetryable {
+                logger.warning("The schema waits for the database", metadata: ["error": "\(error)"])
+                try? await Task.sleep(for: .seconds(1))
             }
         }
-        try? await gracefulShutdown()
+    }
+
+    /// - Returns: what is still missing, where this program may not add it.
+    private func migrate() async throws -> String? {
+        let store = PairingStore(pool: pool)
+        do {
+            let applied = try await MigrationRunner(migrations: Schema.migrations).migrate(pool)
+            if !applied.isEmpty {
+                logger.notice("The schema was brought up to date", metadata: ["applied": "\(applied)"])
+            }
+            return try await store.lack()
+        } catch let error as PostgresError where error.isUnprepared {
+            guard let lack = try await store.lack() else { throw error }
+            return lack
+        }
     }
 }

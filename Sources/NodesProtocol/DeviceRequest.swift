@@ -38,8 +38,8 @@ public enum DeviceRequest: Sendable, Equatable {
     case connect(DeviceIdentity)
     /// `connect` with an administrator's API token
     case connectAdministrator(token: String)
-    /// `message.send`
-    case send(messageID: String, message: JSONValue)
+    /// `message.send`, with the message's JSON text
+    case send(messageID: String, message: String)
     /// `message.ack`
     case acknowledge(messageSeq: Int64)
     /// `device.pair.list`
@@ -70,17 +70,18 @@ public enum DeviceRequest: Sendable, Equatable {
                 .invalidRequest, "unknown_method",
                 "method: expected one of \(MethodName.allCases.map(\.rawValue).joined(separator: ", ")).")
         }
-        self = try Self.read(method, Parameters(frame.parameters))
+        self = try Self.read(method, Parameters(frame.parameters), frame.message)
     }
 
-    private static func read(_ method: MethodName, _ parameters: Parameters) throws(Refusal) -> DeviceRequest
-    {
+    private static func read(
+        _ method: MethodName, _ parameters: Parameters, _ message: String?
+    ) throws(Refusal) -> DeviceRequest {
         switch method {
         case .pairRequest: .pair(try pairingClaim(parameters))
         case .pairStatus: .status(try deviceClaim(parameters))
         case .challenge: .challenge
         case .connect: try connect(parameters)
-        case .messageSend: try send(parameters)
+        case .messageSend: try send(parameters, message)
         case .messageAck:
             .acknowledge(messageSeq: try required(try parameters.integer("messageSeq", in: 1...Int64.max)))
         case .pairList: .list(try listing(parameters))
@@ -130,12 +131,14 @@ public enum DeviceRequest: Sendable, Equatable {
             limit: Int(try parameters.integer("limit", in: limits) ?? limits.upperBound))
     }
 
-    private static func send(_ parameters: Parameters) throws(Refusal) -> DeviceRequest {
+    private static func send(
+        _ parameters: Parameters, _ message: String?
+    ) throws(Refusal) -> DeviceRequest {
         let limit = maximumMessageIDLength
         let messageID = try parameters.require(
             "messageId", "the message's identifier, a string of 1 to \(limit) bytes"
         ) { (1...limit).contains($0.utf8.count) ? $0 : nil }
-        guard let message = parameters.value("message") else {
+        guard parameters.has("message"), let message else {
             throw Parameters.refusal("message", "missing; expected any JSON value but null")
         }
         return .send(messageID: messageID, message: message)

@@ -36,12 +36,15 @@ struct Parameters {
         return result
     }
 
-    /// A whole number that may be absent and else must be within `range`.
+    /// A whole number, however it is spelt, that may be absent and else must be within `range`.
     func integer(_ name: String, in range: ClosedRange<Int64>) throws(Refusal) -> Int64? {
         guard let value = value(name) else { return nil }
-        guard case .integer(let number) = value, range.contains(number) else {
+        guard let number = value.wholeNumber, range.contains(number) else {
+            let hasFraction = value.wholeNumber == nil && value.double.map { $0.magnitude < 0x1p63 } ?? false
             throw Self.refusal(
-                name, "expected a whole number from \(range.lowerBound) to \(range.upperBound)")
+                name,
+                "expected a whole number from \(range.lowerBound) to \(range.upperBound)"
+                    + (hasFraction ? ", not a fraction" : ""))
         }
         return number
     }

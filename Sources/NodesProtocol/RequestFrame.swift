@@ -11,12 +11,20 @@ public struct RequestFrame: Sendable, Equatable {
     public var method: String
     /// The parameters: an object's members, none where `params` is missing.
     public var parameters: [String: JSONValue]
+    /// The parameter `message` as compact JSON in the client's own spelling and order, as agents get it; `nil`
+    /// where there is none.
+    public var message: String?
 
     /// Wraps the parts.
-    public init(id: String, method: String, parameters: [String: JSONValue] = [:]) {
+    ///
+    /// - Parameter message: left out for the spelling of this package.
+    public init(
+        id: String, method: String, parameters: [String: JSONValue] = [:], message: String? = nil
+    ) {
         self.id = id
         self.method = method
         self.parameters = parameters
+        self.message = message ?? parameters["message"]?.text
     }
 }
 
@@ -41,17 +49,21 @@ extension RequestFrame {
     ///
     /// - Throws: ``FrameRefusal`` whose code is `INVALID_REQUEST`, for anything that is not a request.
     public init(parsing text: some Sequence<UInt8>) throws(FrameRefusal) {
+        let document = JSONDocument(reading: text, excerpting: ["params", "message"])
         let value: JSONValue
         do {
-            value = try JSONValue(parsing: text)
+            value = try document.result.get()
         } catch {
             throw FrameRefusal(
-                id: nil, refusal: .frame("not_json", "The frame is not acceptable JSON: \(error)."))
+                id: document.head["id"].flatMap { Self.isID($0) ? $0 : nil },
+                refusal: .frame(
+                    "not_json", "The frame is not acceptable JSON: \(error).",
+                    ["offset": .integer(Int64(error.offset))]))
         }
         guard case .object(let members) = value else {
             throw FrameRefusal(id: nil, refusal: .frame("not_an_object", "The frame is not a JSON object."))
         }
-        guard let id = members["id"]?.string, (1...Self.maximumIDLength).contains(id.utf8.count) else {
+        guard let id = members["id"]?.string, Self.isID(id) else {
             throw FrameRefusal(
                 id: nil,
                 refusal: .frame(
@@ -67,22 +79,31 @@ extension RequestFrame {
             throw FrameRefusal(
                 id: id, refusal: .frame("bad_method", "method: expected a method's name, a string."))
         }
-        guard !value.containsNUL else {
+        if let offset = document.offsetOfNUL {
             throw FrameRefusal(
                 id: id,
-                refusal: .frame("nul", "A string of the frame holds NUL (U+0000), which is not accepted."))
+                refusal: .frame(
+                    "nul", "The string at byte \(offset) holds NUL (U+0000), which is not accepted.",
+                    ["offset": .integer(Int64(offset))]))
         }
         switch members["params"] {
         case nil, .null: self.init(id: id, method: method)
-        case .object(let parameters): self.init(id: id, method: method, parameters: parameters)
+        case .object(let parameters):
+            self.init(id: id, method: method, parameters: parameters, message: document.excerpt)
         default:
             throw FrameRefusal(id: id, refusal: .frame("bad_params", "params: expected an object."))
         }
     }
+
+    private static func isID(_ text: String) -> Bool {
+        (1...maximumIDLength).contains(text.utf8.count) && !text.utf8.contains(0)
+    }
 }
 
 extension Refusal {
-    fileprivate static func frame(_ reason: String, _ message: String) -> Refusal {
-        Refusal(.invalidRequest, reason, message)
+    fileprivate static func frame(
+        _ reason: String, _ message: String, _ details: [String: JSONValue] = [:]
+    ) -> Refusal {
+        Refusal(.invalidRequest, reason, message, details: details)
     }
 }

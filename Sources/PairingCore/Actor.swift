@@ -42,6 +42,8 @@ public enum EventName: String, Sendable, Hashable, CaseIterable {
     case pairingApproved = "pairing.approved"
     /// An administrator denied.
     case pairingDenied = "pairing.denied"
+    /// An administrator approved with a code that is not the request's.
+    case pairingCodeRefused = "pairing.code_refused"
     /// Nobody decided in time.
     case pairingExpired = "pairing.expired"
     /// `EventPairingRevoked`: an administrator revoked a paired device; every session of it ends.
@@ -52,6 +54,8 @@ public enum EventName: String, Sendable, Hashable, CaseIterable {
     case pairingCooldownCleared = "pairing.cooldown_cleared"
     case adminCreated = "admin.created"
     case adminPasswordChanged = "admin.password_changed"
+    /// An operator made an account's failed sign-ins forgotten.
+    case adminUnlocked = "admin.unlocked"
     case adminRemoved = "admin.removed"
     case adminSignedIn = "admin.signed_in"
     case adminSignedOut = "admin.signed_out"

@@ -24,44 +24,32 @@ public struct JSONLimits: Sendable, Equatable {
 
     /// - Parameters:
     ///   - depth: at most 512; the reader's own stack grows with it.
-    public init(depth: Int = 32, values: Int = 65_536) {
+    public init(depth: Int = 64, values: Int = 65_536) {
         self.depth = depth
         self.values = values
     }
 }
 
-extension JSONValue {
-    /// Reads one JSON text (RFC 8259), strictly and in one pass.
-    ///
-    /// Foundation's decoder cannot be asked for what untrusted text needs: it takes half a second for 512
-    /// KiB of empty arrays, keeps one of two members with the same name without a word, and accepts a byte
-    /// order mark.
-    ///
-    /// - Parameter bytes: UTF-8; the caller bounds their number.
-    /// - Throws: ``JSONSyntaxError`` for anything but exactly one JSON value within `limits`: also for
-    ///   invalid UTF-8, lone surrogates, a member named twice (RFC 8259 §4 leaves its meaning open), and a
-    ///   number too great for a double. NUL is a character like others here; see ``containsNUL``.
-    public init(parsing bytes: some Sequence<UInt8>, limits: JSONLimits = JSONLimits())
-        throws(JSONSyntaxError)
-    {
-        var reader = JSONReader(bytes: Array(bytes), limits: limits)
-        self = try reader.text()
-    }
-}
-
-private struct JSONReader {
-    private let bytes: [UInt8]
+/// Reads one JSON text: what ``JSONDocument`` tells of it.
+struct JSONReader {
+    let bytes: [UInt8]
     private let limits: JSONLimits
+    private let path: [String]
     private var position = 0
     private var values = 0
+    /// Where the member at the path is.
+    private(set) var excerpt: Range<Int>?
+    private(set) var head: [String: String] = [:]
+    private(set) var offsetOfNUL: Int?
 
-    init(bytes: [UInt8], limits: JSONLimits) {
+    init(bytes: [UInt8], limits: JSONLimits, path: [String]) {
         self.bytes = bytes
         self.limits = limits
+        self.path = path
     }
 
     mutating func text() throws(JSONSyntaxError) -> JSONValue {
-        let value = try value(depth: 0)
+        let value = try value(depth: 0, isOnPath: true)
         skipSpace()
         guard position == bytes.count else { throw expected("the end of the text") }
         return value
@@ -76,9 +64,11 @@ private struct JSONReader {
     private var current: UInt8? { position < bytes.count ? bytes[position] : nil }
 
     private mutating func skipSpace() {
-        while let byte = current, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 {
-            position += 1
-        }
+        while let byte = current, Self.isSpace(byte) { position += 1 }
+    }
+
+    static func isSpace(_ byte: UInt8) -> Bool {
+        byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09
     }
 
     private mutating func take(_ character: Unicode.Scalar) -> Bool {
@@ -87,13 +77,17 @@ private struct JSONReader {
         return true
     }
 
-    private mutating func value(depth: Int) throws(JSONSyntaxError) -> JSONValue {
+    /// - Parameter isOnPath: whether what holds this value is on the way to the excerpt, and this is too.
+    private mutating func value(depth: Int, isOnPath: Bool) throws(JSONSyntaxError) -> JSONValue {
         values += 1
-        guard values <= limits.values else { throw failure("more than \(limits.values) values") }
         skipSpace()
+        guard values <= limits.values else {
+            throw failure(
+                "\(extent().values) values, where \(limits.values) are accepted, the first too many")
+        }
         guard let first = current else { throw expected("a JSON value") }
         switch first {
-        case UInt8(ascii: "{"): return try object(depth: depth + 1)
+        case UInt8(ascii: "{"): return try object(depth: depth + 1, isOnPath: isOnPath)
         case UInt8(ascii: "["): return try array(depth: depth + 1)
         case UInt8(ascii: "\""): return .string(try string())
         case UInt8(ascii: "t"): return try word("true", .bool(true))
@@ -114,7 +108,10 @@ private struct JSONReader {
     }
 
     private func checkDepth(_ depth: Int) throws(JSONSyntaxError) {
-        guard depth <= limits.depth else { throw failure("more than \(limits.depth) levels of nesting") }
+        guard depth <= limits.depth else {
+            throw failure(
+                "\(extent().depth) levels of nesting, where \(limits.depth) are accepted, the first too deep")
+        }
     }
 
     private mutating func array(depth: Int) throws(JSONSyntaxError) -> JSONValue {
@@ -124,17 +121,19 @@ private struct JSONReader {
         skipSpace()
         if take("]") { return .array(elements) }
         while true {
-            elements.append(try value(depth: depth))
+            elements.append(try value(depth: depth, isOnPath: false))
             skipSpace()
             if take("]") { return .array(elements) }
             guard take(",") else { throw expected("',' or ']'") }
         }
     }
 
-    private mutating func object(depth: Int) throws(JSONSyntaxError) -> JSONValue {
+    private mutating func object(depth: Int, isOnPath: Bool) throws(JSONSyntaxError) -> JSONValue {
         try checkDepth(depth)
         position += 1
         var members: [String: JSONValue] = [:]
+        // Names equivalent to one of the members', in other bytes: a dictionary holds one of them.
+        var equivalents: Set<[UInt8]> = []
         skipSpace()
         if take("}") { return .object(members) }
         while true {
@@ -144,10 +143,21 @@ private struct JSONReader {
             let name = try string()
             skipSpace()
             guard take(":") else { throw expected("':'") }
-            let value = try value(depth: depth)
-            guard members.updateValue(value, forKey: name) == nil else {
-                throw JSONSyntaxError(offset: start, problem: "a member named twice in one object")
+            skipSpace()
+            let isOnPath = isOnPath && depth <= path.count && path[depth - 1] == name
+            let valueStart = position
+            let value = try value(depth: depth, isOnPath: isOnPath)
+            if let index = members.index(forKey: name) {
+                let isSame = members[index].key.utf8.elementsEqual(name.utf8)
+                guard !isSame, equivalents.insert(Array(name.utf8)).inserted else {
+                    if depth == 1 { head[name] = nil }
+                    throw JSONSyntaxError(offset: start, problem: "a member named twice in one object")
+                }
+            } else {
+                members[name] = value
+                if depth == 1 { head[name] = value.string }
             }
+            if isOnPath, depth == path.count { excerpt = valueStart..<position }
             skipSpace()
             if take("}") { return .object(members) }
             guard take(",") else { throw expected("',' or '}'") }
@@ -171,7 +181,9 @@ private struct JSONReader {
             case UInt8(ascii: "\\"):
                 characters += bytes[runStart..<position]
                 position += 1
-                characters += try escape()
+                let escaped = try escape()
+                if offsetOfNUL == nil, escaped.first == 0 { offsetOfNUL = opening }
+                characters += escaped
                 runStart = position
             case 0..<0x20: throw failure("a control character that is not escaped")
             default: position += 1
@@ -243,11 +255,12 @@ private struct JSONReader {
             try digits()
         }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
-        if isInteger, let value = Int64(text) { return .integer(value) }
+        // -0 is another number than 0 to those who read doubles.
+        if isInteger, text != "-0", let value = Int64(text) { return .integer(value) }
         guard let value = Double(text), value.isFinite else {
             throw JSONSyntaxError(offset: start, problem: "a number too great for a double")
         }
-        return .number(value)
+        return String(value) == text ? .number(value) : .numeral(text)
     }
 
     private mutating func digits() throws(JSONSyntaxError) {

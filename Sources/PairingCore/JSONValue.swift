@@ -1,11 +1,14 @@
 /// A JSON value (RFC 8259) as the protocol carries it in metadata and messages.
 ///
-/// Integers keep 64 bits; other numbers are doubles.
+/// A number that was read is written as it was spelt, so that nothing of it is lost on its way.
 public enum JSONValue: Sendable, Hashable {
     case null
     case bool(Bool)
     case integer(Int64)
     case number(Double)
+    /// A number in a spelling that neither an integer nor a double is written in: beyond 64 bits, with more
+    /// digits than a double has, `-0`, or `1E+3`.
+    case numeral(String)
     case string(String)
     case array([JSONValue])
     case object([String: JSONValue])
@@ -22,10 +25,49 @@ public enum JSONValue: Sendable, Hashable {
         return text
     }
 
+    /// The double nearest to the number, where this is one.
+    public var double: Double? {
+        switch self {
+        case .integer(let value): Double(value)
+        case .number(let value): value
+        case .numeral(let text): Double(text)
+        case .null, .bool, .string, .array, .object: nil
+        }
+    }
+
+    /// The whole number, however it is spelt: `17`, `17.0` and `1.7E+1` are one (RFC 8259 §6 knows one kind of
+    /// number). `nil` for one with a fraction or beyond 64 bits, and for what is no number.
+    public var wholeNumber: Int64? {
+        switch self {
+        case .integer(let value): value
+        case .number(let value): Int64(exactly: value)
+        case .numeral(let text): Self.wholeNumber(text)
+        case .null, .bool, .string, .array, .object: nil
+        }
+    }
+
+    /// Exactly, which a double could not be for more than 53 bits.
+    private static func wholeNumber(_ text: String) -> Int64? {
+        let parts = text.lowercased().split(separator: "e")
+        let decimals = parts[0].drop { $0 == "-" }.split(separator: ".", maxSplits: 1)
+        var digits = String(decimals.joined()).drop { $0 == "0" }
+        guard !digits.isEmpty else { return 0 }
+        guard var exponent = parts.count == 2 ? Int(parts[1]) : 0, exponent.magnitude <= 1 << 20 else {
+            return nil
+        }
+        exponent -= decimals.count == 2 ? decimals[1].count : 0
+        while digits.last == "0" {
+            digits.removeLast()
+            exponent += 1
+        }
+        guard exponent >= 0, digits.count + exponent <= 19 else { return nil }
+        return Int64((text.hasPrefix("-") ? "-" : "") + digits + String(repeating: "0", count: exponent))
+    }
+
     /// Whether a string or a member's name holds NUL, which the database cannot store (I7).
     public var containsNUL: Bool {
         switch self {
-        case .null, .bool, .integer, .number: false
+        case .null, .bool, .integer, .number, .numeral: false
         case .string(let text): text.utf8.contains(0)
         case .array(let values): values.contains(where: \.containsNUL)
         case .object(let members):
@@ -38,7 +80,7 @@ public enum JSONValue: Sendable, Hashable {
     /// Members whose names become equal are one: the one whose original name sorts first is kept.
     public func cleaned(maximumScalars: Int) -> JSONValue {
         switch self {
-        case .null, .bool, .integer, .number: self
+        case .null, .bool, .integer, .number, .numeral: self
         case .string(let text): .string(cleanDeviceText(text, maximumScalars: maximumScalars))
         case .array(let values): .array(values.map { $0.cleaned(maximumScalars: maximumScalars) })
         case .object(let members):
@@ -68,6 +110,7 @@ public enum JSONValue: Sendable, Hashable {
         case .number(let value):
             // JSON has no spelling for infinities and NaN.
             output += value.isFinite ? String(value) : "null"
+        case .numeral(let text): output += text
         case .string(let value): Self.write(value, to: &output)
         case .array(let values):
             output += "["
@@ -136,6 +179,7 @@ extension JSONValue: Codable {
         case .bool(let value): try container.encode(value)
         case .integer(let value): try container.encode(value)
         case .number(let value): try container.encode(value)
+        case .numeral(let text): try container.encode(Double(text))
         case .string(let value): try container.encode(value)
         case .array(let value): try container.encode(value)
         case .object(let value): try container.encode(value)

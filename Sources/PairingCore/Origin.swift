@@ -9,7 +9,7 @@ public struct Origin: Sendable, Hashable, CustomStringConvertible {
     /// Whether the scheme is `https`.
     public let isSecure: Bool
 
-    /// Reads an origin.
+    /// Reads an origin; a slash at its end, which some libraries send, is no path.
     ///
     /// - Returns: `nil` for `null`, another scheme, user information, a path, an empty or ill-formed host,
     ///   or a port outside 1...65535.
@@ -37,13 +37,22 @@ public struct Origin: Sendable, Hashable, CustomStringConvertible {
     /// The canonical text.
     public var description: String { text }
 
+    /// The port in decimal; `nil` for the scheme's default one.
+    public var port: String? {
+        let afterHost = authority.drop { $0 != "]" }.isEmpty ? authority[...] : authority.drop { $0 != "]" }
+        return afterHost.lastIndex(of: ":").map { String(afterHost[afterHost.index(after: $0)...]) }
+    }
+
     /// Whether a `Host` header names this origin.
     public func isServed(host: String) -> Bool {
         host.utf8.allSatisfy { $0 < 128 }
+            && !host.hasSuffix("/")
             && Self.authority(host.lowercased(), defaultPort: isSecure ? 443 : 80) == authority
     }
 
-    private static func authority(_ text: String, defaultPort: Int) -> String? {
+    /// Host and port of what follows a scheme, in canonical form.
+    static func authority(_ text: String, defaultPort: Int) -> String? {
+        let text = text.hasSuffix("/") ? text.dropLast() : text[...]
         let host: Substring
         let rest: Substring
         if text.first == "[" {
@@ -75,32 +84,5 @@ public struct Origin: Sendable, Hashable, CustomStringConvertible {
             true
         default: false
         }
-    }
-}
-
-/// What `gateway.public_origins` decides: who may upgrade or post, and which hosts are served.
-public struct OriginPolicy: Sendable, Equatable {
-    /// The configured origins, at least one.
-    public let origins: [Origin]
-
-    /// Wraps the configured origins.
-    public init(_ origins: [Origin]) { self.origins = origins }
-
-    /// Whether a request with this `Origin` header may upgrade or post. A client that sends none is not a
-    /// browser and may upgrade; `null` never may.
-    public func allows(originHeader: String?) -> Bool {
-        guard let originHeader else { return true }
-        guard let origin = Origin(originHeader) else { return false }
-        return origins.contains(origin)
-    }
-
-    /// The origins that a `Host` header can mean; empty where the host is not served (421).
-    public func dialled(host: String) -> [Origin] {
-        origins.filter { $0.isServed(host: host) }
-    }
-
-    /// Whether cookies are `Secure`: where the host's origin is `https`.
-    public func usesSecureCookies(host: String) -> Bool {
-        dialled(host: host).contains { $0.isSecure }
     }
 }

@@ -11,16 +11,20 @@ public struct PairingCode: Sendable, Hashable, CustomStringConvertible {
     /// The eight characters in upper case, without the dash.
     public let text: String
 
-    /// Reads a code as a person types it: in any case, with spaces and dashes anywhere.
+    /// Reads a code as a person types or pastes it: in any case, with blanks and dashes of any kind anywhere,
+    /// and in the full-width characters of East Asian keyboards.
     ///
     /// - Returns: `nil` where anything but eight characters of the alphabet is left.
     public init?(_ text: String) {
-        // Checked before upper-casing, which makes ASCII letters of some others, such as SS of a sharp s.
-        guard text.utf8.count <= 64, text.utf8.allSatisfy({ $0 < 128 }) else { return nil }
-        let characters = text.uppercased().utf8.filter { $0 != UInt8(ascii: "-") && $0 != UInt8(ascii: " ") }
-        guard characters.count == Self.length, characters.allSatisfy(Self.alphabet.contains) else {
-            return nil
+        guard text.utf8.count <= 128 else { return nil }
+        var characters: [UInt8] = []
+        for scalar in text.unicodeScalars where !isBetweenCharacters(scalar) {
+            guard let character = asciiUppercased(scalar), Self.alphabet.contains(character) else {
+                return nil
+            }
+            characters.append(character)
         }
+        guard characters.count == Self.length else { return nil }
         self.text = String(decoding: characters, as: UTF8.self)
     }
 
@@ -36,4 +40,24 @@ public struct PairingCode: Sendable, Hashable, CustomStringConvertible {
 
     /// The code as people see it: `XXXX-XXXX`.
     public var description: String { "\(text.prefix(4))-\(text.suffix(4))" }
+}
+
+/// Blanks, what has no width, and everything that keyboards and word processors make of a dash.
+private func isBetweenCharacters(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar {
+    case "\u{2212}", "\u{30FC}", "\u{FF70}": true
+    default:
+        scalar.properties.generalCategory == .dashPunctuation || scalar.properties.isWhitespace
+            || scalar.properties.isDefaultIgnorableCodePoint
+    }
+}
+
+/// The ASCII character in upper case that was typed, perhaps in full width (U+FF01 to U+FF5E). Unicode's own
+/// upper case would make ASCII letters of some others, such as SS of a sharp s.
+private func asciiUppercased(_ scalar: Unicode.Scalar) -> UInt8? {
+    let isFullWidth = (0xFF01...0xFF5E).contains(scalar.value)
+    guard let byte = UInt8(exactly: isFullWidth ? scalar.value - 0xFEE0 : scalar.value), byte < 128 else {
+        return nil
+    }
+    return (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) ? byte - 32 : byte
 }

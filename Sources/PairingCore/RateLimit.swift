@@ -17,16 +17,17 @@ public struct TokenBucket: Sendable, Equatable {
         updated = now
     }
 
-    /// Takes one where there is one.
+    /// Takes one, or a part of one, where there is as much.
     ///
-    /// - Returns: `nil` when it was taken; else how long until there is one.
-    public mutating func take(now: Duration) -> Duration? {
+    /// - Parameter amount: at most 1, which every burst holds.
+    /// - Returns: `nil` when it was taken; else how long until there is as much.
+    public mutating func take(_ amount: Double = 1, now: Duration) -> Duration? {
         refill(now: now)
-        if level >= 1 {
-            level -= 1
+        if level >= amount {
+            level -= amount
             return nil
         }
-        return .milliseconds(Int64(((1 - level) / perSecond * 1000).rounded(.up)))
+        return .milliseconds(Int64(((amount - level) / perSecond * 1000).rounded(.up)))
     }
 
     /// Whether nothing would be lost by forgetting this bucket.

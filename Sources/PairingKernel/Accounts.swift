@@ -9,57 +9,79 @@ public struct Accounts: Sendable {
     public static let tokenPrefix = "gcn_"
     /// How long an account's or an address's failures count, and how many there may be.
     static let signInLimits = PairingStore.SignInLimits(
-        failuresPerAccount: 10, failuresPerAddress: 30, window: .seconds(15 * 60))
+        failuresPerAccount: 10, failuresPerAddress: 30, failuresPerKnownPlace: 10, window: .seconds(15 * 60))
 
     let store: PairingStore
-    let hasher: PasswordHasher
     let settings: PairingSettings
     let logger: Logger
-    /// Where whoever brings an API token waits until it is looked up; apart from devices, which may be many.
-    private let strangers = Gate(width: 1)
+    /// Where those wait for their password to be checked who sign in from where nobody did before.
+    private let strangersLane: SignInLane
+    /// The same for places that are known. A place has few wrong guesses, so this lane is never full for long.
+    private let knownLane: SignInLane
+    private let tokenLookup: TokenLookup
+
+    /// - Throws: a `CryptographyError` where there is no source of randomness.
+    init(store: PairingStore, settings: PairingSettings, logger: Logger) throws {
+        self.store = store
+        self.settings = settings
+        self.logger = logger
+        tokenLookup = TokenLookup(store: store)
+        strangersLane = try SignInLane(capacity: 8)
+        knownLane = try SignInLane(capacity: 4)
+    }
 
     /// Signs in on the pages.
     ///
     /// - Parameters:
     ///   - browser: the secret of the long-lived browser cookie (32 bytes in base64url); a browser that
-    ///     signed in to this account before is never locked out of it.
+    ///     signed in to this account before is not locked out of it by others.
     /// - Throws: `UNAUTHORIZED` with one text for unknown names and wrong passwords; `RESOURCE_EXHAUSTED`
-    ///   with `retryAfter` after too many.
+    ///   with `retryAfter` after too many, and while too many are being checked.
     public func signIn(
         username: String, password: String, address: ClientAddress, browser: String?
     ) async throws(Refusal) -> SignIn {
         let name = username.lowercased()
         guard Self.isUsername(name), password.utf8.count <= 1024 else { throw Self.wrongPassword }
-        let places = [browser.flatMap { Base64URL.decode($0, count: 32) }, address.bytes].compactMap { $0 }
         let attempt = PairingStore.SignInAttempt(
-            username: name, address: address, places: places.map { sha256($0) })
+            username: name, address: address,
+            browserPlace: browser.flatMap { Base64URL.decode($0, count: 32) }.map { sha256($0) },
+            addressPlace: Self.place(of: address))
         return try await refusing(logger) {
-            let admission = try await store.admit(attempt, limits: Self.signInLimits)
-            let stored: String?
-            switch admission {
-            case .wait(let duration):
-                throw Refusal(
-                    .resourceExhausted, "too_many_sign_ins",
-                    "Too many sign-ins failed for this account or from this address. Wait, or sign in from a browser "
-                        + "that signed in before.", retryable: true, retryAfter: duration)
-            case .check(let hash): stored = hash
-            }
-            let hash = stored.flatMap { PasswordHash(encoded: $0) }
-            guard try await verify(password, against: hash), let stored, let hash else {
-                try await store.recordFailedSignIn(attempt)
-                throw Self.wrongPassword
-            }
-            let rehashed =
-                hash.needsRehash(for: hasher.parameters) ? try await encodedHash(of: password) : nil
-            let secret = try randomBytes(count: 32)
-            guard
-                try await store.signedIn(
-                    attempt, sessionHash: sha256(secret), checkedHash: stored, newPasswordHash: rehashed)
-            else { throw Self.wrongPassword }
-            return SignIn(
-                sessionSecret: Base64URL.encode(secret), lifetime: settings.sessionAbsoluteTimeout,
-                username: name)
+            let lane = try await store.isFromKnownPlace(attempt) ? knownLane : strangersLane
+            return try await lane.pass { try await signIn(attempt, password: password, with: $0) }
         }
+    }
+
+    private func signIn(
+        _ attempt: PairingStore.SignInAttempt, password: String, with hasher: PasswordHasher
+    ) async throws -> SignIn {
+        let stored: String?
+        switch try await store.admit(attempt, limits: Self.signInLimits) {
+        case .wait(let duration):
+            throw Refusal(
+                .resourceExhausted, "too_many_sign_ins",
+                "Too many sign-ins failed for this account or from this address. Wait, sign in from a browser that "
+                    + "signed in before, or have an operator let you in: nodesctl admin unlock NAME.",
+                retryable: true, retryAfter: duration)
+        case .check(let hash): stored = hash
+        }
+        let hash = stored.flatMap { PasswordHash(encoded: $0) }
+        guard try await hasher.verify(password, against: hash), let stored, let hash else {
+            try await store.recordFailedSignIn(attempt)
+            throw Self.wrongPassword
+        }
+        let rehashed =
+            hash.needsRehash(for: hasher.parameters) ? try await hasher.hash(password).encoded : nil
+        let secret = try randomBytes(count: 32)
+        let browser = try randomBytes(count: 32)
+        guard
+            try await store.signedIn(
+                attempt, sessionHash: sha256(secret), checkedHash: stored, newPasswordHash: rehashed,
+                newBrowserPlace: sha256(browser))
+        else { throw Self.wrongPassword }
+        return SignIn(
+            sessionSecret: Base64URL.encode(secret), lifetime: settings.sessionAbsoluteTimeout,
+            browserSecret: Base64URL.encode(browser), username: attempt.username)
     }
 
     /// The session of a cookie.
@@ -108,8 +130,9 @@ public struct Accounts: Sendable {
 
     /// The authority of an API token.
     ///
-    /// - Throws: `UNAUTHORIZED` for an unknown, expired or revoked one.
-    public func authenticate(token: String) async throws(Refusal) -> Authority {
+    /// - Parameter address: where it came from: many unknown ones from there wait for each other.
+    /// - Throws: `UNAUTHORIZED` for an unknown, expired or revoked one; `RESOURCE_EXHAUSTED` where too many wait.
+    public func authenticate(token: String, from address: ClientAddress) async throws(Refusal) -> Authority {
         let invalid = Refusal(
             .unauthorized, "invalid_token", "This API token is unknown, expired or revoked. Make another one."
         )
@@ -117,8 +140,8 @@ public struct Accounts: Sendable {
             let bytes = Base64URL.decode(String(token.dropFirst(Self.tokenPrefix.count)), count: 32)
         else { throw invalid }
         return try await refusing(logger) {
-            let row = try await strangers.pass { try await store.token(hash: sha256(bytes)) }
-            guard let row, let scope = Scope(rawValue: row.scope)
+            guard let row = try await tokenLookup.token(hash: sha256(bytes), from: address),
+                let scope = Scope(rawValue: row.scope)
             else { throw invalid }
             return Authority(
                 actor: .apiToken(owner: row.owner, name: row.name), scope: scope, source: .token(id: row.id))
@@ -154,7 +177,7 @@ public struct Accounts: Sendable {
         }
     }
 
-    /// Changes a password; every session of the account ends.
+    /// Changes a password; every session of the account ends, and its failed sign-ins and known places are forgotten.
     public func setPassword(
         username: String, password: String, by authority: Authority
     ) async throws(Refusal) {
@@ -166,6 +189,24 @@ public struct Accounts: Sendable {
                 by: Origination(authority.actor))
         }
         guard changed else {
+            throw Refusal(.notFound, "unknown_account", "There is no account with this name.")
+        }
+    }
+
+    /// Forgets the failed sign-ins of an account, so that strangers no longer wait.
+    ///
+    /// - Parameter address: counts from now on as one that signed in before: an attack that goes on cannot lock it
+    ///   out again.
+    public func unlock(
+        username: String, knowing address: ClientAddress? = nil, by authority: Authority
+    ) async throws(Refusal) {
+        try authority.require(.administer)
+        let unlocked = try await refusing(logger) {
+            try await store.unlockAdmin(
+                username: username, knowing: address.map { (hash: Self.place(of: $0), address: $0) },
+                by: Origination(authority.actor))
+        }
+        guard unlocked else {
             throw Refusal(.notFound, "unknown_account", "There is no account with this name.")
         }
     }
@@ -188,13 +229,31 @@ public struct Accounts: Sendable {
         }
     }
 
-    /// Whether an authority that was given before still holds.
-    func isLive(_ authority: Authority) async throws -> Bool {
-        switch authority.source {
-        case .session(let hash): try await account(ofSession: hash, renews: false) != nil
-        case .token(let id): try await store.liveTokens(among: [id]).contains(id)
-        case .commandLine: true
+    /// The authorities among these, given before, that still hold; two questions, however many there are.
+    func live(among authorities: [Authority]) async throws -> Set<Authority> {
+        var hashes: [[UInt8]] = []
+        var tokens: [Int64] = []
+        for authority in authorities {
+            switch authority.source {
+            case .session(let hash): hashes.append(hash)
+            case .token(let id): tokens.append(id)
+            case .commandLine: continue
+            }
         }
+        let liveHashes =
+            hashes.isEmpty
+            ? []
+            : try await store.liveSessions(
+                among: hashes, idle: settings.sessionIdleTimeout, absolute: settings.sessionAbsoluteTimeout)
+        let liveTokens = tokens.isEmpty ? [] : try await store.liveTokens(among: tokens)
+        return Set(
+            authorities.filter { authority in
+                switch authority.source {
+                case .session(let hash): liveHashes.contains(hash)
+                case .token(let id): liveTokens.contains(id)
+                case .commandLine: true
+                }
+            })
     }
 
     private func account(ofSession hash: [UInt8], renews: Bool) async throws -> String? {
@@ -204,25 +263,10 @@ public struct Accounts: Sendable {
     }
 
     private func encodedHash(of password: String) async throws -> String {
-        try await hashing { try await $0.hash(password).encoded }
+        try await knownLane.pass { try await $0.hash(password).encoded }
     }
 
-    private func verify(_ password: String, against hash: PasswordHash?) async throws -> Bool {
-        try await hashing { try await $0.verify(password, against: hash) }
-    }
-
-    private func hashing<Value: Sendable>(
-        _ body: (PasswordHasher) async throws -> Value
-    ) async throws -> Value {
-        do {
-            return try await body(hasher)
-        } catch CryptographyError.tooManyWaiting {
-            throw Refusal(
-                .resourceExhausted, "sign_ins_waiting",
-                "Too many passwords are being checked. Try again shortly.",
-                retryable: true, retryAfter: .seconds(5))
-        }
-    }
+    private static func place(of address: ClientAddress) -> [UInt8] { sha256(address.bytes) }
 
     private static let wrongPassword = Refusal(
         .unauthorized, "wrong_password", "The name or the password is wrong.")

@@ -49,6 +49,8 @@ public struct SignIn: Sendable {
     public var sessionSecret: String
     /// When the cookie expires at the latest, from now.
     public var lifetime: Duration
+    /// The secret of the browser cookie from now on: one that somebody else put there is known to nobody.
+    public var browserSecret: String
     /// The account.
     public var username: String
 }

@@ -38,7 +38,7 @@ struct AuthorityLease {
     /// What has to happen to the sessions now.
     enum Action: Equatable {
         case none
-        /// Stop reading and delivering.
+        /// Stop delivering, and refuse what is asked.
         case suspend
         /// Close every session.
         case close

@@ -180,11 +180,8 @@ extension JSONValue {
 
     /// A number, however the database spells it.
     fileprivate func real() throws(UnknownShape) -> Double {
-        switch self {
-        case .number(let value): return value
-        case .integer(let value): return Double(value)
-        default: throw UnknownShape()
-        }
+        guard let value = double else { throw UnknownShape() }
+        return value
     }
 
     fileprivate func array<Value>(

@@ -8,9 +8,11 @@ public struct Peer: Sendable {
     public var origins: [Origin]
     /// The nonce that this socket issued last, already marked as spent; `nil` where there is none left.
     public var spentNonce: String?
-    /// Pays for a signature check beyond the request's first, which is paid for already: how long to wait where
-    /// there is nothing left to pay with.
-    public var paySignature: @Sendable () -> Duration? = { nil }
+    /// Pays for a signature check, once it is known that there is a credential to check against: how long to wait
+    /// where there is nothing left to pay with.
+    public var paySignature: @Sendable (SignaturePurse) -> Duration? = { _ in nil }
+    /// Gives back what a signature check took whose device turned out to be paired.
+    public var refundSignature: @Sendable () -> Void = {}
 
     /// Wraps the parts.
     public init(address: ClientAddress, origins: [Origin], spentNonce: String? = nil) {
@@ -18,6 +20,14 @@ public struct Peer: Sendable {
         self.origins = origins
         self.spentNonce = spentNonce
     }
+}
+
+/// What pays for a signature check.
+public enum SignaturePurse: Sendable {
+    /// For a paired device's key.
+    case devices
+    /// For any other key: one that asks to pair, or whose request or pairing is not, or no longer, in force.
+    case strangers
 }
 
 /// A pending request as its device may know it.

@@ -68,7 +68,7 @@ struct DevicePairing: Sendable {
         stored.socketID = socket
         let claim = stored
         let result = try await refusing(logger) {
-            try await strangers.pass { try await store.claim(claim) }
+            try await strangers.pass(peer.address) { try await store.claim(claim) }
         }.get()
         switch result {
         case .alreadyPaired: return .approved
@@ -90,11 +90,11 @@ struct DevicePairing: Sendable {
         var evidence = EvidenceCheck(check, of: identity, purpose: purpose, from: peer)
         return try await refusing(logger) {
             if let device = try await lookup.submit(senderID),
-                try evidence.proves(device.channel, device.credential)
+                try evidence.proves(device.channel, device.credential, isPaired: true)
             {
                 return .active(device)
             }
-            let history = try await strangers.pass { try await store.history(of: senderID) }
+            let history = try await strangers.pass(peer.address) { try await store.history(of: senderID) }
             return try standing(of: &evidence, in: history)
         }
     }
@@ -119,7 +119,7 @@ struct DevicePairing: Sendable {
         of evidence: inout EvidenceCheck, in history: PairingStore.History
     ) throws(Refusal) -> Standing {
         if let device = history.devices.first(where: { $0.state == .active }),
-            try evidence.proves(device.channel, device.credential)
+            try evidence.proves(device.channel, device.credential, isPaired: true)
         {
             return .active(device)
         }
@@ -129,14 +129,30 @@ struct DevicePairing: Sendable {
             return request.expiresAt > history.now
                 ? .pending(ticket(request, expiresIn: request.expiresAt - history.now)) : .expired
         }
-        var revoked: PairedDevice?
-        for device in history.devices where revoked == nil && device.state == .revoked {
-            if try evidence.proves(device.channel, device.credential) { revoked = device }
+        // One request's evidence proves one credential at most. What administrators ended is tried first: requests
+        // that expired anybody can heap upon a sender ID.
+        let revocations = history.devices.filter { $0.state == .revoked }
+        let endings = history.requests.filter { $0.state != .pending }
+        var decided: [(at: Int64, channel: ChannelID, credential: StoredCredential)] = revocations.map {
+            ($0.revokedAt?.milliseconds ?? 0, $0.channel, $0.credential)
         }
-        var ended: PairingRequest?
-        for request in history.requests where ended == nil && request.state != .pending {
-            if try evidence.proves(request.channel, request.credential) { ended = request }
+        var expired: [(channel: ChannelID, credential: StoredCredential)] = []
+        for request in endings {
+            if request.state == .denied {
+                decided.append((request.decidedAt?.milliseconds ?? 0, request.channel, request.credential))
+            } else {
+                expired.append((request.channel, request.credential))
+            }
         }
+        decided.sort { $0.at > $1.at }
+        var proven: (channel: ChannelID, credential: StoredCredential)?
+        for (channel, credential) in decided.map({ ($0.channel, $0.credential) }) + expired
+        where proven == nil {
+            if try evidence.proves(channel, credential) { proven = (channel, credential) }
+        }
+        guard let proven else { return .unknown }
+        let revoked = revocations.first { $0.channel == proven.channel && $0.credential == proven.credential }
+        let ended = endings.first { $0.channel == proven.channel && $0.credential == proven.credential }
         if let ended, let at = ended.decidedAt, at > revoked?.revokedAt ?? Timestamp(milliseconds: 0) {
             guard ended.state == .denied else { return .expired }
             let left = at + settings.pairingCooldown - history.now
@@ -153,7 +169,7 @@ struct DevicePairing: Sendable {
         switch claim.credential {
         case .key(let key, let proof):
             try check.precheck(proof, from: peer, code: .invalidRequest)
-            var payments = SignaturePayments(of: peer)
+            var payments = SignaturePayments(of: peer, from: .strangers)
             guard
                 try check.isValid(
                     proof, purpose: .pair, channel: claim.channel, senderID: claim.senderID, key: key,

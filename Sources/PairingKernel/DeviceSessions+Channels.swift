@@ -104,6 +104,7 @@ extension DeviceSessions {
             let frames = try await channels.deliver(agentMessage, in: session)
             guard state.withLock({ $0.table.isLive(socket.id, grant) }) else { return false }
             for frame in frames { socket.deliver(OutboundFrame(frame)) }
+            delivered(message, on: socket)
             if frames.isEmpty { await leaveOut(message.sequence, for: grant) }
             return true
         } catch {
@@ -114,12 +115,17 @@ extension DeviceSessions {
                     "messageSeq": "\(message.sequence)", "reason": "\(error.reason)",
                 ])
             guard error.retryable else {
+                delivered(message, on: socket)
                 await leaveOut(message.sequence, for: grant)
                 return true
             }
             end(grant, on: socket, .channelUnavailable, because: "the channel is unavailable")
             return false
         }
+    }
+
+    private func delivered(_ message: PairingStore.StoredMessage, on socket: any DeviceSocket) {
+        state.withLock { $0.work[socket.id]?.delivered = message.sequence }
     }
 
     /// The device never hears of this message, so it can't acknowledge it either.

@@ -21,6 +21,8 @@ extension DeviceSessions {
                 for await _ in following {}
                 await self.reconcileRegularly()
             }
+            group.addTask { await self.passOnDecisions() }
+            group.addTask { await self.watchAdministrators() }
             group.addTask { await self.tick() }
             group.addTask { await self.watchLease() }
             group.addTask { await self.touch() }
@@ -103,11 +105,62 @@ extension DeviceSessions {
             for socket in sockets { socket.close(.revoked) }
         case .pairingApproved, .pairingDenied, .pairingExpired:
             guard let id = event.requestID.flatMap({ RequestID($0) }) else { return }
-            // Not awaited: an approval asks the database, and a revocation behind it must not wait for that.
-            if state.withLock({ !$0.table.waiting(for: id, of: senderID).isEmpty }) {
-                Task { await self.resolve(id, of: senderID) }
-            }
+            // Not here: an approval asks the database, and a revocation behind it must not wait for that.
+            passOn([(id, senderID)])
         default: return
+        }
+    }
+
+    /// How many decisions are passed on at once: each asks the database a few times, and many together must not take
+    /// the room in which paired devices wait for it (I10).
+    private static let decisionsAtOnce = 8
+
+    /// Has the sockets that wait for these requests told how they ended.
+    private func passOn(_ requests: [(id: RequestID, senderID: SenderID)]) {
+        let hasDecisions = state.withLock { state in
+            for (id, senderID) in requests where !state.table.waiting(for: id, of: senderID).isEmpty {
+                state.decided[id] = senderID
+            }
+            return !state.decided.isEmpty
+        }
+        if hasDecisions { decisions.continuation.yield() }
+    }
+
+    /// Passes decisions on, a few at once. One whose device's channel takes its time holds up its own place only.
+    private func passOnDecisions() async {
+        await withTaskGroup(of: Void.self) { group in
+            var running = 0
+            for await _ in decisions.stream {
+                while let (id, senderID) = state.withLock({ $0.decided.popFirst() }) {
+                    if running == Self.decisionsAtOnce {
+                        await group.next()
+                        running -= 1
+                    }
+                    running += 1
+                    group.addTask { await self.resolve(id, of: senderID) }
+                }
+            }
+        }
+    }
+
+    /// Closes the sockets of administrators whose authority has ended. Apart from the lease, which must not wait for
+    /// however many there are.
+    private func watchAdministrators() async {
+        while !Task.isCancelled {
+            let administrators = state.withLock { $0.table.administrators }
+            do {
+                let live = try await accounts.live(among: administrators.map(\.authority))
+                for (id, socket, authority) in administrators where !live.contains(authority) {
+                    state.withLock { $0.table.leave(id) }
+                    socket.close(.authorityEnded)
+                }
+            } catch {
+                if StoreFailure(error) == .cancelled { return }
+                logger.warning(
+                    "The administrators' sockets could not be compared with the database",
+                    metadata: ["error": "\(error)"])
+            }
+            try? await Task.sleep(for: min(.seconds(1), reconcileInterval))
         }
     }
 
@@ -169,9 +222,7 @@ extension DeviceSessions {
     /// Compares what this instance believes with the database, and closes what is no more (I3).
     private func reconcile() async throws {
         let asked = ContinuousClock.now
-        let (live, waiting, administrators) = state.withLock {
-            ($0.table.live, $0.table.waitingRequests, $0.table.administrators)
-        }
+        let (live, waiting) = state.withLock { ($0.table.live, $0.table.waitingRequests) }
         let ends = try await store.reconcile(
             live.map(\.grant.liveSession), on: instanceID, name: name, lease: settings.authorityLease)
         for (_, socket, grant) in live {
@@ -183,14 +234,7 @@ extension DeviceSessions {
         }
         confirmLease(asked: asked)
         let ended = try await store.endedRequests(among: waiting.map(\.request))
-        for (request, senderID) in waiting where ended[request] != nil {
-            // Not awaited: an approval asks the device's channel, which may take its time.
-            Task { await self.resolve(request, of: senderID) }
-        }
-        for (id, socket, authority) in administrators where try await !accounts.isLive(authority) {
-            state.withLock { $0.table.leave(id) }
-            socket.close(.authorityEnded)
-        }
+        passOn(waiting.filter { ended[$0.request] != nil }.map { ($0.request, $0.senderID) })
         await publishChannels()
     }
 

@@ -115,22 +115,17 @@ extension DeviceSessions {
         guard let work else { return }
         for frame in work.greeting { socket.deliver(frame) }
         guard work.hasBacklog else { return }
-        await deliverOpen(after: 0, upTo: .max, for: grant, on: socket)
+        await deliverOpen(upTo: .max, for: grant, on: socket)
         await answerOpen(for: grant, on: socket)
     }
 
-    /// Claims and delivers what the device has not acknowledged.
+    /// Claims and delivers what is stored for the device and was not handed out on this session.
     ///
     /// Where that can't be read the socket is closed: a device that acknowledged what came next would
     /// acknowledge what it never got as well (I4).
-    private func deliverOpen(
-        after first: Int64, upTo last: Int64, for grant: SessionGrant, on socket: any DeviceSocket
-    ) async {
+    private func deliverOpen(upTo last: Int64, for grant: SessionGrant, on socket: any DeviceSocket) async {
         do {
-            try await forEachOpen(.outbound, of: grant, after: first, upTo: last) {
-                guard await deliver($0, for: grant, on: socket) else { throw SessionOver() }
-                return await keepsUp(socket)
-            }
+            try await deliverStored(upTo: last, for: grant, on: socket)
         } catch is SessionOver {
             return
         } catch {
@@ -141,13 +136,29 @@ extension DeviceSessions {
         }
     }
 
+    private func deliverStored(
+        upTo last: Int64, for grant: SessionGrant, on socket: any DeviceSocket
+    ) async throws {
+        guard let delivered = state.withLock({ $0.work[socket.id]?.delivered }) else { throw SessionOver() }
+        try await forEachOpen(.outbound, of: grant, after: delivered, upTo: last) {
+            guard await deliver($0, for: grant, on: socket) else { throw SessionOver() }
+            return await keepsUp(socket)
+        }
+    }
+
     /// Has what is accepted and unanswered answered; where that can't be read, later.
+    ///
+    /// Before that it delivers what an earlier attempt stored without learning that it had: such an answer is not
+    /// given again.
     private func answerOpen(for grant: SessionGrant, on socket: any DeviceSocket) async {
         do {
+            try await deliverStored(upTo: .max, for: grant, on: socket)
             try await forEachOpen(.inbound, of: grant) {
                 await answer($0.sequence, $0.forwarded, for: grant, on: socket)
                 return await keepsUp(socket)
             }
+        } catch is SessionOver {
+            return
         } catch {
             retry(grant, on: socket, after: error)
         }
@@ -226,15 +237,30 @@ extension DeviceSessions {
                 session: grant.liveSession, inReplyTo: sequence, answers: answers)
             let messages = try await lane.replies.submit(reply)
             state.withLock { $0.work[socket.id]?.retryDelay = SessionWork.firstRetryDelay }
-            for message in messages {
-                guard await deliver(message, for: grant, on: socket) else { return }
-                if await !keepsUp(socket), let last = messages.last, message.sequence < last.sequence {
-                    return await deliverOpen(
-                        after: message.sequence, upTo: last.sequence, for: grant, on: socket)
-                }
-            }
+            await handOut(messages, for: grant, on: socket)
         } catch {
             retry(grant, on: socket, after: error)
+        }
+    }
+
+    /// Delivers answers that were just stored.
+    ///
+    /// Where they don't follow what was delivered last, a commit before stored some whose outcome nobody learnt; where
+    /// there are none, one stored these. Either are read from the store, so that they are delivered by number and none
+    /// is acknowledged by the number of a later one (I4).
+    private func handOut(
+        _ messages: [PairingStore.StoredMessage], for grant: SessionGrant, on socket: any DeviceSocket
+    ) async {
+        let delivered = state.withLock { $0.work[socket.id]?.delivered }
+        guard let delivered else { return }
+        guard let first = messages.first, let last = messages.last, first.sequence == delivered + 1 else {
+            return await deliverOpen(upTo: messages.last?.sequence ?? .max, for: grant, on: socket)
+        }
+        for message in messages {
+            guard await deliver(message, for: grant, on: socket) else { return }
+            if await !keepsUp(socket), message.sequence < last.sequence {
+                return await deliverOpen(upTo: last.sequence, for: grant, on: socket)
+            }
         }
     }
 }

@@ -19,6 +19,8 @@ public final class DeviceSessions: Service, Sendable {
         /// Of every socket that is a session.
         var work: [SocketID: SessionWork] = [:]
         var lease: AuthorityLease
+        /// Requests that were decided, whose sockets have not been told yet.
+        var decided: [RequestID: SenderID] = [:]
     }
 
     /// What a live session has to do.
@@ -27,6 +29,8 @@ public final class DeviceSessions: Service, Sendable {
         let channel: ChannelSession
         /// What the channel says to the device when the session begins; said once.
         var greeting: [OutboundFrame]
+        /// The greatest number up to which the device was handed everything; what is handed out next comes after it.
+        var delivered: Int64 = 0
         /// Whether there is something to catch up with.
         var hasBacklog = false
         /// Whether what could not be answered waits to be tried again.
@@ -56,6 +60,8 @@ public final class DeviceSessions: Service, Sendable {
     let state: Mutex<State>
     /// Wakes the follower of the event feed; wakes that come together are one.
     let wakes = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    /// Wakes whoever passes decisions on.
+    let decisions = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     private let arrivals: Batcher<PairingStore.Arrival, PairingStore.SessionRow?>
     let lanes: [ChannelID: MessageLane]
     let acknowledgements: Batcher<PairingStore.Acknowledgement, Void>
@@ -84,12 +90,16 @@ public final class DeviceSessions: Service, Sendable {
             State(
                 lease: AuthorityLease(
                     duration: kernel.settings.authorityLease, grace: kernel.settings.authorityGrace)))
-        arrivals = Batcher(concurrency: 2, key: { $0.senderID.key }) {
+        arrivals = Batcher(
+            concurrency: 2, key: { $0.senderID.key }, locks: .ofDevices(\.senderID, in: store)
+        ) {
             try await store.beginSessions($0, on: instanceID)
         }
         lanes = Dictionary(
             uniqueKeysWithValues: kernel.channels.channels.map { ($0.id, MessageLane(store: store)) })
-        acknowledgements = Batcher(key: { $0.session.senderID.key }) {
+        acknowledgements = Batcher(
+            key: { $0.session.senderID.key }, locks: .ofDevices(\.session.senderID, in: store)
+        ) {
             try await store.acknowledge($0)
             return $0.map { _ in () }
         }
@@ -147,11 +157,12 @@ public final class DeviceSessions: Service, Sendable {
         ) { () async throws(Refusal) in
             switch try await pairing.standing(of: identity, purpose: .connect, from: peer) {
             case .active(let device):
+                socket.proven()
                 return .paired(try await begin(device.generation, of: device, at: peer.address, on: socket))
             case .pending(let ticket):
                 let id = ticket.requestID
                 let stillPending = try await refusing(logger) {
-                    try await pairing.strangers.pass {
+                    try await pairing.strangers.pass(peer.address) {
                         try await store.wait(socket.id, of: instanceID, for: id)
                     }
                 }
@@ -202,6 +213,7 @@ public final class DeviceSessions: Service, Sendable {
                 senderID: device.senderID, generation: generation, epoch: row.epoch,
                 limits: sessionLimits(of: device.channel))
             work.hasBacklog = row.hasOpenMessages
+            work.delivered = row.acknowledged
             try activate(grant, work, on: socket)
             return grant
         } catch {
@@ -271,7 +283,7 @@ public final class DeviceSessions: Service, Sendable {
             } catch {
                 if let id = state.withLock({ $0.table.fail(socket.id) }) {
                     // Not awaited: the refusal must not wait for a database that is away.
-                    Task { await self.resolveIfEnded(id, of: senderID) }
+                    Task { await self.resolveIfEnded(id, of: senderID, at: socket.address) }
                 }
                 throw error
             }
@@ -281,11 +293,13 @@ public final class DeviceSessions: Service, Sendable {
     /// Lets the socket wait, and looks once more: the decision may have come before the socket was known.
     private func wait(_ socket: any DeviceSocket, for id: RequestID, of senderID: SenderID) async {
         guard state.withLock({ $0.table.wait(socket.id, for: id, of: senderID) }) else { return }
-        await resolveIfEnded(id, of: senderID)
+        await resolveIfEnded(id, of: senderID, at: socket.address)
     }
 
-    private func resolveIfEnded(_ id: RequestID, of senderID: SenderID) async {
-        let ended = try? await pairing.strangers.pass { try await store.endedRequests(among: [id]) }
+    private func resolveIfEnded(
+        _ id: RequestID, of senderID: SenderID, at address: ClientAddress
+    ) async {
+        let ended = try? await pairing.strangers.pass(address) { try await store.endedRequests(among: [id]) }
         if ended?.isEmpty == false { await resolve(id, of: senderID) }
     }
 }

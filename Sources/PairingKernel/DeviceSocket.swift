@@ -27,16 +27,20 @@ public protocol DeviceSocket: AnyObject, Sendable {
     var id: SocketID { get }
     /// The address of the client at the other end.
     var address: ClientAddress { get }
+    /// The device at the other end proved its pairing; its session is being established, and a refusal of the request
+    /// says that nothing came of it. It takes none of the strangers' room from now on (I13).
+    func proven()
     /// Sends `device.pair.resolved`; with a grant, the socket is that session from now on.
     func resolve(_ resolution: PairingResolution)
     /// Sends an event.
     func deliver(_ frame: OutboundFrame)
     /// Whether some of what was delivered before this call still waits for a slow client.
     func isBehind() async -> Bool
-    /// Stops reading from and delivering to the device, until ``resume()`` or ``close(_:)``.
+    /// Stops delivering to the device, until ``resume()`` or ``close(_:)``; what it asks is read and answered.
     func suspend()
     /// Ends ``suspend()``.
     func resume()
-    /// Stops reading at once, writes what is queued, then closes.
+    /// Stops reading at once, writes what is queued and not withheld, then closes. Where the authority was lost, a
+    /// request under way is answered first.
     func close(_ closure: SocketClosure)
 }

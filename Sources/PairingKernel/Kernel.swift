@@ -37,13 +37,13 @@ public struct Kernel: Sendable {
         self.logger = logger
         administration = PairingAdministration(
             store: store, host: channels, settings: settings, logger: logger)
-        accounts = Accounts(store: store, hasher: try PasswordHasher(), settings: settings, logger: logger)
+        accounts = try Accounts(store: store, settings: settings, logger: logger)
         feed = EventFeed(store: store, logger: logger)
         pairing = DevicePairing(
             store: store, channels: channels, settings: settings, clock: clock, logger: logger)
     }
 
-    /// Whether this process can serve: the database answers, and no channel has lost its threads to calls
+    /// Whether this process can serve: the database answers, accepts changes and is prepared, and no channel has lost its threads to calls
     /// that do not return, which only a restart brings back.
     ///
     /// - Throws: `UNAVAILABLE` with a message that says which it is.
@@ -53,7 +53,10 @@ public struct Kernel: Sendable {
                 .unavailable, "channel_stuck",
                 "A channel's plugin does not return. Start this process again.", retryable: true)
         }
-        try await refusing(logger) { try await store.ping() }
+        try await refusing(logger) {
+            try await store.ping()
+            if let lack = try await store.lack() { throw Refusal.unprepared(lack) }
+        }
     }
 
     /// Ends what is due and removes what is outdated, until graceful shutdown; one in each gateway, and as

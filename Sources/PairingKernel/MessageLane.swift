@@ -1,3 +1,4 @@
+import PairingCore
 import PairingStore
 
 /// The way of one channel's messages to the database: a channel that moves much slows down only itself (I10).
@@ -9,12 +10,25 @@ struct MessageLane: Sendable {
 
     init(store: PairingStore) {
         numbers = Batcher { try await store.numbers(of: $0) }
-        inbound = Batcher(cost: \.bytes) { try await store.accept($0) }
-        replies = Batcher(cost: \.bytes) { try await store.reply($0) }
-        leftOut = Batcher {
+        inbound = Batcher(cost: \.bytes, locks: .ofDevices(\.session.senderID, in: store)) {
+            try await store.accept($0)
+        }
+        replies = Batcher(cost: \.bytes, locks: .ofDevices(\.session.senderID, in: store)) {
+            try await store.reply($0)
+        }
+        leftOut = Batcher(locks: .ofDevices(\.session.senderID, in: store)) {
             try await store.leaveOut($0)
             return $0.map { _ in () }
         }
+    }
+}
+
+extension Batcher.Locks {
+    /// Each request needs the lock of one device.
+    static func ofDevices(
+        _ senderID: @escaping @Sendable (Request) -> SenderID, in store: PairingStore
+    ) -> Self {
+        Self(key: { senderID($0).key }, held: { try await store.lockedDevices(among: $0) })
     }
 }
 

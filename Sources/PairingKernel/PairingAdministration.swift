@@ -192,24 +192,17 @@ public struct PairingAdministration: Sendable {
         return try await refusing(logger) { try await store.devicesPaired(since: since) }
     }
 
-    /// Revokes each of these pairings that is still as it was.
+    /// Revokes each of these pairings that is still as it was, and goes on where the database is away for a while.
     ///
-    /// - Returns: the revoked ones.
+    /// - Parameter pause: waits before a repeat; is told why.
+    /// - Returns: the revoked ones, and why it ended before the last, if it did.
     public func revoke(
-        _ devices: [PairedDevice], by authority: Authority
-    ) async throws(Refusal) -> [PairedDevice] {
-        var revoked: [PairedDevice] = []
-        for device in devices {
-            do {
-                revoked.append(
-                    try await revoke(
-                        device.senderID, channel: device.channel, generation: device.generation, by: authority
-                    ))
-            } catch  where error.code == .failedPrecondition || error.code == .notFound {
-                continue
-            }
+        _ devices: [PairedDevice], by authority: Authority, pause: (Refusal) async -> Void
+    ) async -> (revoked: [PairedDevice], failure: Refusal?) {
+        await revokeEach(devices, pause: pause) { device throws(Refusal) in
+            try await revoke(
+                device.senderID, channel: device.channel, generation: device.generation, by: authority)
         }
-        return revoked
     }
 
     /// Lifts the waiting time of devices that were denied this sender ID.

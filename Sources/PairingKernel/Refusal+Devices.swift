@@ -30,6 +30,11 @@ extension Refusal {
         .resourceExhausted, "overloaded", "The server has too much to do. Try again shortly.",
         retryable: true, retryAfter: .seconds(1))
 
+    /// Its turn did not come in time.
+    static let waitedTooLong = Refusal(
+        .unavailable, "database_busy", "The pairing database is busy. Try again shortly.", retryable: true,
+        retryAfter: .seconds(1))
+
     static let tooManyMessages = Refusal(
         .resourceExhausted, "messages_waiting",
         "\(SessionQueue.capacity) messages of this device wait to be answered. Wait before sending more.",

@@ -18,11 +18,15 @@ func refusing<Value>(
         case .unavailable:
             logger.warning("The database is unavailable", metadata: ["error": "\(error)"])
             throw .unavailable
+        case .readOnly:
+            logger.warning("The database accepts no changes", metadata: ["error": "\(error)"])
+            throw .readOnly
+        case .unprepared:
+            logger.warning("The database is not prepared", metadata: ["error": "\(error)"])
+            throw .unprepared("The pairing database is not prepared yet. Try again shortly.")
         case .busy:
             logger.warning("The database is busy", metadata: ["error": "\(error)"])
-            throw Refusal(
-                .unavailable, "database_busy", "The pairing database is busy. Try again shortly.",
-                retryable: true, retryAfter: .seconds(1))
+            throw .waitedTooLong
         case .cancelled: throw .stopping
         case .broken, nil:
             logger.error("A use case failed", metadata: ["error": "\(error)"])
@@ -32,6 +36,18 @@ func refusing<Value>(
 }
 
 extension Refusal {
+    /// The database is there but takes nothing in, as during a failover: nothing is granted and nothing is lost.
+    static let readOnly = Refusal(
+        .unavailable, "database_read_only",
+        "The pairing database accepts no changes at the moment: it is a standby, or set to be read-only. Keep your "
+            + "credential and try again.", retryable: true, retryAfter: .seconds(1))
+
+    /// The database's schema is not there, or not for this program's role.
+    static func unprepared(_ message: String) -> Refusal {
+        Refusal(
+            .unavailable, "database_unprepared", message, retryable: true, retryAfter: .seconds(1))
+    }
+
     /// Nobody waits for the answer any more, or the process stops.
     fileprivate static let stopping = Refusal(
         .unavailable, "stopping", "The server is stopping. Try again.", retryable: true,

@@ -12,147 +12,6 @@ extension PairingStore {
         public var lastSignInAt: Timestamp?
     }
 
-    /// What a sign-in is measured by.
-    public struct SignInLimits: Sendable {
-        /// Failures of one account in a window before strangers wait.
-        public var failuresPerAccount: Int
-        /// Failures from one address in a window before it waits.
-        public var failuresPerAddress: Int
-        /// How long a window lasts from its first failure.
-        public var window: Duration
-
-        /// Wraps the limits.
-        public init(failuresPerAccount: Int, failuresPerAddress: Int, window: Duration) {
-            self.failuresPerAccount = failuresPerAccount
-            self.failuresPerAddress = failuresPerAddress
-            self.window = window
-        }
-    }
-
-    /// Someone at the sign-in form.
-    public struct SignInAttempt: Sendable {
-        /// The account, whether or not there is one of that name.
-        public var username: String
-        /// Where the attempt comes from.
-        public var address: ClientAddress
-        /// Hashes of what tells the place: the browser's cookie and the address.
-        public var places: [[UInt8]]
-
-        /// Wraps the parts.
-        public init(username: String, address: ClientAddress, places: [[UInt8]]) {
-            self.username = username
-            self.address = address
-            self.places = places
-        }
-
-        var accountSubject: String { "account:\(username)" }
-        var addressSubject: String { "address:\(address.limitKey)" }
-    }
-
-    /// The password hash of an account, or how long this attempt has to wait before its password is looked at.
-    public enum SignInAdmission: Sendable {
-        /// Check this hash; `nil` where there is no such account.
-        case check(passwordHash: String?)
-        /// Too many failures; a place that signed in to the account before never gets this answer.
-        case wait(Duration)
-    }
-
-    /// Whether an attempt may be made now. It counts as failed until ``signedIn(_:sessionHash:newPasswordHash:)``
-    /// says otherwise, so that attempts that run side by side count as well.
-    public func admit(_ attempt: SignInAttempt, limits: SignInLimits) async throws -> SignInAdmission {
-        try await pool.transaction { transaction in
-            let hash = try transaction.query(
-                "SELECT password_hash FROM admins WHERE username = $1", [.text(attempt.username)]
-            ).first?.text("password_hash")
-            let isKnown = try !transaction.query(
-                "SELECT 1 FROM known_sign_ins WHERE username = $1 AND place = ANY($2)",
-                [.text(attempt.username), .bytesArray(attempt.places)]
-            ).isEmpty
-            var wait: Duration?
-            // In one order, so that two attempts cannot wait for each other.
-            for (subject, most) in [
-                (attempt.accountSubject, limits.failuresPerAccount),
-                (attempt.addressSubject, limits.failuresPerAddress),
-            ] {
-                let row = try transaction.query(
-                    """
-                    INSERT INTO sign_in_failures AS f (subject, failures, window_started_at)
-                    VALUES ($1, 1, clock_timestamp())
-                    ON CONFLICT (subject) DO UPDATE SET
-                        failures = CASE WHEN f.window_started_at < clock_timestamp() - $2 * interval '1 millisecond'
-                            THEN 1 ELSE least(f.failures, 1000000) + 1 END,
-                        window_started_at = CASE
-                            WHEN f.window_started_at < clock_timestamp() - $2 * interval '1 millisecond'
-                            THEN clock_timestamp() ELSE f.window_started_at END
-                    RETURNING failures, window_started_at, clock_timestamp() AS now
-                    """, [.text(subject), .int64(limits.window.milliseconds)]
-                ).only()
-                if try row.int("failures") > most {
-                    let left = try row.moment("window_started_at") + limits.window - row.moment("now")
-                    wait = max(wait ?? .zero, left)
-                }
-            }
-            if let wait, !isKnown { return .wait(max(wait, .seconds(1))) }
-            return .check(passwordHash: hash)
-        }
-    }
-
-    /// The password was right: starts a session, and remembers the places.
-    ///
-    /// - Parameter newPasswordHash: a hash with the current cost, where the stored one has another.
-    /// - Returns: whether the account still exists with the hash that was checked.
-    public func signedIn(
-        _ attempt: SignInAttempt, sessionHash: [UInt8], checkedHash: String, newPasswordHash: String?
-    ) async throws -> Bool {
-        try await pool.transaction { transaction in
-            let updated = try transaction.execute(
-                """
-                UPDATE admins SET last_sign_in_at = clock_timestamp(), password_hash = coalesce($3, password_hash)
-                WHERE username = $1 AND password_hash = $2
-                """, [.text(attempt.username), .text(checkedHash), .text(newPasswordHash)])
-            guard updated == 1 else { return false }
-            try transaction.enqueue(
-                """
-                INSERT INTO admin_sessions (session_hash, username, address, created_at, last_used_at)
-                VALUES ($1, $2, $3, clock_timestamp(), clock_timestamp())
-                """, [.bytes(sessionHash), .text(attempt.username), .text(attempt.address.description)])
-            try transaction.enqueue(
-                """
-                INSERT INTO known_sign_ins (username, place, last_at)
-                SELECT $1, place, clock_timestamp() FROM unnest($2::bytea[]) AS place ORDER BY place
-                ON CONFLICT (username, place) DO UPDATE SET last_at = excluded.last_at
-                """, [.text(attempt.username), .bytesArray(attempt.places)])
-            // In the order of `admit`.
-            for subject in [attempt.accountSubject, attempt.addressSubject] {
-                try transaction.enqueue("DELETE FROM sign_in_failures WHERE subject = $1", [.text(subject)])
-            }
-            try transaction.record(
-                .adminSignedIn,
-                by: Origination(.administrator(attempt.username), address: attempt.address))
-            return true
-        }
-    }
-
-    /// The password was wrong; one event for each account and address a minute at most.
-    public func recordFailedSignIn(_ attempt: SignInAttempt) async throws {
-        try await pool.transaction { transaction in
-            let recent = try transaction.query(
-                """
-                SELECT 1 FROM events WHERE position > (SELECT max(position) - 200 FROM events)
-                    AND event = $1 AND address = $2 AND details->>'username' = $3
-                    AND at > clock_timestamp() - interval '1 minute' LIMIT 1
-                """,
-                [
-                    .text(EventName.adminSignInFailed.rawValue), .text(attempt.address.description),
-                    .text(attempt.username),
-                ])
-            guard recent.isEmpty else { return }
-            try transaction.record(
-                .adminSignInFailed, by: Origination(.system, address: attempt.address),
-                details: .object(["username": .string(attempt.username)]))
-        }
-    }
-
     /// The account of a session that is neither idle for too long nor too old.
     ///
     /// - Parameter renews: whether this counts as use; written once a minute at most.
@@ -173,6 +32,20 @@ extension PairingStore {
                 [.bytes(hash)])
         }
         return try row.text("username")
+    }
+
+    /// The sessions among `hashes` that are neither idle for too long nor too old.
+    public func liveSessions(
+        among hashes: [[UInt8]], idle: Duration, absolute: Duration
+    ) async throws -> Set<[UInt8]> {
+        Set(
+            try await pool.query(
+                """
+                SELECT session_hash FROM admin_sessions
+                WHERE session_hash = ANY($1) AND last_used_at > clock_timestamp() - $2 * interval '1 millisecond'
+                    AND created_at > clock_timestamp() - $3 * interval '1 millisecond'
+                """, [.bytesArray(hashes), .int64(idle.milliseconds), .int64(absolute.milliseconds)]
+            ).map { try $0.bytes("session_hash") })
     }
 
     /// Ends a session.
@@ -231,8 +104,36 @@ extension PairingStore {
             guard changed == 1 else { return false }
             try transaction.enqueue("DELETE FROM admin_sessions WHERE username = $1", [.text(username)])
             try transaction.enqueue("DELETE FROM known_sign_ins WHERE username = $1", [.text(username)])
+            try transaction.forgetFailures(of: username)
             try transaction.record(
                 .adminPasswordChanged, by: origination, details: .object(["username": .string(username)]))
+            return true
+        }
+    }
+
+    /// Forgets an account's failed sign-ins.
+    ///
+    /// - Parameter place: an address, and its hash, that counts from now on as one that signed in to the account
+    ///   before.
+    /// - Returns: `false` where there is no account of that name.
+    public func unlockAdmin(
+        username: String, knowing place: (hash: [UInt8], address: ClientAddress)?, by origination: Origination
+    ) async throws -> Bool {
+        try await pool.transaction { transaction in
+            let found = try transaction.query(
+                "SELECT 1 FROM admins WHERE username = $1 FOR UPDATE", [.text(username)])
+            guard !found.isEmpty else { return false }
+            var details: [String: JSONValue] = ["username": .string(username)]
+            if let place {
+                try transaction.enqueue(
+                    """
+                    INSERT INTO known_sign_ins (username, place, last_at) VALUES ($1, $2, clock_timestamp())
+                    ON CONFLICT (username, place) DO UPDATE SET last_at = excluded.last_at
+                    """, [.text(username), .bytes(place.hash)])
+                details["knownAddress"] = .string(place.address.description)
+            }
+            try transaction.forgetFailures(of: username)
+            try transaction.record(.adminUnlocked, by: origination, details: .object(details))
             return true
         }
     }

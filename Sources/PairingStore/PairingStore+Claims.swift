@@ -108,13 +108,22 @@ extension PairingStore {
                 try transaction.recordRival(claim, now: now)
                 return .refused(refusal)
             case .create:
-                if let refusal = try transaction.refusalOfNew(claim) { return .refused(refusal) }
+                let room: RequestRoom
+                switch try transaction.room(for: claim) {
+                case .done(let found): room = found
+                case .refused(let refusal): return .refused(refusal)
+                }
                 guard let code = try transaction.freeCode(for: claim) else {
                     return .refused(
                         Refusal(
                             .invalidRequest, "code_taken",
                             "Another request had this code. Choose another one, or send none and use the code in the "
                                 + "answer."))
+                }
+                if case .afterDisplacing(let held) = room,
+                    try !transaction.displaceRequest(of: held)
+                {
+                    return .refused(.requestsTotal)
                 }
                 let request = try transaction.insert(claim, code: code)
                 try transaction.record(
@@ -197,16 +206,17 @@ extension Transaction {
     }
 
     /// The limits that a device which has no live request yet is held to.
-    fileprivate func refusalOfNew(_ claim: PairingStore.Claim) throws -> Refusal? {
+    fileprivate func room(for claim: PairingStore.Claim) throws -> Outcome<RequestRoom> {
         if case .tokenHash(let hash) = claim.credential,
             try !query(
                 "SELECT 1 FROM paired_devices WHERE token_hash = $1 AND state = 'revoked' LIMIT 1",
                 [.bytes(hash)]
             ).isEmpty
         {
-            return Refusal(
-                .invalidRequest, "token_revoked",
-                "This device token belongs to a revoked pairing. Make a new token and ask again.")
+            return .refused(
+                Refusal(
+                    .invalidRequest, "token_revoked",
+                    "This device token belongs to a revoked pairing. Make a new token and ask again."))
         }
         try lockRequestCount()
         let counts = try query(
@@ -224,23 +234,21 @@ extension Transaction {
         // Some characters are longer in NFC.
         let metadataBytes = try counts.int("metadata_bytes")
         if metadataBytes > claim.maximumMetadataBytes {
-            return .metadataTooLarge(metadataBytes, most: claim.maximumMetadataBytes)
+            return .refused(.metadataTooLarge(metadataBytes, most: claim.maximumMetadataBytes))
         }
         if try counts.int("of_address") >= claim.requestsPerAddress {
-            return Refusal(
-                .resourceExhausted, "requests_of_address",
-                "\(claim.requestsPerAddress) pairing requests from this address wait already. Have them decided, "
-                    + "or wait until they expire.", retryable: true, retryAfter: .seconds(60))
+            return .refused(
+                Refusal(
+                    .resourceExhausted, "requests_of_address",
+                    "\(claim.requestsPerAddress) pairing requests from this address wait already. Have them "
+                        + "decided, or wait until they expire.", retryable: true, retryAfter: .seconds(60)))
         }
         // A block may hold as many as there is room left. So the blocks that hold most are refused first, and a
         // flood from one network leaves half of the room to the others (Choudhury and Hahne, "Dynamic queue length
-        // thresholds", 1998).
+        // thresholds", 1998). Beyond that a block takes the place of one that holds more (I13).
         let room = claim.requestsTotal - (try counts.int("total"))
-        if room > 0, try counts.int("of_block") < room { return nil }
-        return Refusal(
-            .resourceExhausted, "requests_total",
-            "Too many pairing requests wait for a decision. Ask an administrator to decide them, and try again.",
-            retryable: true, retryAfter: .seconds(60))
+        let held = try counts.int("of_block")
+        return .done(room > 0 && held < room ? .free : .afterDisplacing(held: held))
     }
 
     /// One new request at a time: otherwise requests that arrive together would each see room for one.

@@ -3,12 +3,25 @@ import Postgres
 
 extension PairingStore {
     /// Approves a request that was displayed with `code`: exactly one of any number of attempts wins (I2).
+    ///
+    /// Wrong codes are events, and limited for whoever sends them and for the request: a code that can be guessed
+    /// proves that nobody looked at the device.
     public func approve(
         _ id: RequestID, code: PairingCode, by origination: Origination
     ) async throws -> Outcome<PairedDevice> {
         try await decide(id) { transaction, life, now in
-            switch life.approve(id: id, code: code, by: origination.actor, now: now) {
-            case .refuse(let refusal): return .refused(refusal)
+            let senderID = life.pending?.senderID
+            let decision = life.approve(id: id, code: code, by: origination.actor, now: now)
+            if case .refuse(let refusal) = decision, refusal.reason != "code_mismatch" {
+                return .refused(refusal)
+            }
+            if let refusal = try transaction.tooManyWrongCodes(for: id, by: origination.actor) {
+                return .refused(refusal)
+            }
+            switch decision {
+            case .refuse(let refusal):
+                try transaction.recordWrongCode(for: id, of: senderID, by: origination)
+                return .refused(refusal)
             case .write(let device):
                 try transaction.insert(device)
                 try transaction.record(
@@ -54,19 +67,27 @@ extension PairingStore {
             case .write(let device):
                 // Waits for messages and sessions that hold the row, and fails all that come later (I3).
                 try transaction.enqueue(
-                    "UPDATE device_streams SET generation = $2, active = false WHERE sender_key = $1",
+                    """
+                    UPDATE device_streams SET generation = $2, active = false, unanswered = 0, unanswered_bytes = 0,
+                        unacknowledged_bytes = 0
+                    WHERE sender_key = $1
+                    """,
                     [.text(senderID.key), .int64(life.generation.number)])
                 // Nobody will answer or acknowledge the messages: from now on they are kept as long as settled ones.
                 try transaction.enqueue(
                     """
                     WITH unsettled AS (UPDATE messages SET done_at = clock_timestamp()
-                        WHERE sender_key = $3 AND generation = $4 AND done_at IS NULL)
+                        WHERE sender_key || '/' || generation::text || '/' || direction = ANY($3)
+                            AND done_at IS NULL)
                     UPDATE paired_devices SET state = 'revoked', revoked_at = clock_timestamp(), revoked_by = $2
                     WHERE request_id = $1
                     """,
                     [
-                        .uuid(device.requestID.text), .text(origination.actor.name), .text(senderID.key),
-                        .int64(device.generation.number),
+                        .uuid(device.requestID.text), .text(origination.actor.name),
+                        .texts(
+                            [MessageDirection.inbound, .outbound].map {
+                                $0.key(of: senderID, device.generation)
+                            }),
                     ])
                 try transaction.record(
                     .pairingRevoked, channel: device.channel, senderID: device.senderID, by: origination,
@@ -107,7 +128,7 @@ extension PairingStore {
                 }
             } catch {
                 // One that somebody holds on to does not keep the others waiting.
-                guard StoreFailure(error) != .unavailable else { throw error }
+                guard StoreFailure(error)?.concernsAll != true else { throw error }
                 failure = failure ?? error
             }
         }

@@ -50,6 +50,9 @@ extension PairingStore {
         public var lastAt: Timestamp
     }
 
+    /// By what letters are compared, whatever the database's own language: Turkish makes no `i` of an `I`.
+    private static let filterCollation = #""und-x-icu""#
+
     /// The requests that wait and are not due, newest first.
     ///
     /// - Parameter matchesCode: whether the filter finds parts of the code; false where nobody may learn it here.
@@ -64,7 +67,8 @@ extension PairingStore {
                 AND ($1 = '' OR strpos(
                     lower(concat_ws(' ', sender_id, channel,
                         CASE WHEN $5::boolean THEN concat_ws(' ', code, left(code, 4) || '-' || right(code, 4)) END,
-                        display_name)), lower(normalize($1, NFC))) > 0)
+                        display_name) COLLATE \(Self.filterCollation)),
+                    lower(normalize($1, NFC) COLLATE \(Self.filterCollation))) > 0)
                 AND ($2::bigint IS NULL OR (created_at, request_id)
                     < ('epoch'::timestamptz + $2::bigint * interval '1 microsecond', $3::uuid))
             ORDER BY created_at DESC, request_id DESC LIMIT $4
@@ -86,8 +90,9 @@ extension PairingStore {
                 (extract(epoch FROM d.paired_at) * 1000000)::bigint AS microseconds
             FROM (SELECT * FROM paired_devices
                 WHERE state = 'active'
-                    AND ($1 = '' OR strpos(lower(concat_ws(' ', sender_id, channel, display_name)),
-                        lower(normalize($1, NFC))) > 0)
+                    AND ($1 = '' OR strpos(
+                        lower(concat_ws(' ', sender_id, channel, display_name) COLLATE \(Self.filterCollation)),
+                        lower(normalize($1, NFC) COLLATE \(Self.filterCollation))) > 0)
                     AND ($2::bigint IS NULL OR (paired_at, request_id)
                         < ('epoch'::timestamptz + $2::bigint * interval '1 microsecond', $3::uuid))
                 ORDER BY paired_at DESC, request_id DESC LIMIT $4) AS d

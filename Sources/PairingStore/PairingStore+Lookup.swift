@@ -6,7 +6,8 @@ extension PairingStore {
     public struct History: Sendable {
         /// Pairings, the active one among them.
         public var devices: [PairedDevice]
-        /// Requests that were not approved, the pending one among them.
+        /// Requests that were not approved, the pending one among them; expired ones, which anybody can add to, take
+        /// no place of the others.
         public var requests: [PairingRequest]
         /// The database's time.
         public var now: Timestamp
@@ -22,8 +23,12 @@ extension PairingStore {
             let answers = try transaction.query([
                 (
                     """
-                    SELECT \(Columns.request), cooldown_cleared FROM pairing_requests
-                    WHERE sender_key = $1 AND state <> 'approved' ORDER BY created_at DESC LIMIT 8
+                    (SELECT \(Columns.request), cooldown_cleared FROM pairing_requests
+                    WHERE sender_key = $1 AND state IN ('pending', 'denied') ORDER BY created_at DESC LIMIT 4)
+                    UNION ALL
+                    (SELECT \(Columns.request), cooldown_cleared FROM pairing_requests
+                    WHERE sender_key = $1 AND state = 'expired' ORDER BY created_at DESC LIMIT 4)
+                    ORDER BY created_at DESC
                     """, [key]
                 ),
                 (
@@ -68,7 +73,8 @@ extension PairingStore {
         let rows = try await pool.query(
             """
             SELECT wanted::text AS request_id, coalesce(state, 'expired') AS state
-            FROM unnest($1::text[]::uuid[]) AS wanted LEFT JOIN pairing_requests ON request_id = wanted
+            FROM unnest($1::text[]::uuid[]) AS wanted LEFT JOIN LATERAL (
+                SELECT state FROM pairing_requests WHERE request_id = wanted LIMIT 1) AS r ON true
             WHERE state IS DISTINCT FROM 'pending'
             """, [.texts(ids.map(\.text))])
         return Dictionary(

@@ -32,6 +32,8 @@ extension PairingStore {
         public var sessionID: String
         /// Its place among the device's sessions.
         public var epoch: Epoch
+        /// Up to where the device has acknowledged the messages to it.
+        public var acknowledged: Int64
         /// Whether messages of either direction wait for it: from now on no other session adds any.
         public var hasOpenMessages: Bool
     }
@@ -105,7 +107,7 @@ extension PairingStore {
     public func beginSessions(_ arrivals: [Arrival], on instanceID: InstanceID) async throws -> [SessionRow?]
     {
         try await pool.transaction { transaction in
-            let current = try transaction.lockStreams(arrivals.map(\.senderID))
+            let current = try transaction.lockStreams(arrivals.map(\.senderID), waiting: lockWait)
             let accepted = arrivals.filter {
                 current[$0.senderID.key].map { stream in stream.active } == true
                     && current[$0.senderID.key]?.generation == $0.generation
@@ -113,13 +115,13 @@ extension PairingStore {
             if accepted.isEmpty { return arrivals.map { _ in nil } }
             let rows = try transaction.query(
                 """
-                WITH arrival AS (
-                    SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $5::boolean[])
+                WITH arrival AS MATERIALIZED (
+                    SELECT a.*, s.instance_id AS previous
+                    FROM unnest($1::text[], $2::bigint[], $3::text[], $5::boolean[])
                         AS a (sender_key, generation, address, comes_with_approval)
-                    WHERE NOT comes_with_approval OR NOT EXISTS (SELECT 1 FROM device_sessions s
-                        WHERE s.sender_key = a.sender_key AND s.generation = a.generation)
-                ), previous AS (
-                    SELECT s.sender_key, s.instance_id FROM device_sessions s JOIN arrival USING (sender_key)
+                    LEFT JOIN LATERAL (SELECT generation, instance_id FROM device_sessions
+                        WHERE sender_key = a.sender_key LIMIT 1) AS s ON true
+                    WHERE NOT comes_with_approval OR s.generation IS DISTINCT FROM a.generation
                 )
                 INSERT INTO device_sessions AS s (sender_key, epoch, generation, session_id, instance_id, address,
                     connected_at, last_seen_at)
@@ -131,9 +133,7 @@ extension PairingStore {
                     address = excluded.address, connected_at = excluded.connected_at,
                     last_seen_at = excluded.last_seen_at
                 RETURNING s.sender_key, s.epoch, s.session_id::text AS session_id,
-                    (SELECT instance_id::text FROM previous p WHERE p.sender_key = s.sender_key) AS replaced,
-                    EXISTS (SELECT 1 FROM messages m WHERE m.sender_key = s.sender_key
-                        AND m.generation = s.generation AND m.done_at IS NULL) AS has_open_messages
+                    (SELECT previous::text FROM arrival a WHERE a.sender_key = s.sender_key) AS replaced
                 """,
                 [
                     .texts(accepted.map(\.senderID.key)), .int64s(accepted.map(\.generation.number)),
@@ -147,7 +147,8 @@ extension PairingStore {
                 let epoch = try row.int64("epoch")
                 sessions[key] = SessionRow(
                     sessionID: try row.text("session_id"), epoch: Epoch(epoch),
-                    hasOpenMessages: try row.bool("has_open_messages"))
+                    acknowledged: current[key]?.acknowledgedOut ?? 0,
+                    hasOpenMessages: current[key]?.hasOpenMessages ?? false)
                 if let other = try row.optionalText("replaced"), other != instanceID.text {
                     replaced[other, default: []].append(ReplacedSession(senderKey: key, epoch: Epoch(epoch)))
                 }
@@ -162,13 +163,14 @@ extension PairingStore {
         try await pool.execute(
             """
             UPDATE device_sessions s SET instance_id = NULL, last_seen_at = clock_timestamp()
-            FROM (SELECT sender_key FROM device_sessions
-                JOIN unnest($1::text[], $2::bigint[]) AS ended (sender_key, epoch) USING (sender_key, epoch)
-                WHERE instance_id = $3 ORDER BY sender_key FOR UPDATE OF device_sessions) AS locked
-            WHERE s.sender_key = locked.sender_key
+            WHERE sender_key = ANY(ARRAY(SELECT sender_key FROM device_sessions
+                WHERE sender_key = ANY($1) AND instance_id IS NOT DISTINCT FROM $3
+                    AND sender_key || '/' || epoch::text = ANY($2)
+                ORDER BY sender_key FOR UPDATE))
             """,
             [
-                .texts(ended.map(\.senderID.key)), .int64s(ended.map(\.epoch.number)), .uuid(instanceID.text),
+                .texts(ended.map(\.senderID.key)),
+                .texts(ended.map { "\($0.senderID.key)/\($0.epoch.number)" }), .uuid(instanceID.text),
             ])
     }
 
@@ -189,8 +191,10 @@ extension PairingStore {
                 SELECT ordinality, (d.active AND d.generation = l.generation) IS NOT TRUE AS revoked
                 FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY
                     AS l (sender_key, generation, epoch, ordinality)
-                LEFT JOIN device_streams d USING (sender_key)
-                LEFT JOIN device_sessions s USING (sender_key)
+                LEFT JOIN LATERAL (SELECT generation, active FROM device_streams
+                    WHERE sender_key = l.sender_key LIMIT 1) AS d ON true
+                LEFT JOIN LATERAL (SELECT epoch FROM device_sessions
+                    WHERE sender_key = l.sender_key LIMIT 1) AS s ON true
                 WHERE (d.active AND d.generation = l.generation AND s.epoch = l.epoch) IS NOT TRUE
                 """,
                 [
@@ -209,11 +213,10 @@ extension PairingStore {
         try await pool.execute(
             """
             UPDATE device_sessions s SET last_seen_at = clock_timestamp()
-            FROM (SELECT sender_key FROM device_sessions
-                WHERE sender_key = ANY($1) AND instance_id = $2
+            WHERE sender_key = ANY(ARRAY(SELECT sender_key FROM device_sessions
+                WHERE sender_key = ANY($1) AND instance_id IS NOT DISTINCT FROM $2
                     AND last_seen_at < clock_timestamp() - interval '1 minute'
-                ORDER BY sender_key FOR UPDATE SKIP LOCKED) AS locked
-            WHERE s.sender_key = locked.sender_key
+                ORDER BY sender_key FOR UPDATE SKIP LOCKED))
             """, [.texts(live.map(\.senderID.key)), .uuid(instanceID.text)])
     }
 
@@ -234,60 +237,7 @@ extension PairingStore {
     }
 }
 
-/// A row of `device_streams`, held until the transaction ends.
-struct Stream {
-    var generation: Generation
-    var active: Bool
-    /// The newest session's, where it was asked for.
-    var epoch: Epoch?
-    var nextIn: Int64
-    var nextOut: Int64
-    var acknowledgedOut: Int64
-
-    /// Why the session may act no more; `nil` while it may.
-    func refusal(of session: PairingStore.LiveSession) -> Refusal? {
-        guard active, generation == session.generation else { return .pairingEnded }
-        return epoch == session.epoch ? nil : .sessionEnded
-    }
-}
-
 extension Transaction {
-    /// Locks the devices' rows in the order of their keys, so that batches cannot deadlock.
-    func lockStreams(_ senderIDs: [SenderID]) throws -> [String: Stream] {
-        try streams(query(Self.lockStreams, [.texts(senderIDs.map(\.key))]))
-    }
-
-    /// Locks the devices' rows, with the epochs of their newest sessions: a newer one can't begin meanwhile.
-    func lockStreams(of sessions: [PairingStore.LiveSession]) throws -> [String: Stream] {
-        let keys = PostgresValue.texts(sessions.map(\.senderID.key))
-        // The epochs in a statement of their own: one that waited for the locks would still see those of its start.
-        let answers = try query([
-            (Self.lockStreams, [keys]),
-            ("SELECT sender_key, epoch FROM device_sessions WHERE sender_key = ANY($1)", [keys]),
-        ])
-        var streams = try streams(answers[0])
-        for row in answers[1] { streams[try row.text("sender_key")]?.epoch = Epoch(try row.int64("epoch")) }
-        return streams
-    }
-
-    private static let lockStreams = """
-        SELECT sender_key, generation, active, next_in, next_out, acknowledged_out FROM device_streams
-        WHERE sender_key = ANY($1) ORDER BY sender_key FOR UPDATE
-        """
-
-    private func streams(_ rows: PostgresRows) throws -> [String: Stream] {
-        Dictionary(
-            try rows.map {
-                (
-                    try $0.text("sender_key"),
-                    Stream(
-                        generation: Generation(try $0.int64("generation")), active: try $0.bool("active"),
-                        nextIn: try $0.int64("next_in"), nextOut: try $0.int64("next_out"),
-                        acknowledgedOut: try $0.int64("acknowledged_out"))
-                )
-            }, uniquingKeysWith: { first, _ in first })
-    }
-
     /// Tells gateways which of their sessions were replaced; a payload stays under PostgreSQL's 8,000 bytes.
     fileprivate func notify(_ replaced: [String: [PairingStore.ReplacedSession]]) throws {
         for (instance, sessions) in replaced {

@@ -53,19 +53,27 @@ extension PairingStore {
         }
     }
 
-    /// The live token with this hash, used now.
-    public func token(hash: [UInt8]) async throws -> TokenRow? {
-        guard
-            let row = try await pool.query(
-                "SELECT \(Self.columns) FROM api_tokens WHERE token_hash = $1", [.bytes(hash)]
-            ).first?.token(), row.isLive
-        else { return nil }
-        try await pool.execute(
-            """
-            UPDATE api_tokens SET last_used_at = clock_timestamp() WHERE token_id = $1
-                AND (last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute')
-            """, [.int64(row.id)])
-        return row
+    /// The live tokens with these hashes, used now; in their order, `nil` where there is none.
+    public func tokens(hashes: [[UInt8]]) async throws -> [TokenRow?] {
+        var found: [[UInt8]: TokenRow] = [:]
+        let rows = try await pool.query(
+            "SELECT token_hash, \(Self.columns) FROM api_tokens WHERE token_hash = ANY($1)",
+            [.bytesArray(hashes)])
+        for row in rows {
+            let token = try row.token()
+            if token.isLive { found[try row.bytes("token_hash")] = token }
+        }
+        if !found.isEmpty {
+            // What another process holds on to, it is marking as used as well.
+            try await pool.execute(
+                """
+                UPDATE api_tokens SET last_used_at = clock_timestamp() WHERE token_id IN (
+                    SELECT token_id FROM api_tokens WHERE token_id = ANY($1)
+                        AND (last_used_at IS NULL OR last_used_at < clock_timestamp() - interval '1 minute')
+                    FOR UPDATE SKIP LOCKED)
+                """, [.int64s(found.values.map(\.id))])
+        }
+        return hashes.map { found[$0] }
     }
 
     /// The tokens among `ids` that are still live.

@@ -9,9 +9,17 @@ import Postgres
 /// Threads: any; no method blocks its caller's thread.
 public struct PairingStore: Sendable {
     let pool: PostgresPool
+    /// How long a batch waits for one device's lock.
+    let lockWait: Duration
 
     /// Works over `pool`'s database, whose schema is ``Schema``'s.
-    public init(pool: PostgresPool) { self.pool = pool }
+    ///
+    /// - Parameter lockWait: how long a batch waits for one device's lock before all of it fails, to be tried again
+    ///   without the devices that ``lockedDevices(among:)`` names; far longer than a commit takes.
+    public init(pool: PostgresPool, lockWait: Duration = .milliseconds(250)) {
+        self.pool = pool
+        self.lockWait = lockWait
+    }
 
     /// Whether the database answers.
     ///
@@ -26,37 +34,37 @@ public struct PairingStore: Sendable {
     ///
     /// - Returns: how many rows went; at most `limit` of each kind a call.
     public func removeOutdated(limit: Int = 1000) async throws -> Int {
+        // By `now()`: an index is not searched for what is below `clock_timestamp()`, which may change meanwhile.
         let statements = [
             """
             DELETE FROM pairing_requests WHERE request_id IN (SELECT request_id FROM pairing_requests
-                WHERE state <> 'pending' AND decided_at < clock_timestamp() - interval '30 days' LIMIT $1
+                WHERE state <> 'pending' AND decided_at < now() - interval '30 days' LIMIT $1
                 FOR UPDATE SKIP LOCKED)
             """,
             """
-            DELETE FROM messages WHERE (sender_key, generation, direction, sequence) IN (
-                SELECT sender_key, generation, direction, sequence FROM messages
-                WHERE done_at < clock_timestamp() - interval '7 days' LIMIT $1
-                FOR UPDATE SKIP LOCKED)
+            DELETE FROM messages WHERE ctid = ANY(ARRAY(SELECT ctid FROM messages
+                WHERE done_at < now() - interval '7 days' LIMIT $1
+                FOR UPDATE SKIP LOCKED))
             """,
             """
             DELETE FROM rival_claims WHERE (sender_key, address_limit_key, channel) IN (
                 SELECT sender_key, address_limit_key, channel FROM rival_claims
-                WHERE last_at < clock_timestamp() - interval '30 days' LIMIT $1
+                WHERE last_at < now() - interval '30 days' LIMIT $1
                 FOR UPDATE SKIP LOCKED)
             """,
             """
             DELETE FROM instances WHERE instance_id IN (SELECT instance_id FROM instances
-                WHERE lease_until < clock_timestamp() - interval '30 days' LIMIT $1
+                WHERE lease_until < now() - interval '30 days' LIMIT $1
                 FOR UPDATE SKIP LOCKED)
             """,
             """
             DELETE FROM sign_in_failures WHERE subject IN (SELECT subject FROM sign_in_failures
-                WHERE window_started_at < clock_timestamp() - interval '1 day' LIMIT $1
+                WHERE window_started_at < now() - interval '1 day' LIMIT $1
                 FOR UPDATE SKIP LOCKED)
             """,
             """
             DELETE FROM known_sign_ins WHERE (username, place) IN (SELECT username, place FROM known_sign_ins
-                WHERE last_at < clock_timestamp() - interval '400 days' LIMIT $1
+                WHERE last_at < now() - interval '400 days' LIMIT $1
                 FOR UPDATE SKIP LOCKED)
             """,
         ]
@@ -72,7 +80,7 @@ public struct PairingStore: Sendable {
 public enum Outcome<Value: Sendable>: Sendable {
     /// It was carried out and committed.
     case done(Value)
-    /// The rules refused; nothing else was changed.
+    /// The rules refused; nothing was changed but what is recorded of it.
     case refused(Refusal)
 }
 

@@ -16,5 +16,8 @@ public enum Schema {
         Migration(
             number: 4, name: "exact_metadata",
             sql: String(decoding: PackageResources.v004_exact_metadata_sql, as: UTF8.self)),
+        Migration(
+            number: 5, name: "counted_streams",
+            sql: String(decoding: PackageResources.v005_counted_streams_sql, as: UTF8.self)),
     ]
 }

@@ -5,6 +5,10 @@ import Postgres
 public enum StoreFailure: Sendable {
     /// It cannot be reached, or refuses everybody now.
     case unavailable
+    /// It accepts no changes, as during a failover.
+    case readOnly
+    /// Its schema is not there yet, or this program's role has no right to it.
+    case unprepared
     /// What was asked may succeed if it is asked again shortly.
     case busy
     /// Whoever asked no longer wants it.
@@ -15,7 +19,11 @@ public enum StoreFailure: Sendable {
     /// - Returns: `nil` where the error does not come from the database.
     public init?(_ error: any Error) {
         guard let error = error as? PostgresError else { return nil }
-        if error.isUnavailable {
+        if error.isReadOnly {
+            self = .readOnly
+        } else if error.isUnprepared {
+            self = .unprepared
+        } else if error.isUnavailable {
             self = .unavailable
         } else if error.isRetryable || error.code == .statementTimedOut {
             self = .busy
@@ -23,6 +31,14 @@ public enum StoreFailure: Sendable {
             self = .cancelled
         } else {
             self = .broken
+        }
+    }
+
+    /// Whether everything else would fail in the same way.
+    public var concernsAll: Bool {
+        switch self {
+        case .unavailable, .readOnly, .unprepared: true
+        case .busy, .cancelled, .broken: false
         }
     }
 }

@@ -14,6 +14,10 @@ final class Connection {
     var interruption: Interruption?
     /// Nothing more can be asked on it: it broke, was given up, or a cancel request may still hit it.
     private(set) var isSpent = false
+    /// It was given up while the server had not answered: a process of the server may still be at work.
+    private(set) var isAwaited = false
+    /// Whose answer nobody waits for any more makes even a commit give up.
+    var abandonment: Abandonment?
 
     private let handle: OpaquePointer
     private let statementTimeout: Duration
@@ -32,9 +36,11 @@ final class Connection {
         statementTimeout = configuration.statementTimeout
         statementLimit = configuration.statementTimeout + Self.grace
         guard PQstatus(handle) == CONNECTION_OK, PQsetnonblocking(handle, 1) == 0 else {
-            throw PostgresError(.connectionFailed, detail: String(cString: PQerrorMessage(handle)))
+            // What libpq says of a connection quotes no data, and whoever waits for one has to know it.
+            throw PostgresError(.connectionFailed, summary: String(cString: PQerrorMessage(handle)))
         }
         ignoreNotices()
+        try checkEncoding()
         do {
             try runScript(configuration.sessionSettings)
         } catch {
@@ -43,6 +49,20 @@ final class Connection {
                 summary: "the server refused the session's settings",
                 detail: error.detail)
         }
+    }
+
+    /// Any other encoding can't hold what devices are called, or holds it unchecked.
+    private func checkEncoding() throws(PostgresError) {
+        guard let encoding = PQparameterStatus(handle, "server_encoding").map({ String(cString: $0) }),
+            encoding != "UTF8"
+        else { return }
+        let name = PQdb(handle).map { SQLText.identifier(String(cString: $0)) } ?? "nodes"
+        throw PostgresError(
+            .invalidConfiguration,
+            summary: """
+                the database's encoding is \(encoding), and UTF8 is needed; make one in its place, under this name or \
+                another: CREATE DATABASE \(name) ENCODING 'UTF8' TEMPLATE template0
+                """)
     }
 
     private static func open(_ parameters: [(key: String, value: String)]) -> OpaquePointer? {
@@ -173,6 +193,7 @@ final class Connection {
     ) throws(PostgresError) -> (answers: [Answer], failure: PostgresError?) {
         if isSpent { throw PostgresError(.connectionLost) }
         if let code = interruption?.code { throw PostgresError(code) }
+        if abandonment?.isRequested == true { throw PostgresError(.unresponsive) }
         let started = ContinuousClock.now
         guard request.send(on: handle) else { throw lost() }
         var deadline = started + statementLimit
@@ -181,13 +202,11 @@ final class Connection {
         var failure: PostgresError?
         while !reply.isComplete {
             guard let ready = awaitResult(until: deadline) else {
-                isSpent = true
-                throw PostgresError(
-                    cancelRequested ?? .statementTimedOut, summary: "the server fell silent",
-                    isOutcomeOpen: true)
+                throw givenUp(cancelRequested ?? .statementTimedOut)
             }
             switch ready {
             case .interrupted:
+                if abandonment?.isRequested == true { throw givenUp(.unresponsive) }
                 if cancelRequested == nil, let code = interruption?.code {
                     cancelRequested = code
                     // Spent: the request may hit whatever runs on this connection later.
@@ -266,6 +285,30 @@ final class Connection {
         if let cancelRequested { return failure.error(cancelRequested) }
         // Somebody else may cancel as well, with the same SQLSTATE; only the time tells.
         return failure.error(took >= statementTimeout ? .statementTimedOut : .server)
+    }
+
+    /// Stops waiting for an answer, and asks the server to stop as well: a commit that waits for a standby knows no
+    /// time limit, and would do so for ever.
+    private func givenUp(_ code: PostgresError.Code) -> PostgresError {
+        isSpent = true
+        isAwaited = true
+        CancelRequest.send(for: handle)
+        return PostgresError(code, summary: "the server fell silent", isOutcomeOpen: true)
+    }
+
+    /// Waits until the server has answered, or ended, what was given up: until then its process is occupied, and
+    /// another connection would only add one more (`isAwaited`).
+    ///
+    /// - Parameter isOver: whether to stop waiting; looked at whenever somebody signals.
+    func awaitSignOfLife(unless isOver: () -> Bool) {
+        while isAwaited, !isOver() {
+            guard let ready = Readiness.wait(socket: socket, wakeup: wakeup, until: .now + Self.grace) else {
+                // The request may have been swallowed, as by a server that is frozen.
+                CancelRequest.send(for: handle)
+                continue
+            }
+            if ready.socketReadable || socket < 0 { isAwaited = false }
+        }
     }
 
     private func lost(_ failure: Answer.Failure? = nil) -> PostgresError {

@@ -47,6 +47,7 @@ extension PostgresConfiguration {
         ]
         var complete = parameters.merging(defaults) { given, _ in given }
         complete["client_encoding"] = "UTF8"
+        if let file = RootCertificates.file(for: complete) { complete["sslrootcert"] = file }
         return complete
     }
 
@@ -54,12 +55,17 @@ extension PostgresConfiguration {
     ///
     /// The decoding of results rests on the first four. READ COMMITTED is what the callers' locking is written for.
     /// A commit is durable when it's acknowledged, whatever the database's own default.
+    ///
+    /// Without `enable_seqscan` a scan is planned only where no index can be used, whatever the statistics say: a
+    /// prepared statement keeps the plan that it got while its tables were small. The price that the planner then puts
+    /// on a scan that has to be would have every run of it compiled, hence no `jit`.
     var sessionSettings: String {
         """
         SET datestyle = 'ISO, YMD'; SET timezone = 'UTC'; SET bytea_output = 'hex'; SET extra_float_digits = 1;
         SET standard_conforming_strings = on; SET default_transaction_isolation = 'read committed';
         SET statement_timeout = \(statementTimeout.milliseconds); SET lock_timeout = \(lockTimeout.milliseconds);
         SET idle_in_transaction_session_timeout = \(statementTimeout.milliseconds);
+        SET enable_seqscan = off; SET jit = off;
         SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
         """
     }

@@ -15,6 +15,15 @@ final class Interruption: Sendable {
     }
 }
 
+/// Tells a running job that nobody waits for its answer any more. Safe from any thread.
+final class Abandonment: Sendable {
+    private let requested = Atomic<Bool>(false)
+
+    var isRequested: Bool { requested.load(ordering: .acquiring) }
+
+    func request() { requested.store(true, ordering: .releasing) }
+}
+
 /// One request to the server to cancel what a connection is running.
 ///
 /// `PQcancel` opens a connection of its own, blocks and isn't encrypted even where the connection is (PostgreSQL 15

@@ -6,6 +6,7 @@ struct Job: Sendable {
     let deadline: ContinuousClock.Instant
     let submitted = ContinuousClock.now
     let interruption: Interruption
+    let abandonment = Abandonment()
     /// Does the work on the connection's thread and answers with a closure that tells the caller.
     let run: @Sendable (Connection) -> @Sendable () -> Void
     /// Tells the caller that the work won't be done.

@@ -20,7 +20,7 @@ extension Connection {
     ///
     /// - Throws: `PostgresError` with code `listenUnsupported` if it doesn't arrive.
     func verifyListenWorks(
-        _ configuration: PostgresConfiguration, thread: ListenerThread, timeout: Duration
+        _ configuration: PostgresConfiguration, thread: ConnectionThread, timeout: Duration
     ) throws(PostgresError) {
         let token = String(UInt64.random(in: 0...UInt64.max), radix: 16)
         let channel = "listen_check_\(token)"

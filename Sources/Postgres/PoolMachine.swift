@@ -9,7 +9,7 @@ struct PoolMachine {
     struct JobID: Hashable { let number: Int }
 
     enum Refusal: Hashable {
-        case acquireTimedOut, tooManyWaiters, connectionFailed, shuttingDown, cancelled
+        case acquireTimedOut, tooManyWaiters, connectionFailed, held, shuttingDown, cancelled
     }
 
     enum Action: Equatable {
@@ -21,6 +21,10 @@ struct PoolMachine {
         case refuse(JobID, Refusal)
         /// Stop what a worker is running; it answers as it would otherwise.
         case interrupt(JobID, WorkerID)
+        /// Tell a job's caller that its answer doesn't come; its worker answers when the server has.
+        case abandon(JobID, WorkerID)
+        /// Let a worker wait no longer for what was given up; it answers as it would otherwise.
+        case giveUp(WorkerID)
         /// End a worker; it doesn't answer.
         case stop(WorkerID)
         /// Call `tick` at that time.
@@ -60,6 +64,8 @@ struct PoolMachine {
     private var retryAt: Instant?
     /// The last attempt failed and there's no connection: refuse at once instead of letting everybody wait.
     private(set) var isOutage = false
+    /// Nothing is asked of the server, which is there but can't serve.
+    private(set) var isHeld = false
 
     init(maximumWorkers: Int, maximumWaiters: Int) {
         self.maximumWorkers = max(1, maximumWorkers)
@@ -74,6 +80,7 @@ struct PoolMachine {
 
     mutating func submit(_ job: JobID, deadline: Instant, now: Instant) -> [Action] {
         if phase == .closed { return [.refuse(job, .shuttingDown)] }
+        if isHeld { return [.refuse(job, .held)] }
         if isOutage { return [.refuse(job, .connectionFailed)] }
         if idle.isEmpty, waiters.count >= maximumWaiters { return [.refuse(job, .tooManyWaiters)] }
         waiters.append(Waiter(job: job, deadline: deadline))
@@ -90,6 +97,27 @@ struct PoolMachine {
         return [.interrupt(job, worker)]
     }
 
+    /// Refuse what waits and what comes.
+    ///
+    /// - Parameter abandons: whether the server answers nobody, so that nobody waits for what runs either.
+    mutating func hold(abandons: Bool, now: Instant) -> [Action] {
+        isHeld = true
+        let refused = waiters.map { Action.refuse($0.job, .held) }
+        waiters.removeAll()
+        let abandoned = workers.compactMap { worker, state in
+            if abandons, case .busy(let job) = state { Action.abandon(job, worker) } else { nil }
+        }
+        return refused + abandoned + settle(now)
+    }
+
+    /// The server serves again.
+    mutating func release(now: Instant) -> [Action] {
+        isHeld = false
+        // Whoever knows that it's there needn't wait for the next attempt to connect.
+        if retryAt != nil { retryAt = now }
+        return settle(now)
+    }
+
     /// Close as soon as nothing runs or waits.
     mutating func drain(now: Instant) -> [Action] {
         if phase == .open { phase = .draining }
@@ -101,8 +129,8 @@ struct PoolMachine {
         phase = .closed
         let refused = waiters.map { Action.refuse($0.job, .shuttingDown) }
         waiters.removeAll()
-        let interrupted = workers.compactMap { worker, state in
-            if case .busy(let job) = state { Action.interrupt(job, worker) } else { nil }
+        let interrupted = workers.flatMap { worker, state -> [Action] in
+            if case .busy(let job) = state { [.interrupt(job, worker), .giveUp(worker)] } else { [] }
         }
         return refused + interrupted + settle(now)
     }

@@ -24,6 +24,7 @@ final class PoolWorker: Sendable {
     private let metrics: PoolMetrics
     private let wakeup: Wakeup
     private let orders = Mutex<[Order]>([])
+    private let givesUp = Atomic<Bool>(false)
 
     init(_ configuration: PostgresConfiguration, metrics: PoolMetrics, reports: Reports) throws(PostgresError)
     {
@@ -48,6 +49,12 @@ final class PoolWorker: Sendable {
 
     /// Makes the worker look whether its job is to be interrupted.
     func interrupt() { wakeup.signal() }
+
+    /// Makes the worker wait no longer for what was given up.
+    func giveUp() {
+        givesUp.store(true, ordering: .releasing)
+        wakeup.signal()
+    }
 
     private func work() {
         do {
@@ -75,9 +82,17 @@ final class PoolWorker: Sendable {
     private func run(_ job: Job, on connection: Connection) -> Bool {
         let started = ContinuousClock.now
         connection.interruption = job.interruption
+        connection.abandonment = job.abandonment
         let tellCaller = job.run(connection)
         connection.interruption = nil
+        connection.abandonment = nil
         metrics.ran(for: .now - started)
+        if connection.isAwaited {
+            tellCaller()
+            connection.awaitSignOfLife { givesUp.load(ordering: .acquiring) }
+            reports.finished(false, job.id)
+            return false
+        }
         let isReusable = connection.isReusable
         reports.finished(isReusable, job.id)
         tellCaller()

@@ -1,7 +1,7 @@
 /// Where the database is and how long anything may take there.
 public struct PostgresConfiguration: Sendable {
     /// What the connection string says, as libpq understood it.
-    let parameters: [String: String]
+    var parameters: [String: String]
 
     /// How many connections the pool opens at most; at least 1. Each has a thread of its own.
     public var maximumConnections = 8

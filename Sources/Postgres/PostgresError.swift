@@ -30,6 +30,8 @@ public struct PostgresError: Error, Sendable {
         /// A statement ran into its timeout: the server stopped it, or the server fell silent and its connection
         /// was abandoned.
         public static let statementTimedOut = Code("statementTimedOut")
+        /// The server answers nobody, not even its pulse: what ran was given up and never happened.
+        public static let unresponsive = Code("unresponsive")
         /// The server refused a statement; `sqlState` says why.
         public static let server = Code("server")
         /// A parameter can't be sent: text with a NUL, too many or too big.
@@ -64,10 +66,25 @@ public struct PostgresError: Error, Sendable {
         self.code = code
         self.sqlState = sqlState
         self.constraint = constraint
-        self.summary = summary
-        // libpq's sentences end with a line break, and some have one inside: a record of the log is one line.
-        self.detail = detail?.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        self.summary = summary.map(Self.line)
+        self.detail = detail.map(Self.line)
         self.isOutcomeOpen = isOutcomeOpen
+    }
+
+    /// libpq's sentences end with a line break, and some have one inside: a record of the log is one line.
+    private static func line(_ text: String) -> String {
+        text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+    }
+
+    /// The database as a whole accepts no changes: it's a standby, or set to be read-only.
+    public var isReadOnly: Bool { sqlState == .readOnlySQLTransaction }
+
+    /// The database isn't prepared for what was asked: its schema isn't there, or the role has no right to it.
+    public var isUnprepared: Bool {
+        switch sqlState {
+        case .insufficientPrivilege?, .undefinedTable?, .undefinedFunction?, .invalidSchemaName?: true
+        default: false
+        }
     }
 
     /// The same error for a statement that commits: without an answer nobody knows whether it did.
@@ -87,7 +104,7 @@ public struct PostgresError: Error, Sendable {
     public var isUnavailable: Bool {
         switch code {
         case .connectionFailed, .connectionLost, .commitOutcomeUnknown, .acquireTimedOut, .tooManyWaiters,
-            .shuttingDown:
+            .shuttingDown, .unresponsive:
             return true
         case .statementTimedOut:
             return sqlState == nil

@@ -1,7 +1,6 @@
 import Logging
 import ServiceLifecycle
 import Synchronization
-import Unix
 
 /// A connection of its own that listens for notifications.
 ///
@@ -46,7 +45,7 @@ public final class PostgresListener: Service, Sendable {
     /// - Throws: `PostgresError` if the process has no file descriptor or thread left.
     public func run() async throws {
         defer { outbox.finish() }
-        try await ListenerThread.run { thread in
+        try await ConnectionThread.run(named: "postgres-listen") { thread in
             var failures = 0
             while !thread.isStopping {
                 var isConnected = false
@@ -78,7 +77,7 @@ public final class PostgresListener: Service, Sendable {
         configuration: PostgresConfiguration, timeout: Duration = .seconds(5)
     ) async throws {
         let outcome = Mutex<Result<Void, PostgresError>>(.failure(PostgresError(.cancelled)))
-        try await ListenerThread.run { thread in
+        try await ConnectionThread.run(named: "postgres-listen") { thread in
             let result = Result { () throws(PostgresError) in
                 let connection = try Connection(configuration, wakeup: thread.wakeup)
                 try connection.verifyListenWorks(configuration, thread: thread, timeout: timeout)
@@ -89,7 +88,7 @@ public final class PostgresListener: Service, Sendable {
     }
 
     /// Listens on one connection until it breaks, which throws, or the thread is to stop.
-    private func listen(on thread: ListenerThread, connected: () -> Void) throws(PostgresError) {
+    private func listen(on thread: ConnectionThread, connected: () -> Void) throws(PostgresError) {
         let connection = try Connection(configuration, wakeup: thread.wakeup)
         try connection.verifyListenWorks(configuration, thread: thread, timeout: .seconds(5))
         for channel in channels { try connection.runScript("LISTEN \(SQLText.identifier(channel))") }
@@ -128,44 +127,5 @@ private final class ListenerOutbox: Sendable {
 
     private func yield(_ event: PostgresListener.Event) {
         if case .dropped = continuation.yield(event) { owesConnected.store(true, ordering: .releasing) }
-    }
-}
-
-/// The thread that a listener's connection lives on.
-final class ListenerThread: Sendable {
-    let wakeup: Wakeup
-    private let stopping = Atomic<Bool>(false)
-
-    private init() throws(PostgresError) { wakeup = try Wakeup() }
-
-    /// Runs `body` on a thread of its own; cancelling the task or shutting down asks it to stop.
-    ///
-    /// - Throws: `PostgresError` with code `connectionFailed` if the process has no file descriptor or thread left.
-    static func run(_ body: @escaping @Sendable (ListenerThread) -> Void) async throws {
-        let thread = try ListenerThread()
-        try await withTaskCancellationOrGracefulShutdownHandler {
-            try await withCheckedThrowingContinuation {
-                (continuation: CheckedContinuation<Void, any Error>) in
-                let isStarted = OSThread.start(named: "postgres-listen") {
-                    body(thread)
-                    continuation.resume()
-                }
-                if !isStarted {
-                    continuation.resume(
-                        throwing: PostgresError(.connectionFailed, summary: "the system has no thread left"))
-                }
-            }
-        } onCancelOrGracefulShutdown: {
-            thread.stopping.store(true, ordering: .releasing)
-            thread.wakeup.signal()
-        }
-    }
-
-    var isStopping: Bool { stopping.load(ordering: .acquiring) }
-
-    /// Waits, but not once the thread is to stop.
-    func sleep(for duration: Duration) {
-        let end = ContinuousClock.now + duration
-        while !isStopping, Readiness.wait(socket: -1, wakeup: wakeup, until: end) != nil {}
     }
 }

@@ -17,6 +17,10 @@ public final class PostgresPool: Service, Sendable {
         var closeWaiters: [CheckedContinuation<Void, Never>] = []
         /// Why the last attempt to connect failed.
         var connectError: PostgresError?
+        /// Why nothing is asked of the server.
+        var holdError: PostgresError?
+        /// When a job last came to its end, which takes a server that answers.
+        var lastAnswer: ContinuousClock.Instant?
     }
 
     let configuration: PostgresConfiguration
@@ -85,6 +89,23 @@ public final class PostgresPool: Service, Sendable {
             try connection.withStatementLimit(.seconds(1)) { _ = try connection.query("SELECT 1") }
         }
     }
+
+    /// Refuses everything with `error`, at once, until `release`.
+    ///
+    /// - Parameter abandons: whether callers get no answer either to what runs. It is given up, which leaves the
+    ///   outcome of a commit unknown.
+    func hold(_ error: PostgresError, abandons: Bool) {
+        state.withLock { $0.holdError = error }
+        apply { $0.hold(abandons: abandons, now: .now) }
+    }
+
+    /// Whether the server has answered anybody since then.
+    func hasAnswered(since instant: ContinuousClock.Instant) -> Bool {
+        state.withLock { $0.lastAnswer.map { $0 > instant } ?? false }
+    }
+
+    /// Ends `hold`.
+    func release() { apply { $0.release(now: .now) } }
 
     private func perform<Result: Sendable>(
         acquireTimeout: Duration? = nil, _ work: @escaping @Sendable (Connection) throws -> Result
@@ -155,6 +176,7 @@ public final class PostgresPool: Service, Sendable {
         case order(PoolWorker, PoolWorker.Order)
         case refuse(Job, PostgresError)
         case interrupt(PoolWorker)
+        case giveUp(PoolWorker)
         case tick(ContinuousClock.Instant)
         case closed([CheckedContinuation<Void, Never>])
     }
@@ -173,7 +195,8 @@ public final class PostgresPool: Service, Sendable {
             let actions = event(&state.machine)
             metrics.state(
                 connections: state.machine.connectionCount, busy: state.machine.busyCount,
-                waiting: state.machine.waiterCount, isOutage: state.machine.isOutage)
+                waiting: state.machine.waiterCount,
+                isOutage: state.machine.isOutage || state.machine.isHeld)
             return actions.compactMap { effect(of: $0, &state) }
         }
         effects.forEach(run)
@@ -193,6 +216,11 @@ public final class PostgresPool: Service, Sendable {
             // Whoever cancelled has said so already, and the first reason stays.
             state.jobs[job]?.interruption.request(.shuttingDown)
             return state.workers[worker].map { .interrupt($0) }
+        case .abandon(let job, let worker):
+            state.jobs[job]?.abandonment.request()
+            return state.workers[worker].map { .interrupt($0) }
+        case .giveUp(let worker):
+            return state.workers[worker].map { .giveUp($0) }
         case .stop(let worker):
             return state.workers.removeValue(forKey: worker).map { .order($0, .stop) }
         case .tick(let time):
@@ -212,6 +240,7 @@ public final class PostgresPool: Service, Sendable {
             worker.give(order)
         case .refuse(let job, let error): job.refuse(error)
         case .interrupt(let worker): worker.interrupt()
+        case .giveUp(let worker): worker.giveUp()
         case .tick(let time):
             let delay = Int((max(.now, time) - .now).milliseconds)
             DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(delay)) {
@@ -226,6 +255,7 @@ public final class PostgresPool: Service, Sendable {
         case .acquireTimedOut: PostgresError(.acquireTimedOut)
         case .tooManyWaiters: PostgresError(.tooManyWaiters)
         case .connectionFailed: state.connectError ?? PostgresError(.connectionFailed)
+        case .held: state.holdError ?? PostgresError(.unresponsive)
         case .shuttingDown: PostgresError(.shuttingDown)
         case .cancelled: PostgresError(.cancelled)
         }
@@ -272,6 +302,7 @@ public final class PostgresPool: Service, Sendable {
     private func finished(_ id: PoolMachine.WorkerID, _ job: PoolMachine.JobID, _ isReusable: Bool) {
         state.withLock { state in
             state.jobs[job] = nil
+            state.lastAnswer = .now
             if !isReusable { state.workers[id] = nil }
         }
         apply { $0.finished(id, isReusable: isReusable, now: .now) }

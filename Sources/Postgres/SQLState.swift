@@ -46,6 +46,10 @@ public struct SQLState: Sendable, Hashable, CustomStringConvertible {
     public static let insufficientPrivilege = SQLState("42501")
     /// 42601
     public static let syntaxError = SQLState("42601")
+    /// 3F000: a schema that isn't there.
+    public static let invalidSchemaName = SQLState("3F000")
+    /// 42883
+    public static let undefinedFunction = SQLState("42883")
     /// 42P01
     public static let undefinedTable = SQLState("42P01")
     /// 42703

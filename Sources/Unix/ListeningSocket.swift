@@ -33,7 +33,7 @@ public struct ListeningSocket: Sendable {
         var status = stat()
         // Nobody can connect before listen(2), so the mode is in force in time.
         guard address.withPointer({ bind(descriptor, $0, $1) }) == 0, chmod(path, mode) == 0,
-            listen(descriptor, backlog) == 0, lstat(path, &status) == 0
+            Glibc.listen(descriptor, backlog) == 0, lstat(path, &status) == 0
         else {
             let code = errno
             close(descriptor)
@@ -43,6 +43,13 @@ public struct ListeningSocket: Sendable {
         self.path = path
         self.device = status.st_dev
         self.inode = status.st_ino
+    }
+
+    /// Listens again, with this backlog: a library that was handed the descriptor may have listened with its own.
+    ///
+    /// - Throws: ``ListeningSocketError``.
+    public func listen(backlog: Int32) throws(ListeningSocketError) {
+        guard Glibc.listen(descriptor, backlog) == 0 else { throw .system("listen on", path, errno) }
     }
 
     /// Removes the file unless it has become another process's.

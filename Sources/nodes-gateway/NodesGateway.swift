@@ -41,8 +41,8 @@ struct NodesGateway: AsyncParsableCommand {
         // Shut down in the opposite order: the sockets go first, what they rest on last.
         var group = ServiceGroupConfiguration(
             services: [
-                process.pool, process.schema(listens: true), listener, sessions, process.kernel.sweeper(),
-                server,
+                process.pool, process.pulse, process.schema(listens: true), listener, sessions,
+                process.kernel.sweeper(), server,
             ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: process.logger)
         group.maximumGracefulShutdownDuration = settings.shutdownSpread + .seconds(20)
@@ -57,7 +57,9 @@ struct NodesGateway: AsyncParsableCommand {
 extension GatewaySettings {
     /// What the configuration says about sockets.
     init(_ gateway: NodesConfiguration.Gateway) {
-        self.init(origins: OriginPolicy(gateway.publicOrigins), socketPath: gateway.socket)
+        self.init(
+            origins: OriginPolicy(gateway.publicOrigins, deviceOrigins: gateway.deviceOrigins),
+            socketPath: gateway.socket)
         maximumMessageBeforeConnect = gateway.maximumMessageBeforeConnect
         maximumMessage = gateway.maximumMessage
         firstRequestTimeout = gateway.firstRequestTimeout
@@ -66,6 +68,7 @@ extension GatewaySettings {
         sockets = gateway.sockets
         unauthenticatedSockets = gateway.unauthenticatedSockets
         unauthenticatedSocketsPerAddress = gateway.unauthenticatedSocketsPerAddress
+        waitingSocketsPerBlock = gateway.waitingSocketsPerBlock
         framesPerSecond = gateway.framesPerSecond
         framesBurst = gateway.framesBurst
         signaturesPerSecond = gateway.signaturesPerSecond

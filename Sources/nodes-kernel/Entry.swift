@@ -43,7 +43,7 @@ struct NodesKernel: AsyncParsableCommand {
         }
         // Shut down in the opposite order: what has been accepted is still answered from the database.
         var group = ServiceGroupConfiguration(
-            services: [process.pool, process.schema(listens: false), server],
+            services: [process.pool, process.pulse, process.schema(listens: false), server],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: process.logger)
         group.maximumGracefulShutdownDuration = configuration.kernel.requestTimeout + .seconds(5)
         group.maximumCancellationDuration = .seconds(5)

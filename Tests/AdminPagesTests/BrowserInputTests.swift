@@ -28,11 +28,29 @@ struct BrowserInputTests {
     @Test("A cookie is bound to the host and to TLS where there is TLS")
     func cookieHeader() {
         #expect(
-            CookieName.session.header(value: "v", maximumAge: .seconds(60), isSecure: true)
+            CookieName.session.header(value: "v", maximumAge: .seconds(60), in: CookieScope(isSecure: true))
                 == "__Host-nodes_session=v; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure")
         #expect(
-            CookieName.notice.header(value: "", maximumAge: .zero, isSecure: false)
+            CookieName.notice.header(value: "", maximumAge: .zero, in: CookieScope(isSecure: false))
                 == "nodes_notice=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax")
+    }
+
+    @Test("Installations on other ports of one host have cookies of other names")
+    func portsOfOneHost() throws {
+        let origins = OriginPolicy([
+            try #require(Origin("http://localhost:8080")), try #require(Origin("https://localhost:8443")),
+            try #require(Origin("http://[::1]:8081")), try #require(Origin("https://nodes.example.org")),
+        ])
+        let names = [
+            "localhost:8080", "localhost:8443", "[::1]:8081", "nodes.example.org", "nodes.example.org:443",
+        ]
+        .map { CookieName.session.wireName(in: CookieScope(host: $0, origins: origins)) }
+        #expect(
+            names == [
+                "nodes_session_8080", "__Host-nodes_session_8443", "nodes_session_8081",
+                "__Host-nodes_session",
+                "__Host-nodes_session",
+            ])
     }
 
     private static let origins = OriginPolicy([Origin("https://nodes.example.org")!])

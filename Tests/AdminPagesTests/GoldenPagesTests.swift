@@ -59,16 +59,20 @@ struct GoldenPagesTests {
         }
         func renderSignedOut(_ page: PageTemplates.Page, _ content: some MustacheParent) -> String {
             templates.render(
-                page, PageView(frame: PageFrame(title: "Sample", assetVersion: "1"), content: content))
+                page,
+                PageView(
+                    frame: PageFrame(title: "Sample", assetVersion: "1", serverTime: PageTime(sampleNow)),
+                    content: content))
         }
         func decision(
             _ verdict: Verdict, _ row: PairingAdministration.RequestRow, typed: Bool = false,
-            problem: String? = nil
+            reader: String? = nil, problem: String? = nil
         ) -> String {
             render(
                 .decision,
                 DecisionPage(
-                    verdict: verdict, row: row, requiresTypedCode: typed, problem: problem, now: sampleNow))
+                    verdict: verdict, row: row, requiresTypedCode: typed, reader: reader, problem: problem,
+                    now: sampleNow))
         }
         switch name {
         case "nodes":
@@ -90,10 +94,19 @@ struct GoldenPagesTests {
             return decision(
                 .approve, sampleRequest("tablet-reception-01", state: .denied, decidedBy: "maria"),
                 problem: "This request is no longer pending. Reload to see its state.")
+        case "decided-by-reader":
+            return decision(
+                .deny, sampleRequest("tablet-reception-01", state: .denied, decidedBy: "maria"),
+                reader: "maria")
         case "revoke": return render(.revocation, RevocationPage(row: devices[4], now: sampleNow))
         case "revoked":
             return render(
                 .revocation, RevocationPage(row: sampleDevice("kiosk-7", revokedBy: "maria"), now: sampleNow))
+        case "revoked-by-reader":
+            return render(
+                .revocation,
+                RevocationPage(
+                    row: sampleDevice("kiosk-7", revokedBy: "maria"), reader: "maria", now: sampleNow))
         case "device":
             return render(
                 .device,
@@ -134,7 +147,8 @@ struct GoldenPagesTests {
         "Every page is as in its golden file",
         arguments: [
             "nodes", "nodes-empty", "nodes-filtered", "nodes-typed", "approve", "approve-rivals",
-            "approve-typed", "deny", "deny-typed", "decided", "revoke", "revoked", "device", "channels",
+            "approve-typed", "deny", "deny-typed", "decided", "decided-by-reader", "revoke", "revoked",
+            "revoked-by-reader", "device", "channels",
             "channels-empty", "login", "login-problem",
             "logout",
             "unknown-page",

@@ -51,7 +51,7 @@ struct PageTemplatesTests {
         let html = try PageTemplates(sources: sources).render(
             .message,
             PageView(
-                frame: PageFrame(title: text, assetVersion: "1"),
+                frame: PageFrame(title: text, assetVersion: "1", serverTime: PageTime(sampleNow)),
                 content: MessagePage(status: 200, heading: text, advice: text, wayOut: .home)))
         #expect(html.contains("[\(escaped)](\(escaped))"))
         #expect(html.contains("<title>\(escaped) · GoClaw</title>"))

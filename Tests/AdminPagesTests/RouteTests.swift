@@ -31,6 +31,16 @@ struct RouteTests {
         #expect(Route(path: path) == nil)
     }
 
+    @Test(
+        "One slash too many at the end leads to the page without it",
+        arguments: [
+            ("/nodes/", .nodes), ("/channels/", .channels), ("/nodes/devices/a/", .device(SenderID("a")!)),
+            ("//", nil), ("/nodes//", nil), ("//evil.example/", nil), ("/nodes", nil), ("", nil),
+        ] as [(String, Route?)])
+    func slashed(path: String, route: Route?) {
+        #expect(Route(slashedPath: path) == (path == "//" ? .home : route))
+    }
+
     @Test("An encoded sender ID is the same device")
     func encoded() {
         #expect(Route(path: "/nodes/devices/tablet%2D1") == .device(SenderID("tablet-1")!))

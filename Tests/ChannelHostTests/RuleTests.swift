@@ -81,7 +81,7 @@ struct RuleTests {
             ("\"\\ud83d\\ude00\"", true),
             ("\"\\udc00\"", false), ("\"", false), ("\"\\", false), ("\"\\ud83d\\u0041\"", false),
             (String(repeating: "[", count: 64) + String(repeating: "]", count: 64), true),
-            (String(repeating: "[", count: 66) + String(repeating: "]", count: 66), false),
+            (String(repeating: "[", count: 65) + String(repeating: "]", count: 65), false),
             (String(repeating: "[", count: 100_000), false),
         ])
     func json(text: String, isJSON: Bool) {

@@ -150,14 +150,18 @@ struct DeviceConversationTests {
         return reason
     }
 
-    @Test("A waiting socket has one request and may wait for ever")
+    @Test("A waiting socket has one request and waits no longer than the request lives")
     mutating func waiting() {
         _ = ask(.pairRequest, device())
         let steps = text(conversation.answered(.pairing(.pending(ticket)), now: .at(1)))
         #expect(
             steps.count == 1 && steps[0].contains(#""code":"ABCD-EFGH""#)
                 && steps[0].contains(#""status":"pending""#))
-        #expect(conversation.ticked(now: .at(10_000)) == nil)
+        #expect(conversation.ticked(now: .at(20)) == nil)
+        guard case .close(.tryLater, _)? = conversation.ticked(now: .at(21)) else {
+            Issue.record("it waits on")
+            return
+        }
         #expect(ask(.pairRequest, device()) == "pair -")
         #expect(ask(.connect, device(sender: "TABLET-01")) == "connect -")
         #expect(ask(.pairRequest, device(sender: "other")).contains("one_request_a_socket"))

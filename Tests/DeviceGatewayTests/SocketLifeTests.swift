@@ -57,6 +57,23 @@ struct SocketLifeTests {
         #expect(life.tick(now: .at(7)) == .drop)
     }
 
+    @Test("A socket for which there is no room ends within moments, also one that is closing already")
+    mutating func dismissed() {
+        #expect(
+            life.dismiss(.policyViolation, reason: "r", now: .at(0))
+                == .sendCloseAndEnd(.policyViolation, reason: "r"))
+        #expect(life.tick(now: .at(1)) == .drop)
+        var closing = SocketLife(times: WebSocketTimes(), now: .at(0))
+        _ = closing.close(.policyViolation, reason: "r", now: .at(0))
+        #expect(closing.dismiss(.policyViolation, reason: "r", now: .at(1)) == .end)
+        #expect(closing.tick(now: .at(2)) == .drop)
+        var ended = SocketLife(times: WebSocketTimes(), now: .at(0))
+        _ = ended.closeReceived(nil, now: .at(0))
+        #expect(ended.dismiss(.policyViolation, reason: "r", now: .at(0)) == .none)
+        #expect(ended.tick(now: .at(1)) == .drop)
+        #expect(ended.dismiss(.policyViolation, reason: "r", now: .at(2)) == .none)
+    }
+
     @Test("A client's close is echoed, with its code or without one")
     mutating func echoed() {
         var other = life
@@ -96,6 +113,28 @@ struct OutboundQueueTests {
         #expect(queue.push(frame, isWritable: true) == .write)
     }
 
+    @Test("While suspended answers pass deliveries, which count, keep their order, or are forgotten")
+    func suspension() {
+        var queue = OutboundQueue(limits: .init(bytes: 100, frames: 3))
+        _ = queue.push(ByteBuffer(string: "1"), isDelivery: true, isWritable: false)
+        _ = queue.push(ByteBuffer(string: "a"), isWritable: false)
+        queue.isSuspended = true
+        #expect(queue.push(ByteBuffer(string: "2"), isDelivery: true, isWritable: true) == .queued)
+        #expect(queue.pop() == ByteBuffer(string: "a"))
+        #expect(queue.pop() == nil)
+        #expect(queue.isEmpty && queue.hasFrames)
+        #expect(queue.push(ByteBuffer(string: "b"), isWritable: true) == .write)
+        _ = queue.push(ByteBuffer(string: "c"), isWritable: false)
+        #expect(queue.push(ByteBuffer(string: "3"), isDelivery: true, isWritable: true) == .overflow)
+        var resumed = queue
+        resumed.isSuspended = false
+        #expect(resumed.pop() == ByteBuffer(string: "1"))
+        #expect(resumed.pop() == ByteBuffer(string: "2"))
+        queue.removeWithheld()
+        #expect(queue.pop() == ByteBuffer(string: "c"))
+        #expect(!queue.hasFrames)
+    }
+
     @Test("Bytes and frames are bounded (I10), and what is taken makes room")
     func bounds() {
         var bytes = OutboundQueue(limits: .init(bytes: 25, frames: 10))
@@ -111,52 +150,5 @@ struct OutboundQueueTests {
         frames.pushLast(frame)
         frames.removeAll()
         #expect(frames.isEmpty && frames.push(frame, isWritable: false) == .queued)
-    }
-}
-
-@Suite("Admission")
-struct SocketAdmissionTests {
-    @Test("Strangers are bounded by address, by /64 and in all, and leave room for paired devices")
-    func strangers() throws {
-        var admission = SocketAdmission(sockets: 10, strangers: 4, strangersPerAddress: 2)
-        let first = try #require(ClientAddress("2001:db8::1"))
-        let sameNetwork = try #require(ClientAddress("2001:db8::ffff"))
-        let second = try #require(ClientAddress("10.0.0.1"))
-        let third = try #require(ClientAddress("10.0.0.2"))
-        try admission.open(first)
-        try admission.open(sameNetwork)
-        #expect(throws: SocketAdmission.Refusal.address) { try admission.open(first) }
-        try admission.open(second)
-        try admission.open(second)
-        #expect(throws: SocketAdmission.Refusal.instance) { try admission.open(third) }
-        admission.authenticated(second)
-        try admission.open(third)
-        #expect(admission.strangerCount == 4 && admission.authenticatedCount == 1)
-    }
-
-    @Test("Sockets are bounded in all")
-    func total() throws {
-        var admission = SocketAdmission(sockets: 2, strangers: 1, strangersPerAddress: 1)
-        let address = try #require(ClientAddress("10.0.0.1"))
-        for _ in 0..<2 {
-            try admission.open(address)
-            admission.authenticated(address)
-        }
-        #expect(throws: SocketAdmission.Refusal.instance) { try admission.open(address) }
-        admission.close(address, wasAuthenticated: true)
-        try admission.open(address)
-    }
-
-    @Test("What is opened and closed leaves nothing behind")
-    func balance() throws {
-        let empty = SocketAdmission(sockets: 10, strangers: 5, strangersPerAddress: 5)
-        var admission = empty
-        let address = try #require(ClientAddress("10.0.0.1"))
-        try admission.open(address)
-        try admission.open(address)
-        admission.authenticated(address)
-        admission.close(address, wasAuthenticated: true)
-        admission.close(address, wasAuthenticated: false)
-        #expect(admission == empty)
     }
 }

@@ -76,6 +76,34 @@ struct UpgradePolicyTests {
         #expect(Self.status(Self.decide(changes)) == status)
     }
 
+    @Test(
+        "A refusal names the header, its value and the setting to change",
+        arguments: [
+            ("Origin", "capacitor://localhost", "gateway.device_origins"), ("Origin", "file://", "file://"),
+            ("Host", "localhost.:8080", "gateway.public_origins"),
+            ("Host", "[::1]:8080", "https://[::1]:8080"),
+        ])
+    func explained(header: String, value: String, advice: String) {
+        guard case .refuse(let answer) = Self.decide([(header, value)]) else {
+            Issue.record("accepted")
+            return
+        }
+        #expect(answer.body.contains("The header \(header) says \"\(value)\""))
+        #expect(answer.body.contains(advice))
+    }
+
+    @Test("An origin with a slash at its end, its default port or in capitals is no other one")
+    func spellings() {
+        for origin in [
+            "https://nodes.example.org/", "https://nodes.example.org:443", "HTTPS://Nodes.Example.ORG",
+        ] {
+            guard case .upgrade = Self.decide([("Origin", origin)]) else {
+                Issue.record("refused: \(origin)")
+                continue
+            }
+        }
+    }
+
     @Test("Other methods, versions and paths are not upgrades")
     func others() {
         #expect(Self.status(Self.decide(method: .POST)) == 405)

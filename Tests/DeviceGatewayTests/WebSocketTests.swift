@@ -10,6 +10,7 @@ private final class Recorder: WebSocketApplication {
     var texts: [String] = []
     var socket: WebSocket?
     var closedCount = 0
+    var goneCount = 0
     var pausesAfterEach = false
 
     func opened(_ socket: WebSocket) { self.socket = socket }
@@ -23,6 +24,7 @@ private final class Recorder: WebSocketApplication {
         closedCount += 1
         socket = nil
     }
+    func gone() { goneCount += 1 }
 }
 
 @Suite("A WebSocket on a channel")
@@ -141,26 +143,29 @@ struct WebSocketTests {
         #expect(recorder.texts == ["a", "b"])
     }
 
-    @Test("A suspended socket neither reads nor writes until it is resumed (I3)")
+    @Test("A suspended socket reads and answers, and delivers nothing until it is resumed (I3)")
     func suspended() throws {
         socket.setSuspended(true)
+        socket.send(text: "d".utf8, isDelivery: true)
         try receive(clientFrame(text, [97]))
-        socket.send(text: "b".utf8)
-        #expect(recorder.texts.isEmpty)
-        #expect(try sent() == nil)
-        advance(.seconds(90))
-        #expect(socket.isOpen)
-        socket.setSuspended(false)
         #expect(recorder.texts == ["a"])
+        #expect(try sent() == nil)
+        socket.send(text: "b".utf8)
         #expect(try sent() == [0x81, 1, 98])
+        #expect(try sent() == nil)
+        socket.setSuspended(false)
+        #expect(try sent() == [0x81, 1, 100])
     }
 
-    @Test("A suspended socket can be closed")
+    @Test("A suspended socket that is closed sends its answers first, and never what it withheld (I3)")
     func suspendedClose() throws {
         socket.setSuspended(true)
+        socket.send(text: "d".utf8, isDelivery: true)
         socket.send(text: "b".utf8)
-        socket.close(.policyViolation, reason: "", discarding: true)
+        socket.close(.policyViolation, reason: "")
+        #expect(try sent() == [0x81, 1, 98])
         #expect(try sent() == closeFrame(1008))
+        #expect(try sent() == nil)
     }
 
     @Test("Frames beyond the rate wait for it, and none is lost")
@@ -171,6 +176,20 @@ struct WebSocketTests {
             channel.embeddedEventLoop.advanceTime(by: .milliseconds(500))
             #expect(recorder.texts.joined() == expected)
         }
+    }
+
+    @Test("A message costs one frame of the rate in few pieces or many, and pieces without end wait")
+    func fragments() throws {
+        let message =
+            clientFrame(text, [97], isFinal: false) + clientFrame(0, [98], isFinal: false)
+            + clientFrame(0, isFinal: false) + clientFrame(0, [99])
+        for _ in 0..<3 { try receive(message) }
+        #expect(recorder.texts == ["abc", "abc", "abc"])
+        // Four at once hold three messages of 1 3/16 each. The next is delivered and waits for its price.
+        try receive(message + message)
+        #expect(recorder.texts.count == 4)
+        channel.embeddedEventLoop.advanceTime(by: .milliseconds(1000))
+        #expect(recorder.texts.count == 5)
     }
 
     @Test("A connection that breaks tells the application once")

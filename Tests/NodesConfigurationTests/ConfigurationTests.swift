@@ -13,10 +13,26 @@ func load(
     guard let json else {
         return try await NodesConfiguration.load(file: nil, environment: variables, for: program)
     }
+    return try await load(Data(json.utf8), variables, for: program)
+}
+
+private func load(
+    _ contents: Data, _ environment: [String: String], for program: NodesConfiguration.Program
+) async throws -> NodesConfiguration {
     let file = FileManager.default.temporaryDirectory.appending(component: "nodes-\(UUID().uuidString).json")
-    try Data(json.utf8).write(to: file)
+    try contents.write(to: file)
     defer { try? FileManager.default.removeItem(at: file) }
-    return try await NodesConfiguration.load(file: file.path(), environment: variables, for: program)
+    return try await NodesConfiguration.load(file: file.path(), environment: environment, for: program)
+}
+
+/// What is said against a file of these bytes.
+private func problems(of contents: Data) async -> String {
+    do {
+        _ = try await load(contents, ["DATABASE_URL": "postgresql:///nodes"], for: .command)
+        return ""
+    } catch {
+        return "\(error)"
+    }
 }
 
 /// What is said against a configuration; empty where it is accepted.
@@ -129,6 +145,32 @@ struct ConfigurationTests {
     func origins(json: String?, environment: [String: String]) async throws {
         let origins = try await load(json, environment, for: .server).gateway.publicOrigins
         #expect(origins.map(\.text) == ["https://nodes.example.org", "http://[::1]"])
+    }
+
+    @Test("Apps' origins may be listed, and are refused where they would be this server's own")
+    func deviceOrigins() async throws {
+        let json =
+            #"{"gateway": {"device_origins": ["Capacitor://localhost", "tauri://localhost/", "https://app.example"]}}"#
+        let origins = try await load(json).gateway.deviceOrigins
+        #expect(origins.map(\.text) == ["capacitor://localhost", "tauri://localhost", "https://app.example"])
+        #expect(await problems(nil, ["GATEWAY_DEVICE_ORIGINS": "null"]).contains("“null” is refused"))
+        #expect(
+            await problems(nil, ["GATEWAY_PUBLIC_ORIGINS": "capacitor://localhost"])
+                .contains("gateway.device_origins"))
+    }
+
+    @Test(
+        "A byte order mark of UTF-8 is no part of a file, and one of UTF-16 is named",
+        arguments: [
+            ([0xEF, 0xBB, 0xBF] + Array(#"{"edition": "lite"}"#.utf8), ""),
+            ([0xFF, 0xFE] + "{}".utf16.flatMap { [UInt8($0 & 255), UInt8($0 >> 8)] }, "UTF-16"),
+            ([0xFE, 0xFF] + "{}".utf16.flatMap { [UInt8($0 >> 8), UInt8($0 & 255)] }, "UTF-16"),
+            ("{}".utf16.flatMap { [UInt8($0 & 255), UInt8($0 >> 8)] }, "UTF-16"),
+            ([0xEF, 0xBB, 0xBF] + Array("{\n x".utf8), "line 2 is not JSON"),
+        ] as [([UInt8], String)])
+    func byteOrderMarks(bytes: [UInt8], expected: String) async throws {
+        let said = await problems(of: Data(bytes))
+        #expect(expected.isEmpty ? said.isEmpty : said.contains(expected))
     }
 
     @Test("No message repeats the database's URL, which may hold a password")

@@ -66,7 +66,23 @@ struct DeviceRequestTests {
     func send() throws {
         #expect(
             try Self.read("message.send", ["messageId": .string("m"), "message": .array([])])
-                == .send(messageID: "m", message: .array([])))
+                == .send(messageID: "m", message: "[]"))
+    }
+
+    @Test(
+        "A whole number is read in any spelling, and a fraction is refused as one",
+        arguments: [
+            ("17.0", 17), ("1.7E+1", 17), ("1.795726781500E+12", 1_795_726_781_500), ("1.5", nil),
+            ("1e-3", nil),
+        ] as [(String, Int64?)])
+    func wholeNumbers(text: String, expected: Int64?) throws {
+        let request = { try Self.read("message.ack", ["messageSeq": try JSONValue(parsing: text.utf8)]) }
+        if let expected {
+            #expect(try request() == .acknowledge(messageSeq: expected))
+        } else {
+            let refusal = #expect(throws: Refusal.self) { try request() }
+            #expect(refusal?.message.hasSuffix("not a fraction.") == true)
+        }
     }
 
     @Test("An unknown method is refused with the known ones")

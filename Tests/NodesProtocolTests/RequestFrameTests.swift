@@ -47,6 +47,66 @@ struct RequestFrameTests {
             #expect(error.refusal.reason == reason)
         }
     }
+
+    @Test(
+        "A frame that is no JSON is answered under its identifier, with what is wrong and where (I6)",
+        arguments: [
+            (#"{"type":"req","id":"7","method":"m","params":{"message":NaN}}"#, "7", "a JSON value", 56),
+            (#"{"id":"7","params":{"message":"\ud83d"}}"#, "7", "half of a surrogate pair", 33),
+            (#"{"id":"7","params":{"a":1,"a":2}}"#, "7", "named twice", 26),
+            (#"{"id":"7","method":"m","method":"m"}"#, "7", "named twice", 23),
+            (#"{"id":"7""#, "7", "',' or '}'", 9),
+            (#"{"params":{"id":"8","a":NaN},"id":"7"}"#, nil, "a JSON value", 24),
+            (#"[{"id":"7"},NaN]"#, nil, "a JSON value", 12),
+            (#"{"id":7,"a":NaN}"#, nil, "a JSON value", 12), (#"{"id":"","a":NaN}"#, nil, "a JSON value", 13),
+            (#"{"id":"7","id":"8"}"#, nil, "named twice", 10),
+        ] as [(String, String?, String, Int64)])
+    func faults(text: String, id: String?, problem: String, offset: Int64) {
+        let refused = #expect(throws: FrameRefusal.self) { try RequestFrame(parsing: text.utf8) }
+        #expect(refused?.id == id)
+        #expect(refused?.refusal.reason == "not_json")
+        #expect(refused?.refusal.message.contains(problem) == true)
+        #expect(refused?.refusal.message.hasSuffix("at byte \(offset).") == true)
+        #expect(refused?.refusal.details["offset"] == .integer(offset))
+    }
+
+    @Test("A frame beyond a limit is told the limit, what came and where")
+    func limits() {
+        let zeros = #"{"id":"7","params":{"message":[\#(String(repeating: "0,", count: 69_999))0]}}"#
+        let many = #expect(throws: FrameRefusal.self) { try RequestFrame(parsing: zeros.utf8) }
+        #expect(many?.id == "7")
+        #expect(many?.refusal.message.contains("70004 values, where 65536 are accepted") == true)
+        let nest = String(repeating: "[", count: 70) + String(repeating: "]", count: 70)
+        let deep = #expect(throws: FrameRefusal.self) {
+            try RequestFrame(parsing: #"{"id":"7","params":{"message":\#(nest)}}"#.utf8)
+        }
+        #expect(deep?.id == "7")
+        #expect(deep?.refusal.message.contains("72 levels of nesting, where 64 are accepted") == true)
+    }
+
+    @Test("A message is kept as it was sent, but for the space between its tokens")
+    func message() throws {
+        let sent =
+            #"{"z":9223372036854775808, "a" : [-0, 1.50,1E+3 ],"t":"a \u00e9 \" b\\ ","\#u{e9}":1,"e\#u{301}":2}"#
+        let kept =
+            #"{"z":9223372036854775808,"a":[-0,1.50,1E+3],"t":"a \u00e9 \" b\\ ","\#u{e9}":1,"e\#u{301}":2}"#
+        let frame = try RequestFrame(
+            parsing:
+                #"{"type":"req","id":"1","method":"m","params":{"x":{"message":1},"message": \#(sent) }}"#
+                .utf8)
+        #expect(frame.message.map { Array($0.utf8) } == Array(kept.utf8))
+        let without = #"{"type":"req","id":"1","method":"m","params":{"x":{"message":1}},"message":2}"#
+        #expect(try RequestFrame(parsing: without.utf8).message == nil)
+    }
+
+    @Test("NUL is refused wherever it is, and its place is told (I7)")
+    func nul() {
+        let text =
+            #"{"type":"req","id":"1","method":"m","params":{"message":{"\#u{e9}":1,"e\#u{301}":"\u0000"}}}"#
+        let refused = #expect(throws: FrameRefusal.self) { try RequestFrame(parsing: text.utf8) }
+        #expect(refused?.id == "1")
+        #expect(refused?.refusal.reason == "nul")
+    }
 }
 
 @Suite("Server frames")

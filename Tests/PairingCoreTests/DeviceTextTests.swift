@@ -58,6 +58,29 @@ struct DeviceTextTests {
         #expect(cleanDeviceText("abc", maximumScalars: 0).isEmpty)
     }
 
+    @Test(
+        "A letter keeps as many marks as any script needs and no more",
+        arguments: ["\u{30D}", "\u{20DD}", "\u{E49}", "\u{903}"])
+    func marks(_ mark: String) {
+        let stacked = { (count: Int) in "a" + String(repeating: mark, count: count) + "b" + mark }
+        let cleaned = Array(cleanDeviceText(stacked(62), maximumScalars: 128).unicodeScalars)
+        #expect(cleaned == Array(stacked(4).unicodeScalars))
+        #expect(Array(cleanDeviceText(stacked(4), maximumScalars: 64).unicodeScalars) == cleaned)
+        // Neither what is removed between them nor the limit lets more through.
+        let woven = "a" + String(repeating: mark + "\u{200B}", count: 62)
+        #expect(cleanDeviceText(woven, maximumScalars: 64).unicodeScalars.count == 5)
+    }
+
+    @Test(
+        "What scripts stack stays",
+        arguments: [
+            "\u{1EC7}", "e\u{323}\u{302}", "\u{5E9}\u{5C1}\u{5B8}\u{591}", "\u{E01}\u{E35}\u{E48}",
+            "\u{F62}\u{F90}\u{FB1}\u{F74}\u{F7E}",
+        ])
+    func stacked(_ text: String) {
+        #expect(Array(cleanDeviceText(text, maximumScalars: 64).unicodeScalars) == Array(text.unicodeScalars))
+    }
+
     @Test("Cleaning what is clean changes nothing")
     func idempotent() {
         let hostile = " \u{202E}\u{200B}gro\u{DF}e\u{E0041} \u{2028}\tTafel\u{0} \u{3164}"

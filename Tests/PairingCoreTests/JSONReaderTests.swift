@@ -7,10 +7,10 @@ struct JSONReaderTests {
         "A value is read as what it is",
         arguments: [
             ("null", JSONValue.null), (" true ", .bool(true)), ("false", .bool(false)), ("0", .integer(0)),
-            ("-0", .integer(0)), ("9223372036854775807", .integer(.max)),
+            ("-0", .numeral("-0")), ("9223372036854775807", .integer(.max)),
             ("-9223372036854775808", .integer(.min)),
-            ("9223372036854775808", .number(9_223_372_036_854_775_808)), ("1.0", .number(1)),
-            ("1e2", .number(100)), ("-1.5E-1", .number(-0.15)), ("\"\"", .string("")),
+            ("9223372036854775808", .numeral("9223372036854775808")), ("1.0", .number(1)),
+            ("1e2", .numeral("1e2")), ("-1.5E-1", .numeral("-1.5E-1")), ("\"\"", .string("")),
             ("\"a\\\"\\\\\\/\\b\\f\\n\\r\\t\"", .string("a\"\\/\u{8}\u{C}\n\r\t")),
             ("\"\\u00e9\\uD83D\\ude00é😀\"", .string("é😀é😀")), ("[]", .array([])),
             ("[1, [2], {}]", .array([.integer(1), .array([.integer(2)]), .object([:])])),
@@ -19,6 +19,33 @@ struct JSONReaderTests {
         ])
     func accepted(text: String, value: JSONValue) throws {
         #expect(try JSONValue(parsing: text.utf8) == value)
+    }
+
+    @Test(
+        "A number is written as it was spelt",
+        arguments: [
+            "0", "-0", "-0.0", "1.0", "1.50", "17", "9223372036854775808", "-9223372036854775809", "1e2",
+            "1E+2",
+            "0.1", "0.10000000000000000000000000001", "123456789012345678901234567890", "1.795726781500E+12",
+        ])
+    func spelling(text: String) throws {
+        #expect(try JSONValue(parsing: text.utf8).text == text)
+    }
+
+    @Test(
+        "A whole number is one in any spelling, exactly",
+        arguments: [
+            ("17", 17), ("17.0", 17), ("17.000", 17), ("1.7e1", 17),
+            ("1.795726781500E+12", 1_795_726_781_500),
+            ("170E-1", 17), ("-1.0", -1), ("-0", 0), ("0.0", 0), ("0e99999999999999999999", 0), ("-0.0E5", 0),
+            ("9007199254740993.0", 9_007_199_254_740_993), ("9223372036854775807.0", .max),
+            ("-9.223372036854775808e18", .min), ("1.5", nil), ("1e-1", nil), ("9223372036854775808", nil),
+            ("1e19", nil), ("1e300", nil), ("1e-99999999999999999999", nil),
+            ("17.00000000000000000000001", nil),
+            ("\"17\"", nil), ("true", nil), ("[17]", nil), ("null", nil),
+        ] as [(String, Int64?)])
+    func wholeNumber(text: String, expected: Int64?) throws {
+        #expect(try JSONValue(parsing: text.utf8).wholeNumber == expected)
     }
 
     @Test(
@@ -68,6 +95,18 @@ struct JSONReaderTests {
         }
     }
 
+    @Test("A member is named twice only where the bytes of its names are the same")
+    func equivalentNames() throws {
+        let composed = "\"\u{e9}\":1"
+        let decomposed = "\"e\u{301}\":2"
+        #expect(
+            try JSONValue(parsing: "{\(composed),\(decomposed)}".utf8)
+                == .object(["\u{e9}": .integer(1)]))
+        for text in ["{\(composed),\(composed)}", "{\(composed),\(decomposed),\(decomposed)}"] {
+            #expect(throws: JSONSyntaxError.self) { try JSONValue(parsing: text.utf8) }
+        }
+    }
+
     @Test("Nesting is bounded, also where the text is nothing else")
     func depth() throws {
         let limits = JSONLimits(depth: 32)
@@ -87,6 +126,23 @@ struct JSONReaderTests {
         _ = try JSONValue(parsing: "[1,2,3,4,5,6,7,8,9]".utf8, limits: limits)
         #expect(throws: JSONSyntaxError.self) {
             try JSONValue(parsing: "[1,2,3,4,5,6,7,8,9,10]".utf8, limits: limits)
+        }
+    }
+
+    @Test(
+        "What is beyond a limit is said with the limit",
+        arguments: [
+            ("[[[]]]", "3 levels of nesting, where 2 are accepted, the first too deep", 2),
+            ("[{\"a]\":[]}]", "3 levels of nesting, where 2 are accepted, the first too deep", 7),
+            (
+                "[1,{},{\"a\":[]},\"a,\\\",\",[ ]]",
+                "3 levels of nesting, where 2 are accepted, the first too deep", 11
+            ),
+            ("[1,{},[2, 3],\"a,\\\",\",[ ]]", "8 values, where 5 are accepted, the first too many", 10),
+        ])
+    func beyond(text: String, problem: String, offset: Int) {
+        #expect(throws: JSONSyntaxError(offset: offset, problem: problem)) {
+            try JSONValue(parsing: text.utf8, limits: JSONLimits(depth: 2, values: 5))
         }
     }
 

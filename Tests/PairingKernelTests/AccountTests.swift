@@ -70,8 +70,10 @@ struct AccountTests {
             try await accounts.create(username: "maria", password: "a long password", by: System.admin)
             let browser = try accounts.makeBrowserSecret()
             let home = try #require(ClientAddress("192.0.2.1"))
-            _ = try await accounts.signIn(
-                username: "maria", password: "a long password", address: home, browser: browser)
+            let known = try await accounts.signIn(
+                username: "maria", password: "a long password", address: home, browser: browser
+            ).browserSecret
+            #expect(known != browser)
             for index in 0..<12 {
                 let address = try #require(ClientAddress("198.51.100.\(index)"))
                 _ = await refusal {
@@ -86,8 +88,52 @@ struct AccountTests {
             }
             #expect(locked?.code == .resourceExhausted)
             #expect(locked?.retryAfter != nil)
+            let planted = await refusal {
+                try await accounts.signIn(
+                    username: "maria", password: "a long password", address: elsewhere, browser: browser)
+            }
+            #expect(planted?.code == .resourceExhausted)
             _ = try await accounts.signIn(
-                username: "maria", password: "a long password", address: elsewhere, browser: browser)
+                username: "maria", password: "a long password", address: elsewhere, browser: known)
+            let anywhere = try #require(ClientAddress("203.0.113.9"))
+            try await accounts.unlock(username: "maria", by: System.admin)
+            _ = try await accounts.signIn(
+                username: "maria", password: "a long password", address: anywhere, browser: nil)
+        }
+    }
+
+    @Test("While wrong sign-ins come from everywhere at once, most are refused and a known browser gets in")
+    func flood() async throws {
+        try await System.run { one, _ in
+            let accounts = one.kernel.accounts
+            try await accounts.create(username: "maria", password: "a long password", by: System.admin)
+            let home = try #require(ClientAddress("192.0.2.1"))
+            let known = try await accounts.signIn(
+                username: "maria", password: "a long password", address: home, browser: nil
+            ).browserSecret
+            let away = try #require(ClientAddress("203.0.113.1"))
+            try await withThrowingTaskGroup(of: Refusal?.self) { group in
+                for index in 0..<200 {
+                    let address = try #require(ClientAddress("198.51.\(index / 100).\(index % 100)"))
+                    group.addTask {
+                        await refusal {
+                            try await accounts.signIn(
+                                username: "name-\(index)", password: "a wrong password", address: address,
+                                browser: nil)
+                        }
+                    }
+                }
+                // The first that ends is one that found no room: by then the lane is full.
+                var refusals = [try await group.next() ?? nil]
+                _ = try await accounts.signIn(
+                    username: "maria", password: "a long password", address: away, browser: known)
+                for try await refusal in group { refusals.append(refusal) }
+                let refused = refusals.filter { $0?.reason == "sign_ins_waiting" }
+                #expect(refusals.first??.reason == "sign_ins_waiting")
+                #expect(refused.count > 150)
+                #expect(refused.allSatisfy { $0?.retryAfter != nil })
+                #expect(refusals.filter { $0?.reason == "wrong_password" }.count >= 8)
+            }
         }
     }
 
@@ -134,10 +180,11 @@ struct AccountTests {
             let accounts = one.kernel.accounts
             let administration = one.kernel.administration
             try await accounts.create(username: "maria", password: "a long password", by: System.admin)
+            let address = try TestPeer.make().address
             let (secret, token) = try await accounts.createToken(
                 owner: "maria", name: "dashboard", scope: .read, lifetime: .seconds(3600), by: System.admin)
             #expect(secret.hasPrefix(Accounts.tokenPrefix))
-            let authority = try await accounts.authenticate(token: secret)
+            let authority = try await accounts.authenticate(token: secret, from: address)
             #expect(authority.actor == .apiToken(owner: "maria", name: "dashboard"))
             let ticket = try await one.ask(try TestDevice("tablet-01"), on: try one.socket())
             let page = try await administration.pendingRequests(
@@ -174,7 +221,9 @@ struct AccountTests {
             for nonsense in [
                 "", "gcn_", secret + "A", String(secret.dropLast()), String(secret.dropFirst(4)),
             ] {
-                let refusal = await refusal { try await accounts.authenticate(token: nonsense) }
+                let refusal = await refusal {
+                    try await accounts.authenticate(token: nonsense, from: address)
+                }
                 #expect(refusal?.code == .unauthorized)
             }
             let tables = try await one.pool.query(
@@ -186,6 +235,48 @@ struct AccountTests {
             let everything = try #require(tables.first).text("everything")
             #expect(!everything.contains(String(secret.dropFirst(4))))
             #expect(!everything.contains("a long password"))
+        }
+    }
+
+    @Test(
+        "Thousands of invented tokens keep no valid one out, be it known or new, and revoking works at once")
+    func inventedTokens() async throws {
+        try await System.run { one, _ in
+            let accounts = one.kernel.accounts
+            let address = try #require(address)
+            try await accounts.create(username: "maria", password: "a long password", by: System.admin)
+            func make(_ name: String) async throws -> (secret: String, token: APIToken) {
+                try await accounts.createToken(
+                    owner: "maria", name: name, scope: .read, lifetime: .seconds(3600), by: System.admin)
+            }
+            let (familiar, known) = try await make("known")
+            _ = try await accounts.authenticate(token: familiar, from: address)
+            let (new, _) = try await make("new")
+            try await withThrowingTaskGroup(of: Refusal?.self) { group in
+                for index in 0..<3000 {
+                    let stranger = try #require(ClientAddress("198.51.\(index % 8).\(index % 250)"))
+                    let invented = Accounts.tokenPrefix + Base64URL.encode(try randomBytes(count: 32))
+                    group.addTask {
+                        await refusal { try await accounts.authenticate(token: invented, from: stranger) }
+                    }
+                }
+                // The first that ends is one that was refused a place, or looked up: the others wait by then.
+                _ = try await group.next()
+                for _ in 0..<25 {
+                    _ = try await accounts.authenticate(token: familiar, from: address)
+                    _ = try await accounts.authenticate(token: new, from: address)
+                }
+                for try await refusal in group {
+                    #expect([.unauthorized, .resourceExhausted].contains(refusal?.code))
+                }
+            }
+            try await accounts.revokeToken(id: known.id, by: System.admin)
+            for _ in 0..<2 {
+                let refusal = await refusal {
+                    try await accounts.authenticate(token: familiar, from: address)
+                }
+                #expect(refusal?.reason == "invalid_token")
+            }
         }
     }
 

@@ -41,6 +41,9 @@ struct BatcherTests {
 
     private struct Broken: Error {}
 
+    /// A busy machine is not what most tests are about.
+    private static var patient: Batcher<Int, Int>.Bounds { Batcher.Bounds(time: .seconds(600)) }
+
     private func submit(_ requests: [Int], to batcher: Batcher<Int, Int>) -> [Task<Int, any Error>] {
         requests.map { request in Task { try await batcher.submit(request) } }
     }
@@ -54,7 +57,7 @@ struct BatcherTests {
     @Test("What arrives while a batch is under way is the next batch, each request with its own result")
     func gathers() async throws {
         let gate = Gate()
-        let batcher = Batcher<Int, Int> { batch in
+        let batcher = Batcher<Int, Int>(bounds: Self.patient) { batch in
             await gate.pass(batch)
             return batch.map { $0 * 10 }
         }
@@ -71,7 +74,7 @@ struct BatcherTests {
     @Test("A batch has a greatest size")
     func maximumBatch() async throws {
         let gate = Gate()
-        let batcher = Batcher<Int, Int>(maximumBatch: 4) { batch in
+        let batcher = Batcher<Int, Int>(maximumBatch: 4, bounds: Self.patient) { batch in
             await gate.pass(batch)
             return batch
         }
@@ -87,7 +90,9 @@ struct BatcherTests {
     )
     func cost() async throws {
         let gate = Gate()
-        let batcher = Batcher<Int, Int>(cost: { _ in Batcher<Int, Int>.maximumCost / 2 }) { batch in
+        let batcher = Batcher<Int, Int>(
+            bounds: Self.patient, cost: { _ in Batcher<Int, Int>.maximumCost / 2 }
+        ) { batch in
             await gate.pass(batch)
             return batch
         }
@@ -103,7 +108,7 @@ struct BatcherTests {
     @Test("No two requests of one key share a batch")
     func keys() async throws {
         let gate = Gate()
-        let batcher = Batcher<Int, Int>(key: { "\($0 % 2)" }) { batch in
+        let batcher = Batcher<Int, Int>(bounds: Self.patient, key: { "\($0 % 2)" }) { batch in
             await gate.pass(batch)
             return batch
         }
@@ -124,7 +129,7 @@ struct BatcherTests {
     func bisect() async throws {
         let attempts = Mutex(0)
         let gate = Gate()
-        let batcher = Batcher<Int, Int> { batch in
+        let batcher = Batcher<Int, Int>(bounds: Self.patient) { batch in
             await gate.pass(batch)
             attempts.withLock { $0 += 1 }
             if batch.contains(13) { throw Broken() }
@@ -151,7 +156,7 @@ struct BatcherTests {
     @Test("When the database is away all of a batch fails at once")
     func unavailable() async throws {
         let gate = Gate()
-        let batcher = Batcher<Int, Int> { batch in
+        let batcher = Batcher<Int, Int>(bounds: Self.patient) { batch in
             await gate.pass(batch)
             throw try await databaseUnavailable()
         }
@@ -167,7 +172,7 @@ struct BatcherTests {
     @Test("A full queue refuses more, and takes them again when there is room")
     func bounded() async throws {
         let gate = Gate()
-        let batcher = Batcher<Int, Int>(maximumQueue: 8) { batch in
+        let batcher = Batcher<Int, Int>(bounds: Batcher.Bounds(count: 8, time: .seconds(600))) { batch in
             await gate.pass(batch)
             return batch
         }
@@ -190,7 +195,7 @@ struct BatcherTests {
     @Test("So many batches are under way at once, and no more")
     func concurrency() async throws {
         let gate = Gate()
-        let batcher = Batcher<Int, Int>(maximumBatch: 1, concurrency: 3) { batch in
+        let batcher = Batcher<Int, Int>(maximumBatch: 1, bounds: Self.patient, concurrency: 3) { batch in
             await gate.pass(batch)
             return batch
         }

@@ -41,7 +41,7 @@ struct CredentialCheckTests {
         senderID: SenderID? = nil, from peer: Peer? = nil
     ) throws -> Bool {
         let peer = peer ?? self.peer
-        var payments = SignaturePayments(of: peer)
+        var payments = SignaturePayments(of: peer, from: .strangers)
         return try check.isValid(
             proof, purpose: purpose, channel: channel ?? device.channel,
             senderID: senderID ?? device.senderID, key: device.key, from: peer, paying: &payments)
@@ -147,7 +147,7 @@ struct CredentialCheckTests {
         let token = try #require(DeviceToken(bytes: Array(repeating: 7, count: 32)))
         let hash = StoredCredential.tokenHash(sha256(token.bytes))
         func proves(_ evidence: Evidence, _ credential: StoredCredential) throws -> Bool {
-            var payments = SignaturePayments(of: peer)
+            var payments = SignaturePayments(of: peer, from: .strangers)
             return try check.isValid(
                 evidence, for: credential, purpose: .connect, channel: device.channel,
                 senderID: device.senderID, from: peer, paying: &payments)
@@ -162,27 +162,46 @@ struct CredentialCheckTests {
         #expect(try !proves(.proof(try proof()), .key(other.key)))
     }
 
-    @Test("Each credential is checked once and four at most, and each check beyond the first is paid for")
+    @Test("However many tokens a sender ID had, the one that is brought is found among them")
+    func manyTokens() throws {
+        let tokens = try (0..<8).map {
+            try #require(DeviceToken(bytes: Array(repeating: UInt8($0), count: 32)))
+        }
+        let identity = DeviceIdentity(
+            channel: device.channel, senderID: device.senderID, evidence: .token(tokens[7]))
+        var evidence = EvidenceCheck(check, of: identity, purpose: .connect, from: peer)
+        let verdicts = try tokens.map { try evidence.proves(device.channel, .tokenHash(sha256($0.bytes))) }
+        #expect(verdicts == Array(repeating: false, count: 7) + [true])
+    }
+
+    @Test(
+        "Each credential is checked once and four at most, and each check is paid for, by devices that are paired nothing"
+    )
     func payments() throws {
         let paid = Mutex(0)
         var peer = peer
         peer.origins.append(try #require(Origin("http://nodes.example.org")))
-        peer.paySignature = {
+        peer.paySignature = { _ in
             paid.withLock {
                 $0 += 1
-                return $0 > 5 ? .seconds(7) : nil
+                return $0 > 6 ? .seconds(7) : nil
             }
         }
         let identity = DeviceIdentity(
             channel: device.channel, senderID: device.senderID, evidence: .proof(try proof()))
+        peer.refundSignature = { paid.withLock { $0 -= 1 } }
         var evidence = EvidenceCheck(check, of: identity, purpose: .connect, from: peer)
-        #expect(try evidence.proves(device.channel, .key(device.key)))
+        #expect(try evidence.proves(device.channel, .key(device.key), isPaired: true))
         #expect(try evidence.proves(device.channel, .key(device.key)))
         #expect(paid.withLock { $0 } == 0)
+        var stranger = EvidenceCheck(check, of: identity, purpose: .connect, from: peer)
+        #expect(try stranger.proves(device.channel, .key(device.key)))
+        #expect(paid.withLock { $0 } == 1)
+        paid.withLock { $0 = 1 }
         let others = try (0..<4).map { _ in try TestDevice("Tablet-01").key }
         // Each for both origins.
         for key in others[..<2] + others[..<2] { #expect(try !evidence.proves(device.channel, .key(key))) }
-        #expect(paid.withLock { $0 } == 4)
+        #expect(paid.withLock { $0 } == 5)
         let refusal = #expect(throws: Refusal.self) {
             try evidence.proves(device.channel, .key(others[2]))
         }

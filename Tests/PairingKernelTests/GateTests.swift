@@ -12,16 +12,22 @@ struct GateTests {
 
     /// Visitors behind a gate, who leave one at a time.
     private final class Room: Sendable {
-        let gate = Gate(width: 2, capacity: 3)
+        let gate: Gate
+        private let address: ClientAddress
         private let entered = Mutex<[Int]>([])
         private let inside = Atomic(0)
         private let leaving = AsyncStream.makeStream(of: Void.self)
+
+        init() throws {
+            gate = Gate(width: 2, capacity: 3, patience: .seconds(600))
+            address = try #require(ClientAddress("198.51.100.7"))
+        }
 
         var visitors: [Int] { entered.withLock { $0 } }
 
         /// - Throws: ``Failed`` for the visitor 3.
         func visit(_ number: Int) async throws -> Int {
-            try await gate.pass {
+            try await gate.pass(address) {
                 entered.withLock { $0.append(number) }
                 #expect(inside.add(1, ordering: .relaxed).newValue <= 2)
                 for await _ in leaving.stream { break }
@@ -36,7 +42,7 @@ struct GateTests {
 
     @Test("Few are inside at once, some wait in the order of their arrival, and more are refused")
     func bounds() async throws {
-        let room = Room()
+        let room = try Room()
         var visits: [Task<Int, any Error>] = []
         for number in 0..<5 {
             visits.append(Task { try await room.visit(number) })
@@ -61,6 +67,56 @@ struct GateTests {
         await #expect(throws: Failed.self) { try await visits[3].value }
         room.letOneLeave()
         #expect(try await room.visit(6) == 6)
+    }
+
+    private func address(_ text: String) throws -> ClientAddress { try #require(ClientAddress(text)) }
+
+    @Test("Networks, and within one its addresses, have their turns, however many of one wait (I13)")
+    func turns() throws {
+        var machine = GateMachine(width: 1, capacity: 100)
+        let arrivals = [
+            "198.51.100.1", "198.51.100.1", "198.51.100.1", "198.51.100.2", "203.0.113.1", "192.0.2.1",
+            "203.0.113.1",
+        ]
+        let isIn = machine.enterAtOnce()
+        #expect(isIn)
+        for (number, text) in arrivals.enumerated() {
+            let arrival = machine.arrive(UInt64(number), from: try address(text))
+            #expect(arrival == .waits)
+        }
+        machine.remove(2)
+        var order: [UInt64] = []
+        while let next = machine.leave() { order.append(next) }
+        #expect(order == [0, 4, 5, 3, 6, 1])
+        #expect(machine.waiting == 0)
+        let isFree = machine.enterAtOnce()
+        #expect(isFree)
+    }
+
+    @Test("Where too many wait, the newest of the network that holds most makes room, and gets no more (I13)")
+    func displacement() throws {
+        var machine = GateMachine(width: 0, capacity: 3)
+        for number in 0..<3 { _ = machine.arrive(UInt64(number), from: try address("198.51.100.1")) }
+        let more = machine.arrive(3, from: try address("198.51.100.1"))
+        #expect(more == .refused)
+        let other = machine.arrive(4, from: try address("203.0.113.1"))
+        #expect(other == .waitsDisplacing(2))
+        #expect(machine.waiting == 3)
+    }
+
+    @Test("Who waits for too long, or is cancelled, is told so and waits no more")
+    func patience() async throws {
+        let gate = Gate(width: 0, patience: .milliseconds(20))
+        let address = try address("198.51.100.1")
+        let refusal = await #expect(throws: Refusal.self) { try await gate.pass(address) {} }
+        #expect(refusal?.code == .unavailable && refusal?.retryable == true)
+        #expect(gate.waiting == 0)
+        let patient = Gate(width: 0, patience: .seconds(600))
+        let visit = Task { try await patient.pass(address) {} }
+        try await eventually("it waits") { patient.waiting == 1 }
+        visit.cancel()
+        await #expect(throws: CancellationError.self) { try await visit.value }
+        #expect(patient.waiting == 0)
     }
 
     @Test("However many strangers ask, a paired device connects, and its messages pass (I3)")
@@ -113,8 +169,10 @@ struct GateTests {
             for stranger in strangers {
                 if let refusal = await stranger.value { refusals.append(refusal) }
             }
-            #expect(!refusals.isEmpty && refusals.count < 900 - 512)
-            #expect(refusals.allSatisfy { $0.reason == "overloaded" && $0.retryable })
+            // Those who waited for too long were told so, too.
+            #expect(
+                refusals.allSatisfy { ["overloaded", "database_busy"].contains($0.reason) && $0.retryable })
+            #expect(refusals.count { $0.reason == "overloaded" } >= 900 - 512 - 2)
             await instance.kill()
         }
     }

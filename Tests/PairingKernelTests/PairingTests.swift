@@ -1,5 +1,6 @@
 import Cryptography
 import PairingCore
+import Postgres
 import Testing
 
 @testable import PairingKernel
@@ -96,6 +97,32 @@ struct PairingTests {
             let refusal = await #expect(throws: Refusal.self) { try await two.ask(device, on: again) }
             #expect(refusal?.reason == "denied_recently")
             #expect(refusal?.retryAfter != nil)
+        }
+    }
+
+    @Test("A denied device is told so however many requests of others expired since")
+    func deniedAmongExpired() async throws {
+        try await System.run { one, two in
+            let device = try TestDevice("tablet-01")
+            let ticket = try await one.ask(device, on: try one.socket())
+            _ = try await two.kernel.administration.deny(
+                ticket.requestID, code: ticket.code, by: System.admin)
+            for index in 0..<12 {
+                let socket = try one.socket("198.51.100.\(index)")
+                _ = try await one.ask(try TestDevice("tablet-01"), on: socket)
+                one.sessions.detach(socket)
+                try await one.pool.execute(
+                    """
+                    UPDATE pairing_requests SET state = 'expired', decided_at = clock_timestamp()
+                    WHERE state = 'pending'
+                    """)
+            }
+            let peer = try TestPeer.fresh()
+            let status = try await two.sessions.status(of: try device.identity(.status, to: peer), from: peer)
+            guard case .denied = status else {
+                Issue.record("expected denied, not \(status)")
+                return
+            }
         }
     }
 

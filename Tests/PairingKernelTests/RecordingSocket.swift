@@ -28,6 +28,7 @@ final class RecordingSocket: DeviceSocket {
     enum Order: Sendable, Equatable {
         case resolve(PairingResolution)
         case deliver(OutboundFrame)
+        case proven
         case suspend
         case resume
         case close(SocketClosure)
@@ -44,6 +45,7 @@ final class RecordingSocket: DeviceSocket {
         self.address = address
     }
 
+    func proven() { record(.proven) }
     func resolve(_ resolution: PairingResolution) { record(.resolve(resolution)) }
     func deliver(_ frame: OutboundFrame) { record(.deliver(frame)) }
     func isBehind() async -> Bool { false }

@@ -222,8 +222,8 @@ struct SessionTests {
             let (secret, token) = try await accounts.createToken(
                 owner: "maria", name: "ci", scope: .administer, lifetime: .seconds(3600), by: System.admin)
             let socket = try one.socket()
-            one.sessions.watch(try await accounts.authenticate(token: secret), on: socket)
             let address = try #require(ClientAddress("192.0.2.1"))
+            one.sessions.watch(try await accounts.authenticate(token: secret, from: address), on: socket)
             let signIn = try await accounts.signIn(
                 username: "maria", password: "a long password", address: address, browser: nil)
             let session = try #require(try await accounts.session(secret: signIn.sessionSecret))

@@ -6,13 +6,14 @@ import Testing
 @Suite("Accounts and tokens")
 struct AccountTests {
     private let limits = PairingStore.SignInLimits(
-        failuresPerAccount: 3, failuresPerAddress: 5, window: .seconds(900))
+        failuresPerAccount: 3, failuresPerAddress: 5, failuresPerKnownPlace: 4, window: .seconds(900))
 
     private func attempt(
-        _ username: String = "maria", address: String = "198.51.100.7", places: [[UInt8]] = []
+        _ username: String = "maria", address: String = "198.51.100.7", browser: [UInt8]? = nil
     ) throws -> PairingStore.SignInAttempt {
         PairingStore.SignInAttempt(
-            username: username, address: try #require(ClientAddress(address)), places: places)
+            username: username, address: try #require(ClientAddress(address)), browserPlace: browser,
+            addressPlace: Array(address.utf8))
     }
 
     private func isAdmitted(
@@ -66,27 +67,128 @@ struct AccountTests {
         }
     }
 
-    @Test("A browser or address that signed in before is never locked out of that account")
+    /// Signs in, and the browser has a new cookie then.
+    private func signIn(
+        _ fixture: StoreFixture, _ attempt: PairingStore.SignInAttempt, newBrowser: [UInt8]
+    ) async throws {
+        #expect(
+            try await fixture.store.signedIn(
+                attempt, sessionHash: newBrowser, checkedHash: "hash", newPasswordHash: nil,
+                newBrowserPlace: newBrowser))
+    }
+
+    @Test("A browser or address that signed in before is not locked out of that account by others")
     func knownPlace() async throws {
         try await withAccount { fixture in
-            let browser = StoreFixture.bytes(1)
-            let known = try attempt(places: [browser, StoreFixture.bytes(2)])
-            #expect(
-                try await fixture.store.signedIn(
-                    known, sessionHash: StoreFixture.bytes(3), checkedHash: "hash", newPasswordHash: nil))
+            let browser = StoreFixture.bytes(2)
+            try await signIn(fixture, attempt(browser: StoreFixture.bytes(1)), newBrowser: browser)
             for index in 0..<50 {
                 _ = try await isAdmitted(fixture, attempt(address: "203.0.113.\(index)"))
             }
             #expect(try await !isAdmitted(fixture, attempt(address: "203.0.113.99")))
-            #expect(try await isAdmitted(fixture, attempt(address: "203.0.113.98", places: [browser])))
-            #expect(
-                try await isAdmitted(
-                    fixture, attempt(address: "203.0.113.97", places: [StoreFixture.bytes(2)])))
+            #expect(try await isAdmitted(fixture, attempt(address: "203.0.113.98", browser: browser)))
+            #expect(try await isAdmitted(fixture, attempt()))
             for index in 0..<3 {
                 #expect(try await isAdmitted(fixture, attempt("paul", address: "203.0.112.\(index)")))
             }
-            let elsewhere = try attempt("paul", address: "203.0.112.9", places: [browser])
+            let elsewhere = try attempt("paul", address: "203.0.112.9", browser: browser)
             #expect(try await !isAdmitted(fixture, elsewhere), "places are known by account")
+        }
+    }
+
+    @Test("A place that signed in before guesses so often, then it waits; the owner's browser there does not")
+    func knownPlaceLimit() async throws {
+        try await withAccount { fixture in
+            let browser = StoreFixture.bytes(2)
+            try await signIn(fixture, attempt(browser: StoreFixture.bytes(1)), newBrowser: browser)
+            let admitted = try await atOnce(60) { index in
+                try await isAdmitted(fixture, attempt(browser: StoreFixture.bytes(100 + index)))
+            }
+            #expect(admitted.filter { $0 }.count == 4)
+            let stranger = try attempt(address: "203.0.113.1")
+            #expect(try await isAdmitted(fixture, stranger), "strangers pay for none of it")
+            for _ in 0..<4 { #expect(try await isAdmitted(fixture, attempt(browser: browser))) }
+            #expect(try await !isAdmitted(fixture, attempt(browser: browser)))
+        }
+    }
+
+    @Test("A browser cookie that somebody planted is known to no account after the sign-in")
+    func plantedCookie() async throws {
+        try await withAccount { fixture in
+            _ = try await fixture.store.createAdmin(
+                username: "paul", passwordHash: "hash", by: StoreFixture.admin)
+            let planted = StoreFixture.bytes(1)
+            let (first, second) = (StoreFixture.bytes(2), StoreFixture.bytes(3))
+            try await signIn(fixture, attempt(browser: planted), newBrowser: first)
+            let elsewhere = "203.0.113.1"
+            #expect(
+                try await !fixture.store.isFromKnownPlace(attempt(address: elsewhere, browser: planted)))
+            #expect(try await fixture.store.isFromKnownPlace(attempt(address: elsewhere, browser: first)))
+            try await signIn(fixture, attempt("paul", browser: first), newBrowser: second)
+            for name in ["maria", "paul"] {
+                #expect(
+                    try await fixture.store.isFromKnownPlace(
+                        attempt(name, address: elsewhere, browser: second)))
+                #expect(
+                    try await !fixture.store.isFromKnownPlace(
+                        attempt(name, address: elsewhere, browser: first)))
+            }
+        }
+    }
+
+    @Test("An operator's unlocking, and a new password, let the owner in; an address can be let in for good")
+    func unlocking() async throws {
+        try await withAccount { fixture in
+            let store = fixture.store
+            func lock() async throws {
+                for index in 0..<4 {
+                    _ = try await isAdmitted(fixture, attempt(address: "203.0.113.\(index)"))
+                }
+                #expect(try await !isAdmitted(fixture, attempt(address: "198.51.100.1")))
+            }
+            try await lock()
+            #expect(try await store.unlockAdmin(username: "maria", knowing: nil, by: StoreFixture.admin))
+            #expect(try await isAdmitted(fixture, attempt(address: "198.51.100.1")))
+            try await lock()
+            #expect(
+                try await store.setPassword(username: "maria", passwordHash: "h", by: StoreFixture.admin))
+            #expect(try await isAdmitted(fixture, attempt(address: "198.51.100.1")))
+            try await lock()
+            let home = try attempt(address: "192.0.2.1")
+            #expect(
+                try await store.unlockAdmin(
+                    username: "maria", knowing: (hash: home.addressPlace, address: home.address),
+                    by: StoreFixture.admin))
+            try await lock()
+            for _ in 0..<4 { #expect(try await isAdmitted(fixture, home)) }
+            #expect(try await !isAdmitted(fixture, home))
+            #expect(try await store.unlockAdmin(username: "maria", knowing: nil, by: StoreFixture.admin))
+            #expect(try await isAdmitted(fixture, home), "its own failures are forgotten as well")
+            #expect(try await !store.unlockAdmin(username: "nobody", knowing: nil, by: StoreFixture.admin))
+            #expect(try await fixture.events().filter { $0.event == "admin.unlocked" }.count == 3)
+        }
+    }
+
+    @Test("What is typed as a name and is no account's stays nowhere")
+    func typedPassword() async throws {
+        try await withAccount { fixture in
+            let typed = "correct-horse-battery"
+            for name in [typed, "maria"] {
+                _ = try await isAdmitted(fixture, attempt(name))
+                try await fixture.store.recordFailedSignIn(attempt(name))
+            }
+            let tables = try await fixture.pool.query(
+                """
+                SELECT query_to_xml('SELECT * FROM sign_in_failures', true, false, '')::text
+                    || query_to_xml('SELECT * FROM events', true, false, '')::text AS everything
+                """)
+            let everything = try #require(tables.first).text("everything")
+            #expect(!everything.contains(typed))
+            #expect(everything.contains("unknownAccount"))
+            let names = try await fixture.pool.query(
+                "SELECT details->>'username' AS name FROM events WHERE event = 'admin.sign_in_failed'"
+            ).map { try $0.optionalText("name") }
+            #expect(names == [nil, "maria"])
         }
     }
 
@@ -100,7 +202,8 @@ struct AccountTests {
             #expect(try await isAdmitted(fixture, attempt()))
             #expect(
                 try await fixture.store.signedIn(
-                    attempt(), sessionHash: StoreFixture.bytes(3), checkedHash: "hash", newPasswordHash: nil))
+                    attempt(), sessionHash: StoreFixture.bytes(3), checkedHash: "hash", newPasswordHash: nil,
+                    newBrowserPlace: StoreFixture.bytes(900)))
             #expect(try await fixture.number("SELECT count(*) FROM sign_in_failures") == 0)
         }
     }
@@ -116,12 +219,11 @@ struct AccountTests {
             _ = try await fixture.store.admit(attempt("someone"), limits: limits)
             _ = try await atOnce(120) { index in
                 let name = index.isMultiple(of: 2) ? "maria" : "paul"
-                let attempt = try attempt(
-                    name, places: [StoreFixture.bytes(index % 3), StoreFixture.bytes(7)])
+                let attempt = try attempt(name, browser: StoreFixture.bytes(index % 3))
                 _ = try await fixture.store.admit(attempt, limits: limits)
                 _ = try await fixture.store.signedIn(
                     attempt, sessionHash: StoreFixture.bytes(1000 + index), checkedHash: "hash",
-                    newPasswordHash: nil)
+                    newPasswordHash: nil, newBrowserPlace: StoreFixture.bytes(1000 + index))
             }
         }
     }
@@ -134,12 +236,13 @@ struct AccountTests {
                     username: "maria", passwordHash: "new", by: StoreFixture.admin))
             #expect(
                 try await !fixture.store.signedIn(
-                    attempt(), sessionHash: StoreFixture.bytes(3), checkedHash: "hash", newPasswordHash: nil))
+                    attempt(), sessionHash: StoreFixture.bytes(3), checkedHash: "hash", newPasswordHash: nil,
+                    newBrowserPlace: StoreFixture.bytes(900)))
             #expect(try await fixture.number("SELECT count(*) FROM admin_sessions") == 0)
             #expect(
                 try await fixture.store.signedIn(
                     attempt(), sessionHash: StoreFixture.bytes(3), checkedHash: "new",
-                    newPasswordHash: "dearer"))
+                    newPasswordHash: "dearer", newBrowserPlace: StoreFixture.bytes(900)))
             guard case .check(let hash) = try await fixture.store.admit(attempt(), limits: limits) else {
                 Issue.record("expected a hash")
                 return
@@ -155,7 +258,8 @@ struct AccountTests {
             let hash = StoreFixture.bytes(3)
             func signIn() async throws {
                 _ = try await store.signedIn(
-                    attempt(), sessionHash: hash, checkedHash: "hash", newPasswordHash: nil)
+                    attempt(), sessionHash: hash, checkedHash: "hash", newPasswordHash: nil,
+                    newBrowserPlace: StoreFixture.bytes(900))
             }
             func account(renews: Bool = false) async throws -> String? {
                 try await store.account(
@@ -252,21 +356,21 @@ struct AccountTests {
             let first = try #require(try await token(1))
             let second = try #require(try await token(2))
             #expect(try await token(3, "nobody") == nil)
-            let used = try #require(try await store.token(hash: StoreFixture.bytes(1)))
+            let used = try #require(try await store.tokens(hashes: [StoreFixture.bytes(1)])[0])
             #expect(used.id == first.id)
             #expect(used.owner == "maria")
             #expect(used.isLive)
-            #expect(try await store.token(hash: StoreFixture.bytes(9)) == nil)
+            #expect(try await store.tokens(hashes: [StoreFixture.bytes(9)])[0] == nil)
             #expect(try await store.tokens().map(\.id) == [second.id, first.id])
             #expect(try await store.tokens().last?.lastUsedAt != nil)
             #expect(try await store.liveTokens(among: [first.id, second.id, 99]) == [first.id, second.id])
             #expect(try await store.revokeToken(id: first.id, by: StoreFixture.admin))
             #expect(try await !store.revokeToken(id: first.id, by: StoreFixture.admin))
-            #expect(try await store.token(hash: StoreFixture.bytes(1)) == nil)
+            #expect(try await store.tokens(hashes: [StoreFixture.bytes(1)])[0] == nil)
             try await fixture.pool.execute(
                 "UPDATE api_tokens SET expires_at = clock_timestamp() WHERE token_id = $1",
                 [.int64(second.id)])
-            #expect(try await store.token(hash: StoreFixture.bytes(2)) == nil)
+            #expect(try await store.tokens(hashes: [StoreFixture.bytes(2)])[0] == nil)
             #expect(try await store.liveTokens(among: [first.id, second.id]).isEmpty)
             let third = try #require(try await token(3))
             _ = try await store.createAdmin(username: "paul", passwordHash: "h", by: StoreFixture.admin)

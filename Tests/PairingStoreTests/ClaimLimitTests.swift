@@ -73,6 +73,69 @@ struct ClaimLimitTests {
         }
     }
 
+    @Test("A network that holds few takes the place of the newest request of the one that holds most (I13)")
+    func displacement() async throws {
+        try await StoreFixture.run { fixture in
+            let limits = StoreFixture.limits(total: 6)
+            func ask(_ index: Int, _ address: String) async throws -> Outcome<PairingStore.ClaimResult> {
+                try await fixture.store.claim(
+                    try StoreFixture.claim(
+                        "t-\(index)", credential: StoreFixture.key(index), address: address, limits: limits))
+            }
+            var first: [PairingRequest] = []
+            for (index, address) in [
+                "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.1.0.1", "10.1.0.2", "10.2.0.1",
+            ].enumerated() {
+                first.append(try fixture.request(try await ask(index, address)))
+            }
+            #expect(try await ask(6, "10.0.0.4").refusal().reason == "requests_total")
+            #expect(
+                try await ask(6, "10.1.0.3").refusal().reason == "requests_total", "it would hold as much")
+            _ = try await ask(7, "10.3.0.1").done()
+            let displaced = try #require(try await fixture.store.request(first[2].id))
+            #expect(displaced.state == .expired && displaced.decidedBy == "system")
+            let event = try #require(try await fixture.events().dropLast().last)
+            #expect(event.event == "pairing.expired" && event.requestID == first[2].id.text)
+            #expect(event.details.contains("displaced"))
+            // Those that remain are what they were.
+            for index in [0, 1, 3, 4, 5] {
+                let again = try fixture.request(try await ask(index, "10.9.0.1"))
+                #expect(again.id == first[index].id && again.code == first[index].code)
+                #expect(again.expiresAt == first[index].expiresAt)
+            }
+            for index in [8, 9] { _ = try await ask(index, "10.\(index).0.1").done() }
+            #expect(try await ask(10, "10.10.0.1").refusal().reason == "requests_total", "each holds one")
+            #expect(
+                try await fixture.number("SELECT count(*) FROM pairing_requests WHERE state = 'pending'") == 6
+            )
+        }
+    }
+
+    @Test(
+        "Requests of eight networks that fill the room keep no newcomer out, and newcomers at once displace without a deadlock"
+    )
+    func newcomers() async throws {
+        try await StoreFixture.run(connections: 8) { fixture in
+            let limits = StoreFixture.limits(total: 100)
+            for index in 0..<200 {
+                _ = try await fixture.store.claim(
+                    try StoreFixture.claim(
+                        "old-\(index)", credential: StoreFixture.key(index),
+                        address: "10.0.\(index % 8).\(index / 8)", limits: limits))
+            }
+            let outcomes = try await atOnce(60) { index in
+                try await fixture.store.claim(
+                    try StoreFixture.claim(
+                        "new-\(index)", credential: StoreFixture.key(1000 + index),
+                        address: "10.1.\(index).1", limits: limits))
+            }
+            #expect(outcomes.allSatisfy { (try? $0.done()) != nil })
+            #expect(
+                try await fixture.number("SELECT count(*) FROM pairing_requests WHERE state = 'pending'")
+                    <= 100)
+        }
+    }
+
     @Test("No more than the total is ever accepted, from however many networks")
     func hardTotal() async throws {
         try await StoreFixture.run { fixture in

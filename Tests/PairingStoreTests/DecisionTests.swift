@@ -148,7 +148,46 @@ struct DecisionTests {
                 try await store.approve(unknown, code: request.code, by: StoreFixture.admin).refusal().reason
                     == "unknown_request")
             #expect(try await store.request(request.id)?.state == .pending)
-            #expect(try await fixture.events().count == 1)
+            #expect(try await fixture.events().map(\.event) == ["pairing.requested", "pairing.code_refused"])
+        }
+    }
+
+    @Test("Wrong codes are looked at five times a minute for each approver, and ten times for a request")
+    func wrongCodes() async throws {
+        try await StoreFixture.run(connections: 8) { fixture in
+            let request = try await fixture.pending("tablet-01")
+            let other = try await fixture.pending("tablet-02", credential: StoreFixture.key(2))
+            let code = try #require(PairingCode("WXYZ-6789"))
+            let store = fixture.store
+            let paul = Origination(.administrator("paul"))
+            func guesses(by origination: Origination) async throws -> [Refusal] {
+                try await atOnce(60) { _ in
+                    try await store.approve(request.id, code: code, by: origination).refusal()
+                }
+            }
+            let refusals = try await guesses(by: StoreFixture.admin)
+            #expect(refusals.filter { $0.reason == "code_mismatch" }.count == 5)
+            let others = refusals.filter { $0.reason != "code_mismatch" }
+            #expect(
+                others.allSatisfy { $0.code == .resourceExhausted && $0.reason == "too_many_wrong_codes" })
+            #expect(others.allSatisfy { ($0.retryAfter ?? .zero) > .zero })
+            let right = try await store.approve(
+                request.id, code: request.code, by: StoreFixture.admin
+            ).refusal()
+            #expect(right.reason == "too_many_wrong_codes", "else waiting would be worth nothing")
+            #expect(try await guesses(by: paul).filter { $0.reason == "code_mismatch" }.count == 5)
+            let fresh = Origination(.administrator("fresh"))
+            let closed = try await store.approve(request.id, code: request.code, by: fresh).refusal()
+            #expect(closed.code == .failedPrecondition && closed.reason == "too_many_wrong_codes")
+            _ = try await store.approve(other.id, code: other.code, by: fresh).done()
+            _ = try await store.deny(request.id, code: request.code, by: fresh).done()
+            let events = try await fixture.events().filter { $0.event == "pairing.code_refused" }
+            #expect(events.count == 10)
+            #expect(events.allSatisfy { $0.requestID == request.id.text })
+            try await fixture.pool.execute(
+                "UPDATE sign_in_failures SET window_started_at = window_started_at - interval '61 seconds'")
+            let again = try await fixture.pending("tablet-03", credential: StoreFixture.key(3))
+            _ = try await store.approve(again.id, code: again.code, by: StoreFixture.admin).done()
         }
     }
 

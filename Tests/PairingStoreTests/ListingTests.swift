@@ -1,6 +1,8 @@
+import Logging
 import PairingCore
 import PairingStore
 import Postgres
+import PostgresTestSupport
 import Testing
 
 @Suite("Listings")
@@ -74,6 +76,31 @@ struct ListingTests {
             _ = try await fixture.pending("other", credential: StoreFixture.key(2))
             let found = try await fixture.store.pendingRequests(filter: filter, after: nil, limit: 10)
             #expect(found.map(\.row.senderID.text) == ["Tablet-Reception"])
+        }
+    }
+
+    @Test("A filter finds what it says in a database of any language: Turkish has an I of its own")
+    func turkishFilter() async throws {
+        try await PostgresCluster.shared.withDatabase(options: "LOCALE_PROVIDER icu ICU_LOCALE 'tr-TR'") {
+            url in
+            let pool = PostgresPool(
+                configuration: try PostgresConfiguration(url), logger: Logger(label: "test"))
+            _ = try await MigrationRunner(migrations: Schema.migrations).migrate(pool)
+            let store = PairingStore(pool: pool)
+            let claim = try StoreFixture.claim("t-1", profile: DeviceProfile(displayName: "IOT izmir"))
+            let request = try await store.claim(claim).done()
+            for filter in ["iot", "IOT", "izmir", "IZMIR"] {
+                let found = try await store.pendingRequests(filter: filter, after: nil, limit: 10)
+                #expect(found.map(\.row.senderID.text) == ["t-1"], "\(filter)")
+            }
+            guard case .pending(let pending, _) = request else {
+                Issue.record("expected a pending request")
+                return
+            }
+            _ = try await store.approve(pending.id, code: pending.code, by: StoreFixture.admin).done()
+            let devices = try await store.pairedDevices(filter: "iot", after: nil, limit: 10)
+            #expect(devices.count == 1)
+            await pool.close()
         }
     }
 

@@ -231,7 +231,7 @@ struct MessageTests {
         try await StoreFixture.run { fixture in
             let session = try await fixture.session(fixture.paired("a", credential: StoreFixture.key(1)))
             let other = try await fixture.session(fixture.paired("b", credential: StoreFixture.key(2)))
-            let most = PairingStore.maximumUnanswered
+            let most = Int(PairingStore.maximumUnanswered)
             let accepted = try await fixture.store.accept((1...most + 1).map { message(session, "\($0)") })
             #expect(accepted.prefix(most).allSatisfy { (try? $0.done()) != nil })
             #expect(try accepted[most].refusal().reason == "unanswered")

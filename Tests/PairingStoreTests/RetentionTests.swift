@@ -29,10 +29,13 @@ struct RetentionTests {
                 PairingStore.Reply(session: session, inReplyTo: 1, answers: [.init(agent: "echo", body: "1")])
             ])
             let attempt = PairingStore.SignInAttempt(
-                username: "maria", address: try #require(StoreFixture.address), places: [])
+                username: "maria", address: try #require(StoreFixture.address), browserPlace: nil,
+                addressPlace: [1])
             _ = try await store.admit(
                 attempt,
-                limits: .init(failuresPerAccount: 1, failuresPerAddress: 1, window: .seconds(60)))
+                limits: .init(
+                    failuresPerAccount: 1, failuresPerAddress: 1, failuresPerKnownPlace: 1,
+                    window: .seconds(60)))
             #expect(try await store.removeOutdated() == 0)
             try await fixture.pool.execute(
                 "UPDATE pairing_requests SET decided_at = decided_at - interval '31 days' WHERE sender_id = 'old'"

@@ -20,6 +20,49 @@ struct SchemaTests {
         }
     }
 
+    @Test("What a role lacks is named with what to run: the schema, rights to it, and later steps")
+    func lack() async throws {
+        let cluster = try await PostgresCluster.shared
+        try await cluster.withDatabase { url in
+            let owner = PostgresPool(
+                configuration: try PostgresConfiguration(url), logger: Logger(label: "test"))
+            let database = try await owner.query("SELECT current_database() AS d")[0].text("d")
+            let role = "server_\(database)"
+            try await cluster.administer("CREATE ROLE \(role) LOGIN")
+            let pool = PostgresPool(
+                configuration: try PostgresConfiguration(cluster.url(database, user: role)),
+                logger: Logger(label: "test"))
+            let server = PairingStore(pool: pool)
+            let empty = try #require(try await server.lack())
+            #expect(empty.contains("nodesctl migrate"))
+            #expect(empty.contains("GRANT USAGE, CREATE ON SCHEMA public TO \(role)"))
+            let refused = await #expect(throws: PostgresError.self) {
+                try await MigrationRunner(migrations: Schema.migrations).migrate(pool)
+            }
+            #expect(refused?.isUnprepared == true)
+            let unknown = await #expect(throws: PostgresError.self) { try await server.newestPosition() }
+            #expect(unknown.flatMap { StoreFailure($0) } == .unprepared)
+
+            _ = try await MigrationRunner(migrations: Array(Schema.migrations.dropLast())).migrate(owner)
+            let rights = try #require(try await server.lack())
+            #expect(rights.contains("GRANT SELECT ON schema_migrations TO \(role)"))
+            #expect(!rights.contains("DELETE ON events"))
+            for statement in rights.split(separator: "; ") {
+                guard let start = statement.firstRange(of: "GRANT") else { continue }
+                let grant = statement[start.lowerBound...].prefix { $0 != "." }
+                try await cluster.administer(String(grant), database: database)
+            }
+            let behind = try #require(try await server.lack())
+            #expect(behind.contains("step \(Schema.migrations.count - 1) of \(Schema.migrations.count)"))
+            _ = try await MigrationRunner(migrations: Schema.migrations).migrate(owner)
+            #expect(try await server.lack() == nil)
+            await pool.close()
+            await owner.close()
+            try await cluster.administer("DROP OWNED BY \(role)", database: database)
+            try await cluster.administer("DROP ROLE \(role)")
+        }
+    }
+
     @Test("Requests and pairings from before metadata kept its text are still there, and can be approved")
     func olderMetadata() async throws {
         try await PostgresCluster.shared.withDatabase { url in

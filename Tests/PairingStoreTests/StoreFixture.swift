@@ -39,7 +39,9 @@ struct StoreFixture: Sendable {
                 configuration.lockTimeout = .seconds(30)
                 configure(&configuration)
                 let pool = PostgresPool(configuration: configuration, logger: Logger(label: "test"))
-                let fixture = StoreFixture(store: PairingStore(pool: pool), pool: pool, url: url)
+                let fixture = StoreFixture(
+                    store: PairingStore(pool: pool, lockWait: configuration.lockTimeout), pool: pool, url: url
+                )
                 let result: Swift.Result<Result, any Error>
                 do { result = .success(try await body(fixture)) } catch { result = .failure(error) }
                 await pool.close()

@@ -99,6 +99,30 @@ public actor PostgresCluster {
         try await programs.run("pg_ctl", ["-D", "\(folder)/data", "-m", "immediate", "-w", "-s", "stop"])
     }
 
+    /// Stops every process of the server where it is, as a host that hangs would; `thaw` lets them go on.
+    public nonisolated func freeze() throws { try signal(SIGSTOP) }
+
+    /// Ends `freeze`.
+    public nonisolated func thaw() throws { try signal(SIGCONT) }
+
+    /// The postmaster comes first, so that no process is added meanwhile.
+    private nonisolated func signal(_ number: Int32) throws {
+        let file = try String(contentsOfFile: "\(folder)/data/postmaster.pid", encoding: .utf8)
+        guard let postmaster = file.split(separator: "\n").first.flatMap({ pid_t($0) }) else {
+            throw Spawn.Failure("no process ID in \(folder)/data/postmaster.pid")
+        }
+        kill(postmaster, number)
+        for process in try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap({ pid_t($0) })
+        {
+            // The parent follows the name in parentheses and the state.
+            guard let facts = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8),
+                let end = facts.lastIndex(of: ")"),
+                facts[end...].split(separator: " ").dropFirst(2).first == "\(postmaster)"
+            else { continue }
+            kill(process, number)
+        }
+    }
+
     /// Stops the server and removes everything.
     public func remove() async throws {
         try await stop()

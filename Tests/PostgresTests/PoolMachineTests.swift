@@ -31,6 +31,35 @@ import Testing
         #expect(machine.submit(job(2), deadline: at(5), now: start) == [.assign(job(2), worker(1))])
     }
 
+    @Test("While nothing may be asked everybody is refused at once; what runs goes on, or is abandoned")
+    func hold() {
+        var machine = connected(1, maximum: 1)
+        _ = machine.submit(job(1), deadline: at(5), now: start)
+        _ = machine.submit(job(2), deadline: at(5), now: start)
+        #expect(machine.hold(abandons: false, now: start) == [.refuse(job(2), .held)])
+        #expect(machine.submit(job(3), deadline: at(5), now: start) == [.refuse(job(3), .held)])
+        #expect(machine.hold(abandons: true, now: start) == [.abandon(job(1), worker(1))])
+        #expect(machine.finished(worker(1), isReusable: true, now: start) == [])
+        #expect(machine.release(now: start) == [])
+        #expect(machine.submit(job(4), deadline: at(5), now: start) == [.assign(job(4), worker(1))])
+    }
+
+    @Test("Whoever knows that the server is back lets the pool connect at once")
+    func releaseDuringOutage() {
+        var machine = PoolMachine(maximumWorkers: 1, maximumWaiters: 10)
+        _ = machine.submit(job(1), deadline: at(5), now: start)
+        _ = machine.connectFailed(worker(1), jitter: 1, now: start)
+        _ = machine.hold(abandons: true, now: start)
+        #expect(machine.release(now: start) == [.start(worker(2))])
+    }
+
+    @Test("Closing lets a worker wait no longer for what was given up")
+    func closingGivesUp() {
+        var machine = connected(1, maximum: 1)
+        _ = machine.submit(job(1), deadline: at(5), now: start)
+        #expect(machine.close(now: start) == [.interrupt(job(1), worker(1)), .giveUp(worker(1))])
+    }
+
     @Test("No more connections are opened than the maximum, and jobs get them in the order they came")
     func limit() {
         var machine = connected(1, maximum: 1)
@@ -145,7 +174,10 @@ import Testing
     func close() {
         var machine = connected(2, maximum: 2)
         _ = machine.submit(job(1), deadline: at(5), now: start)
-        #expect(machine.close(now: start) == [.interrupt(job(1), worker(2)), .stop(worker(1))])
+        #expect(
+            machine.close(now: start) == [
+                .interrupt(job(1), worker(2)), .giveUp(worker(2)), .stop(worker(1)),
+            ])
         #expect(machine.finished(worker(2), isReusable: false, now: start) == [.closed])
         #expect(machine.close(now: start) == [])
     }

@@ -120,21 +120,6 @@ extension OnServer {
             #expect(error.description.contains("\"odd\""))
         }
 
-        @Test("A database in another encoding answers in UTF-8 or with an error, never with other bytes")
-        func otherEncodings() async throws {
-            try await withPool(options: "ENCODING 'LATIN1'") { pool in
-                let row = try await pool.query("SELECT chr(233) AS a, $1 AS b", ["é"])[0]
-                #expect(try row.text("a") == "é" && row.text("b") == "é")
-                #expect(try await failure { try await pool.query("SELECT $1", ["😀"]) }.code == .server)
-            }
-            try await withPool(options: "ENCODING 'SQL_ASCII'") { pool in
-                let error = try await failure {
-                    try await pool.query(#"SELECT convert_from('\xff'::bytea, 'SQL_ASCII')"#)
-                }
-                #expect(error.sqlState == .characterNotInRepertoire)
-            }
-        }
-
         @Test("A wrong type, a NULL or a missing column is an error that names the column and not the value")
         func decodingErrors() async throws {
             try await withPool { pool in

@@ -35,4 +35,5 @@ private final class Echo: WebSocketApplication {
     func received(binary: ByteBuffer, on socket: WebSocket) { socket.send(binary: binary) }
     func ticked(now: NIODeadline, on socket: WebSocket) {}
     func closed() {}
+    func gone() {}
 }

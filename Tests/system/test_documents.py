@@ -121,7 +121,7 @@ def test_every_script_that_the_makefile_names_is_there_and_runs():
 
 def test_the_five_minute_tour_of_the_readme_does_what_it_says(nodes: Deployment, administrator, tmp_path):
     readme = (ROOT / "README.md").read_text()
-    command = re.search(r"\.build/debug/nodesctl (device[^`]*)```", readme)[1].replace("\\\n", " ")
+    command = re.search(r"\.build/release/nodesctl (device[^`]*)```", readme)[1].replace("\\\n", " ")
     command = command.replace("ws://127.0.0.1:8080", nodes.origin.replace("http", "ws"))
     words = [word.strip("'\"") for word in re.findall(r"'[^']*'|\S+", command)]
     output = tmp_path / "device"

@@ -76,11 +76,29 @@ def test_static_serves_nothing_but_its_own_files(nodes, path):
     assert nodes.browser_session().get(path).status in (302, 303, 400, 403, 404)
 
 
-def test_an_oversized_form_is_refused(nodes):
-    page = nodes.browser_session().send(
-        "POST", "/login", b"x" * 70_000, {"Content-Type": "application/x-www-form-urlencoded"}
-    )
-    assert page.status == 413
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "body", "status"),
+    [
+        ("POST", "/login", {"Content-Type": "application/x-www-form-urlencoded"}, b"x" * 70_000, 413),
+        ("POST", "/nodes", {"Content-Type": "application/x-www-form-urlencoded"}, b"a=1&" * 20_000, 413),
+        ("GET", "/nodes?q=" + "x" * 9_000, {}, None, 414),
+        ("GET", "/nodes", {"Cookie": "a=" + "x" * 9_000}, None, 431),
+        ("GET", "/ws", {"Cookie": "a=" + "x" * 40_000}, None, 431),
+        ("GET", "/nodes", {"Host": "a b"}, None, 400),
+        ("GET", "/%", {}, None, 400),
+    ],
+)
+def test_what_the_web_server_refuses_says_what_was_wrong(nodes, method, path, headers, body, status):
+    page = nodes.browser_session().send(method, path, body, headers)
+    assert page.status == status
+    assert f"Status {status}" in page.text and "Nothing was changed." in page.text and "nginx" not in page.body
+    assert page.headers.get_all("Cache-Control") == ["no-store"]
+    assert page.headers["X-Frame-Options"] == "DENY"
+    assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+
+
+def test_the_pages_of_refusals_have_no_address_of_their_own(nodes):
+    assert nodes.browser_session().get("/errors/413.html").status == 404
 
 
 def test_an_unknown_host_is_not_served(nodes):

@@ -442,6 +442,21 @@ def test_the_example_acknowledges_whatever_event_has_a_number(tmp_path):
     assert state.values["received"] == 2
 
 
+def test_the_example_gives_up_what_is_refused_for_good_and_goes_on(nodes: Deployment, programs, tmp_path):
+    state = tmp_path / "state.json"
+    command = [
+        sys.executable, str(ROOT / "docs/examples/device.py"), nodes.origin.replace("http", "ws") + "/ws", "web",
+        fresh_sender(), str(state), os.fsdecode(b"half \xff"), "hello",
+    ]  # fmt: skip
+    program = programs(command)
+    approve(nodes, program.expect("waiting"))
+    given_up = program.expect("given up")
+    assert given_up["error"]["details"]["reason"] == "not_json"
+    assert "half of a surrogate pair at byte" in given_up["error"]["message"]
+    assert program.expect("accepted")["messageSeq"] == 1
+    assert program.expect("message")["message"] == {"text": "hello"}
+
+
 def on_a_terminal(nodes: Deployment, arguments: list[str], answer: str) -> tuple[int, str]:
     """Runs a command on a terminal of its own and types one answer; the status and what was shown."""
     command = [str(nodes.binaries / "nodesctl"), "--config", str(nodes.config / "nodesctl.json"), *arguments]

@@ -12,6 +12,7 @@ from support.device import Refused
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -62,9 +63,9 @@ def test_an_unknown_name_and_a_wrong_password_get_the_same_answer(nodes: Deploym
     for username in ("admin", "nobody-" + "x" * 8):
         visitor = nodes.browser_session(address="127.0.0.31")
         page = visitor.submit(visitor.get("/login").form("/login"), username=username, password="wrong password")
-        assert page.status == 403 and "nodes_session" not in visitor.cookies
+        assert page.status == 403 and visitor.cookie_name("session") not in visitor.cookies
         assert page.form("/login").fields["username"] == username
-        pages.append(re.sub(r'value="[^"]*"', "", page.body))
+        pages.append(re.sub(r'(value|server-time" content)="[^"]*"', "", page.body))
     assert pages[0] == pages[1]
     assert "The name or the password is wrong." in pages[0]
 
@@ -72,7 +73,8 @@ def test_an_unknown_name_and_a_wrong_password_get_the_same_answer(nodes: Deploym
 def test_too_many_failures_from_one_place_have_to_wait(deploy):
     nodes = deploy(gateways=1, kernels=1)
     at_home = nodes.administrator(address="127.0.0.32")
-    browser = {"nodes_browser": at_home.cookies["nodes_browser"]}
+    name = at_home.cookie_name("browser")
+    browser = {name: at_home.cookies[name]}
     stranger = nodes.browser_session(address="127.0.0.33")
     statuses = []
     for _ in range(12):
@@ -91,10 +93,10 @@ def test_the_sign_in_form_is_bound_to_the_browser_it_was_made_for(nodes: Deploym
     form, foreign = victim.get("/login").form("/login"), attacker.get("/login").form("/login")
     form.fields["csrf_token"] = foreign.fields["csrf_token"]
     page = victim.submit(form, username="admin", password=PASSWORD)
-    assert page.status == 403 and "nodes_session" not in victim.cookies
+    assert page.status == 403 and victim.cookie_name("session") not in victim.cookies
     victim.cookies.clear()
     assert victim.submit(foreign, username="admin", password=PASSWORD).status == 403
-    assert "nodes_session" not in victim.cookies
+    assert victim.cookie_name("session") not in victim.cookies
 
 
 def test_cookies_are_out_of_reach_of_scripts_and_other_sites(nodes: Deployment):
@@ -102,7 +104,7 @@ def test_cookies_are_out_of_reach_of_scripts_and_other_sites(nodes: Deployment):
     form = visitor.get("/login").form("/login")
     answer = visitor.submit(form, username="admin", password=PASSWORD)
     cookies = answer.headers.get_all("Set-Cookie")
-    assert [c.split("=")[0] for c in cookies] == ["nodes_session", "nodes_browser"]
+    assert [c.split("=")[0] for c in cookies] == [visitor.cookie_name("session"), visitor.cookie_name("browser")]
     for cookie in cookies:
         assert "; Path=/; " in cookie and "; HttpOnly; SameSite=Lax" in cookie
 
@@ -202,10 +204,23 @@ def test_a_get_never_changes_anything(nodes: Deployment, administrator, pending)
 
 
 def test_a_cookie_that_arrives_twice_is_refused(nodes: Deployment, administrator):
-    secret = administrator.cookies["nodes_session"]
-    for cookies in (f"nodes_session={secret}; nodes_session={secret}", f"nodes_session=x; nodes_session={secret}"):
+    name = administrator.cookie_name("session")
+    secret = administrator.cookies[name]
+    for cookies in (f"{name}={secret}; {name}={secret}", f"{name}=x; {name}={secret}"):
         assert nodes.browser_session().get("/nodes", Cookie=cookies).status == 400
-    assert nodes.browser_session().get("/nodes", Cookie=f"a=1; a=2; nodes_session={secret}").status == 200
+    assert nodes.browser_session().get("/nodes", Cookie=f"a=1; a=2; {name}={secret}").status == 200
+
+
+def test_installations_on_two_ports_of_one_host_keep_both_signed_in(nodes: Deployment, deploy):
+    other = deploy(gateways=1, kernels=1)
+    here, there = nodes.browser_session(), other.browser_session()
+    # One browser: cookies know no ports.
+    there.cookies = here.cookies
+    here.sign_in("admin", PASSWORD)
+    there.sign_in("admin", PASSWORD)
+    assert here.get("/nodes").status == there.get("/nodes").status == 200
+    assert there.sign_out().status == 303
+    assert here.get("/nodes").status == 200 and there.get("/nodes").status == 303
 
 
 def test_after_signing_out_the_cookie_opens_nothing(nodes: Deployment):
@@ -213,7 +228,7 @@ def test_after_signing_out_the_cookie_opens_nothing(nodes: Deployment):
     cookies = dict(administrator.cookies)
     page = administrator.sign_out()
     assert (page.status, page.location) == (303, "/login")
-    assert "nodes_session" not in administrator.cookies
+    assert administrator.cookie_name("session") not in administrator.cookies
     assert "Signed out." in administrator.follow(page).text
     thief = nodes.browser_session()
     thief.cookies = cookies
@@ -264,7 +279,16 @@ def test_a_device_has_a_page_with_its_history(administrator, pending):
     assert administrator.get("/nodes/devices/never-seen").status == 404
 
 
-@pytest.mark.parametrize("path", ["/nodes/", "/nodes/requests/1/approve", "/nodes?requests=1", "/nodes?q=1&q=2"])
+@pytest.mark.parametrize(
+    ("path", "meant"), [("/nodes/", "/nodes"), ("/channels/", "/channels"), ("/nodes/?q=a%20b", "/nodes?q=a%20b")]
+)
+def test_a_slash_at_the_end_does_no_harm(administrator, path: str, meant: str):
+    page = administrator.get(path)
+    assert (page.status, page.location) == (303, meant)
+    assert administrator.get("//evil.example/").status == 404
+
+
+@pytest.mark.parametrize("path", ["/nodes/requests/1/approve", "/nodes?requests=1", "/nodes?q=1&q=2"])
 def test_an_address_that_leads_nowhere_says_so(administrator, path: str):
     page = administrator.get(path)
     assert page.status in (400, 404)
@@ -346,9 +370,11 @@ def test_the_code_can_be_required_to_be_typed(deploy):
         assert unwanted.socket.event("device.pair.resolved")["decision"] == "denied"
     form = administrator.get(path).form("/approve")
     assert form.fields["code"] == ""
+    # As a Japanese keyboard types it.
+    typed = "".join(chr(ord(character) + 0xFEE0) for character in request["code"].lower()) + "\u3000"
     for wrong, status in (("", 400), ("nonsense", 400), ("ABCD-EFGH", 409)):
         assert administrator.submit(form, code=wrong).status == status
-    assert administrator.submit(form, code=request["code"].replace("-", " ").lower()).status == 303
+    assert administrator.submit(form, code=typed).status == 303
     assert device.socket.event("device.pair.resolved")["decision"] == "approved"
 
 

@@ -180,8 +180,8 @@ def test_of_several_waiting_sockets_the_newest_is_authenticated_and_all_are_told
     nodes: Deployment, administrator
 ):
     device = nodes.device(credential=TokenCredential())
+    older = device.dial(gateway=0)
     request = device.ask()
-    older = device.socket
     newest = device.dial(gateway=1)
     device.ask()
     administrator.approve(request["requestId"], request["code"])

@@ -22,13 +22,16 @@ from support.deployment import ROOT, eventually, free_ports
 class Run:
     """One `make run` and what it has printed."""
 
-    def __init__(self, **variables: str) -> None:
+    def __init__(self, *arguments: str, **variables: str) -> None:
         port, status_port = free_ports(2)
         self.origin = f"http://127.0.0.1:{port}"
-        environment = {**os.environ, "PORT": str(port), "STATUS_PORT": str(status_port), **variables}
+        environment = {
+            "NODES_BUILD_CONFIGURATION": "debug", **os.environ, "PORT": str(port), "STATUS_PORT": str(status_port),
+            **variables,
+        }  # fmt: skip
         environment.pop("MAKEFLAGS", None)
         self.child = subprocess.Popen(
-            ["make", "--no-print-directory", "run"], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+            ["make", "--no-print-directory", "run", *arguments], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         self.output = ""
@@ -68,8 +71,8 @@ class Run:
 
 
 @contextlib.contextmanager
-def running(**variables: str):
-    run = Run(**variables)
+def running(*arguments: str, **variables: str):
+    run = Run(*arguments, **variables)
     try:
         run.wait_ready()
         yield run
@@ -112,6 +115,62 @@ def test_the_first_run_prints_a_password_and_the_next_finds_the_same_data(tmp_pa
         # Who follows events finds them again at the same address.
         assert database() == first
         Administrator(run.origin).sign_in("admin", password)
+
+
+@pytest.mark.parametrize("by", ["environment", "argument"])
+def test_the_password_is_in_no_servers_environment_and_in_no_log(tmp_path, by):
+    secret = "a-password-of-mine-0123"
+    arguments = [f"ADMIN_PASSWORD={secret}"] if by == "argument" else []
+    variables = {"ADMIN_PASSWORD": secret} if by == "environment" else {}
+    state = tmp_path / "state"
+    with running(*arguments, STATE=str(state), **variables) as run:
+        Administrator(run.origin).sign_in("admin", secret)
+        for program in ("nodes-gateway", "nodes-kernel", "nginx", "postgres"):
+            processes = run.children(program)
+            assert processes
+            for pid in processes:
+                with contextlib.suppress(FileNotFoundError):
+                    shown = pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+                    assert secret.encode() not in shown, f"{program} has it"
+        run.interrupt()
+        assert secret not in run.output
+        assert "password: the one in ADMIN_PASSWORD" in run.output
+        for file in [*(state / "log").iterdir(), *(state / "config").glob("*.json")]:
+            assert secret.encode() not in file.read_bytes(), file
+
+
+def test_settings_of_a_file_reach_every_process_and_survive_a_restart(tmp_path):
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps({"channels": {"config": {"web": {}}}, "gateway": {"pairing_code_ttl": "7m"}}))
+    state = tmp_path / "state"
+    for _ in range(2):
+        with running(STATE=str(state), SETTINGS=str(settings), ADMIN_PASSWORD="a password of mine") as run:
+            for name in ("gateway-0", "kernel-0", "nodesctl"):
+                written = json.loads((state / "config" / f"{name}.json").read_text())
+                assert written["gateway"]["pairing_code_ttl"] == "7m"
+                assert run.origin in written["gateway"]["public_origins"]
+                assert written["channels"]["config"] == {"web": {}}
+                assert written["channels"]["directory"] == str(state / "channels")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, "cannot be read"),
+        ("{", "is not JSON"),
+        ("[]", "is expected to be a JSON object"),
+        ('{"database": {"url": "postgresql:///other"}}', "give DATABASE_URL instead"),
+        ('{"gateway": {"pairing_code_tll": "7m"}}', "gateway.pairing_code_tll"),
+    ],
+)
+def test_settings_that_cannot_be_used_stop_the_start_and_say_why(tmp_path, text, expected):
+    settings = tmp_path / "settings.json"
+    if text is not None:
+        settings.write_text(text)
+    run = Run(STATE=str(tmp_path / "state"), SETTINGS=str(settings))
+    output, _ = run.child.communicate(timeout=120)
+    assert run.child.returncode != 0
+    assert expected in output.decode()
 
 
 def test_a_process_that_dies_is_started_again(tmp_path):

@@ -51,3 +51,10 @@ def test_markup_in_what_a_device_says_of_itself_is_text(nodes: Deployment, admin
     administrator.approve(request["requestId"], request["code"])
     assert device.socket.event("device.pair.resolved")["status"] == "paired"
     look(f"/nodes/devices/{device.sender_id}")
+
+
+def test_a_letter_keeps_few_marks(nodes: Deployment, administrator):
+    stacked = "o" + "\u030d" * 62
+    request = nodes.device().ask(displayName=stacked, metadata={"userAgent": "u" + "\u030d" * 250})
+    page = administrator.get(f"/nodes/requests/{request['requestId']}/approve")
+    assert "o" + "\u030d" * 4 in page.text and "\u030d" * 5 not in page.text

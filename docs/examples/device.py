@@ -23,6 +23,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import connect
 
 ENDS = {4001: "revoked", 4002: "replaced", 4003: "denied"}
+# What the message sent last is to blame for: not UTF-8, too big. It would end every connection.
+BAD_MESSAGE = (1007, 1009)
 
 
 def base64url(data: bytes) -> str:
@@ -106,7 +108,8 @@ class Device:
             frame = json.loads(self.socket.recv(timeout=30))
             if frame["type"] == "event":
                 self.happened(frame["event"], frame["payload"])
-            elif frame["id"] == identifier:
+            # The answer to a frame whose id could not be read has none. Everything else this device sends is sound.
+            elif frame["id"] in (identifier, None):
                 if not frame["ok"]:
                     raise Refused(frame["error"])
                 return frame["payload"]
@@ -201,13 +204,27 @@ class Device:
     def serve(self) -> None:
         """Sends what there is, then listens until the socket closes."""
         while self.outbox:
-            receipt = self.request("message.send", self.outbox[0])
-            say("accepted", messageId=receipt["messageId"], messageSeq=receipt["messageSeq"])
+            self.send(self.outbox[0])
             del self.outbox[0]
         while True:
             frame = json.loads(self.socket.recv())
             if frame["type"] == "event":
                 self.happened(frame["event"], frame["payload"])
+
+    def send(self, message: dict) -> None:
+        """Returns when the message is accepted, or is never going to be: the next one must not wait for it."""
+        try:
+            receipt = self.request("message.send", message)
+            say("accepted", messageId=receipt["messageId"], messageSeq=receipt["messageSeq"])
+        except Refused as refused:
+            if refused.retryable or refused.code not in ("INVALID_REQUEST", "FORBIDDEN"):
+                raise
+            say("given up", messageId=message["messageId"], error=json.loads(str(refused)))
+        except ConnectionClosed as closed:
+            if closed.rcvd and closed.rcvd.code in BAD_MESSAGE:
+                del self.outbox[0]
+                say("given up", messageId=message["messageId"], code=closed.rcvd.code, reason=closed.rcvd.reason)
+            raise
 
     def run(self) -> None:
         ceiling = 1.0

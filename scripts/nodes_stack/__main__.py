@@ -1,6 +1,7 @@
 """`make run`: builds, starts everything, keeps it running until Ctrl-C, and stops it in order."""
 
 import argparse
+import json
 import os
 import pathlib
 import shlex
@@ -21,6 +22,8 @@ variables:
   KERNELS         how many kernels (1)
   ADMIN_PASSWORD  the password of the account "admin", when it is created: 12 to 1024 bytes
   DATABASE_URL    use this PostgreSQL instead of a private one
+  SETTINGS        a JSON file that is merged into the configuration of every process, at every start
+  NODES_BUILD_CONFIGURATION  "release", or "debug" for a build that is quick to make and slow to run (release)
   GATEWAY_PAIRING_CODE_TTL and the like: every setting that `nodesctl config` lists
 """
 
@@ -33,18 +36,48 @@ def number(name: str, default: int, highest: int) -> int:
 
 
 def password() -> str | None:
-    text = os.environ.get("ADMIN_PASSWORD") or None
+    # Taken out, not read: whatever is started from here on inherits the environment. `make run ADMIN_PASSWORD=…`
+    # puts it into make's own variables as well.
+    text = os.environ.pop("ADMIN_PASSWORD", None) or None
+    for name in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES"):
+        os.environ.pop(name, None)
     if text is not None and not 12 <= len(os.fsencode(text)) <= 1024:
         raise Failure("ADMIN_PASSWORD is expected to be 12 to 1024 bytes long")
     return text
+
+
+def settings() -> dict:
+    """What SETTINGS=FILE adds to every process's configuration."""
+    name = os.environ.get("SETTINGS")
+    if not name:
+        return {}
+    try:
+        read = json.loads(pathlib.Path(name).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Failure(f"SETTINGS: {name} cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise Failure(f"SETTINGS: {name} is not JSON: {error}") from None
+    if not isinstance(read, dict):
+        raise Failure(f'SETTINGS: {name} is expected to be a JSON object, such as {{"gateway": {{}}}}')
+    database = read.get("database")
+    if isinstance(database, dict) and "url" in database:
+        raise Failure(f"SETTINGS: {name} sets database.url; give DATABASE_URL instead")
+    return read
 
 
 def swift(*arguments: str, **options) -> subprocess.CompletedProcess:
     return subprocess.run(["swift", *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, text=True, **options)
 
 
+def configuration() -> str:
+    name = os.environ.get("NODES_BUILD_CONFIGURATION") or "release"
+    if name not in ("release", "debug"):
+        raise Failure(f"NODES_BUILD_CONFIGURATION is “{name}”; expected release or debug")
+    return name
+
+
 def binaries() -> pathlib.Path:
-    shown = swift("build", "--show-bin-path", stdout=subprocess.PIPE)
+    shown = swift("build", "-c", configuration(), "--show-bin-path", stdout=subprocess.PIPE)
     if shown.returncode != 0:
         raise Failure("swift does not understand Package.swift; its messages are above")
     return pathlib.Path(shown.stdout.strip())
@@ -52,7 +85,7 @@ def binaries() -> pathlib.Path:
 
 def build() -> None:
     print("building (the first time takes some minutes) …")
-    if swift("build").returncode != 0:
+    if swift("build", "-c", configuration()).returncode != 0:
         raise Failure("the build failed; its messages are above")
 
 
@@ -64,6 +97,7 @@ def main() -> None:
     # Plugins in a folder that a group may write are refused.
     os.umask(0o022)
     port = number("PORT", 8080, 65534)
+    given = password()
     stack = Stack(
         pathlib.Path(os.environ.get("STATE") or ROOT / ".nodes"),
         port=port,
@@ -71,7 +105,8 @@ def main() -> None:
         gateways=number("GATEWAYS", 1, 64),
         kernels=number("KERNELS", 1, 64),
         database_url=os.environ.get("DATABASE_URL") or None,
-        administrator_password=password(),
+        administrator_password=given,
+        settings=settings(),
         binaries=binaries(),
     )
 
@@ -85,7 +120,9 @@ def main() -> None:
         build()
         made = stack.start()
         if made is not None:
-            print(f"administrator: {ADMINISTRATOR}\npassword: {made}")
+            # What was printed may be kept: only a password that nobody knows yet is shown.
+            shown = made if given is None else "the one in ADMIN_PASSWORD"
+            print(f"administrator: {ADMINISTRATOR}\npassword: {shown}")
         elif stack.administrator_password is not None:
             print(f"ADMIN_PASSWORD is not used: the accounts are there already (nodesctl admin passwd {ADMINISTRATOR})")
         configuration, program = stack.config / "nodesctl.json", stack.binaries / "nodesctl"

@@ -25,8 +25,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 ADMINISTRATOR = "admin"
 CHANNELS = ("Web", "Mobile", "IoT")
 
-# These are decided here, one value per process; from the environment they would reach all of them.
-OWN_VARIABLES = ("GATEWAY_SOCKET", "KERNEL_SOCKET", "INSTANCE_NAME", "CHANNELS_DIRECTORY")
+# These are decided here, one value per process; from the environment they would reach all of them. The password
+# is nodesctl's alone, which reads it from its standard input.
+OWN_VARIABLES = ("GATEWAY_SOCKET", "KERNEL_SOCKET", "INSTANCE_NAME", "CHANNELS_DIRECTORY", "ADMIN_PASSWORD")
 
 
 class Failure(SystemExit):

@@ -5,6 +5,16 @@ const absolute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeS
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "always" });
 
+/** How far the reader's clock is behind the server's; what expires does so by the server's. */
+let behind = 0;
+const now = () => Date.now() + behind;
+
+/** Learns the server's time of a page that has just come. */
+function learnTime(page) {
+  const time = Date.parse(page.querySelector('meta[name="server-time"]')?.content);
+  if (!Number.isNaN(time)) behind = time - Date.now();
+}
+
 /** The span in words, in its greatest unit. */
 function spanned(milliseconds) {
   const seconds = Math.trunc(milliseconds / 1000);
@@ -18,30 +28,79 @@ function spanned(milliseconds) {
 function showTimes(root) {
   for (const element of root.querySelectorAll("time[data-style]")) {
     const moment = new Date(element.dateTime);
-    const isOver = element.dataset.style === "left" && moment <= Date.now();
+    const isOver = element.dataset.style === "left" && moment <= now();
     element.textContent = element.dataset.style === "moment" ? absolute.format(moment)
-      : isOver ? "expired" : spanned(moment - Date.now());
+      : isOver ? "expired" : spanned(moment - now());
     element.title = exact.format(moment);
   }
 }
 
+// How long the second of two quick taps may take. What has just come under a finger does nothing until then: it
+// was not what the finger was meant for. pages.css has the same times, for pages that are read without this script.
+const unarmed = 800;
+const unsettled = 400;
+
+/** When links take a click again after a dialog was closed over them. */
+let settledAt = 0;
+let isOpening = false;
+
+/** Drops what happens in `dialog` before anybody can have read it, and clicks that began outside it. */
+function guard(dialog) {
+  let pressed = null;
+  const isArmed = () => "armed" in dialog.dataset;
+  const drop = (event) => {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  };
+  dialog.addEventListener("pointerdown", (event) => {
+    pressed = isArmed() ? event.target : null;
+  });
+  dialog.addEventListener("click", (event) => {
+    // Keys and assistive technology click without a pointer.
+    const isByPointer = event.detail > 0;
+    if (!isArmed() || (isByPointer && !pressed)) return drop(event);
+    // A text selected up to the backdrop is no click on the backdrop.
+    const isBesides = event.target === dialog && pressed === dialog;
+    if (isBesides || event.target.closest("[data-close]")) {
+      event.preventDefault();
+      settledAt = performance.now() + unsettled;
+      dialog.close();
+    }
+  }, true);
+  dialog.addEventListener("submit", (event) => {
+    if (!isArmed()) drop(event);
+  }, true);
+  // From when it is seen, which may be later than now.
+  requestAnimationFrame(() => setTimeout(() => { dialog.dataset.armed = ""; }, unarmed));
+}
+
+/** Moves `dialog` where none of its buttons lies over the link that opened it, if there is such a place. */
+function clear(dialog, link) {
+  const under = link.getBoundingClientRect();
+  const isOver = (button) => {
+    const box = button.getBoundingClientRect();
+    return box.left < under.right && under.left < box.right && box.top < under.bottom && under.top < box.bottom;
+  };
+  for (const place of ["centre", "top", "bottom"]) {
+    dialog.dataset.place = place;
+    if (![...dialog.querySelectorAll(".actions > *")].some(isOver)) return;
+  }
+  dialog.dataset.place = "centre";
+}
+
 /** Opens the page of `link` as a dialog; where that is not possible, goes there. */
 async function openDialog(link) {
+  isOpening = true;
   link.setAttribute("aria-busy", "true");
   try {
     const answer = await fetch(link.href, { credentials: "same-origin", redirect: "manual" });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const content = page.querySelector("[data-dialog-content]");
     if (!content) throw new Error("not a dialog");
+    learnTime(page);
     const dialog = document.createElement("dialog");
     dialog.setAttribute("aria-labelledby", "dialog-title");
     dialog.append(document.adoptNode(content));
-    dialog.addEventListener("click", (event) => {
-      if (event.target === dialog || event.target.closest("[data-close]")) {
-        event.preventDefault();
-        dialog.close();
-      }
-    });
     dialog.addEventListener("close", () => {
       dialog.remove();
       link.focus();
@@ -55,9 +114,12 @@ async function openDialog(link) {
       title.autofocus = true;
     }
     dialog.showModal();
+    guard(dialog);
+    clear(dialog, link);
   } catch {
     location.assign(link.href);
   } finally {
+    isOpening = false;
     link.removeAttribute("aria-busy");
   }
 }
@@ -67,7 +129,14 @@ document.addEventListener("click", (event) => {
   const isPlain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
   if (!link || !isPlain || typeof HTMLDialogElement === "undefined") return;
   event.preventDefault();
-  openDialog(link);
+  const isOfAnotherTap = event.detail > 0 && performance.now() < settledAt;
+  if (!isOpening && !isOfAnotherTap) openDialog(link);
+});
+
+// A key that is held presses what it was pressed on, not what comes after.
+document.addEventListener("keydown", (event) => {
+  const presses = event.key === "Enter" ? "a, button, input" : event.key === " " ? "button" : null;
+  if (event.repeat && presses && event.target.closest(presses)) event.preventDefault();
 });
 
 // A form is sent once, however often its button is pressed.
@@ -84,5 +153,6 @@ addEventListener("pageshow", () => {
   for (const button of document.querySelectorAll("[aria-busy]")) button.removeAttribute("aria-busy");
 });
 
+learnTime(document);
 showTimes(document);
 setInterval(() => showTimes(document), 30000);

@@ -16,12 +16,14 @@ final class ConnectionHandle: DeviceSocket {
     let id: SocketID
     let address: ClientAddress
     private let eventLoop: any EventLoop
+    private let context: GatewayContext
     /// `nil` once the socket is gone: the kernel may hold this handle for longer.
     private let connection: NIOLoopBoundBox<DeviceConnection?>
 
     /// - Precondition: called on the event loop.
-    init(id: SocketID, address: ClientAddress, eventLoop: any EventLoop) {
-        self.id = id
+    init(context: GatewayContext, address: ClientAddress, eventLoop: any EventLoop) {
+        self.context = context
+        id = context.nextSocketID()
         self.address = address
         self.eventLoop = eventLoop
         connection = NIOLoopBoundBox(nil, eventLoop: eventLoop)
@@ -37,6 +39,7 @@ final class ConnectionHandle: DeviceSocket {
         }
     }
 
+    func proven() { context.withAdmission { [id] in _ = $0.authenticate(id) } }
     func resolve(_ resolution: PairingResolution) { pass(.resolve(resolution)) }
     func deliver(_ frame: OutboundFrame) { pass(.deliver(frame)) }
     func isBehind() async -> Bool {

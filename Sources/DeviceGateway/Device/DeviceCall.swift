@@ -8,24 +8,13 @@ enum DeviceCall: Sendable {
     case status(DeviceIdentity, spentNonce: String?)
     case connect(DeviceIdentity, spentNonce: String?)
     case authenticate(token: String)
-    case send(id: String, message: JSONValue, SessionGrant)
+    case send(id: String, message: String, SessionGrant)
     case acknowledge(Int64, SessionGrant)
     case list(PairingListing, Authority)
     case approve(RequestID, PairingCode, Authority)
     case deny(RequestID, PairingCode?, Authority)
     case revoke(ChannelID, SenderID, Generation?, Authority)
     case health
-
-    /// Whether carrying it out checks a signature, which has to be paid for first.
-    var checksSignature: Bool {
-        switch self {
-        case .pair(let claim, _):
-            if case .key = claim.credential { true } else { false }
-        case .status(let identity, _), .connect(let identity, _):
-            if case .proof = identity.evidence { true } else { false }
-        case .authenticate, .send, .acknowledge, .list, .approve, .deny, .revoke, .health: false
-        }
-    }
 
     /// Whether the socket may become something else by it, so that decisions wait for its answer.
     var changesRole: Bool {
@@ -74,10 +63,10 @@ extension DeviceCall {
             peer.spentNonce = nonce
             return .connection(try await sessions.connect(identity, from: peer, on: socket))
         case .authenticate(let token):
-            return .authority(try await kernel.accounts.authenticate(token: token))
+            return .authority(try await kernel.accounts.authenticate(token: token, from: peer.address))
         case .send(let id, let message, let grant):
             return .receipt(
-                try await sessions.send(id: id, body: message.text, grant: grant, on: socket))
+                try await sessions.send(id: id, body: message, grant: grant, on: socket))
         case .acknowledge(let sequence, let grant):
             try await sessions.acknowledge(upTo: sequence, grant: grant, on: socket)
             return .payload(.object(["messageSeq": .integer(sequence)]))

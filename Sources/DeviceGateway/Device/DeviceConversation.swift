@@ -44,6 +44,8 @@ struct DeviceConversation {
     private var deadline: NIODeadline
     /// By when a stranger has to be somebody, whatever it asks for.
     private var lastDeadline: NIODeadline
+    /// By when a waiting socket has to have been told how its request ended: a little after the request's own time.
+    private var waitingDeadline: NIODeadline
     private var nonce: String?
     private var sequence: Int64 = 0
     private var requestID = ""
@@ -56,6 +58,7 @@ struct DeviceConversation {
         self.makeNonce = makeNonce
         self.clock = clock
         deadline = now + TimeAmount(facts.settings.firstRequestTimeout)
+        waitingDeadline = deadline
         lastDeadline = now + TimeAmount(facts.settings.firstRequestTimeout * Self.strangersAttempts)
     }
 
@@ -154,10 +157,10 @@ struct DeviceConversation {
             if case .waiting = role { becomeStranger(now) }
             return [.send(respond(Self.approved))]
         case .pairing(.pending(let ticket)):
-            role = .waiting(ticket.requestID, ticket.senderID)
+            wait(ticket, now)
             return [.send(respond(.object(JSONValue.ticket(ticket))))]
         case .connection(.pending(let ticket)):
-            role = .waiting(ticket.requestID, ticket.senderID)
+            wait(ticket, now)
             return [.send(respond(.object(facts.pending(ticket))))]
         case .connection(.paired(let grant)):
             role = .paired(grant)
@@ -226,6 +229,9 @@ struct DeviceConversation {
 
     /// Some time has passed.
     func ticked(now: NIODeadline) -> Step? {
+        if case .waiting = role, now >= waitingDeadline {
+            return .close(.tryLater, reason: "the pairing request's time is over; ask again")
+        }
         guard role == .stranger, now >= deadline else { return nil }
         // One that keeps on asking is only ended by the last deadline.
         let hasAsked = now >= lastDeadline
@@ -240,6 +246,11 @@ struct DeviceConversation {
     /// deadline, so that no socket is held for nothing.
     private mutating func postpone(_ now: NIODeadline) {
         deadline = min(now + TimeAmount(facts.settings.firstRequestTimeout), lastDeadline)
+    }
+
+    private mutating func wait(_ ticket: PairingTicket, _ now: NIODeadline) {
+        role = .waiting(ticket.requestID, ticket.senderID)
+        waitingDeadline = now + TimeAmount(ticket.expiresIn + facts.settings.firstRequestTimeout)
     }
 
     private mutating func becomeStranger(_ now: NIODeadline) {

@@ -13,7 +13,7 @@ final class GatewayContext: Sendable {
     let clock: WallClock
     let logger: Logger
     let metrics = GatewayMetrics()
-    let admission: Mutex<SocketAdmission>
+    private let admission: Mutex<SocketAdmission<ConnectionHandle>>
     private let signatures: Mutex<SignatureBudget>
     private let socketCount = Atomic<UInt64>(0)
 
@@ -26,10 +26,7 @@ final class GatewayContext: Sendable {
         self.clock = clock
         self.logger = logger
         facts = ServerFacts(instanceID: sessions.instanceID, settings: settings)
-        admission = Mutex(
-            SocketAdmission(
-                sockets: settings.sockets, strangers: settings.unauthenticatedSockets,
-                strangersPerAddress: settings.unauthenticatedSocketsPerAddress))
+        admission = Mutex(SocketAdmission(limits: settings.socketLimits))
         signatures = Mutex(
             SignatureBudget(
                 perSecond: Double(settings.signaturesPerSecond), now: NIODeadline.now().sinceStart))
@@ -40,11 +37,29 @@ final class GatewayContext: Sendable {
         SocketID(socketCount.wrappingAdd(1, ordering: .relaxed).newValue)
     }
 
+    /// Asks or tells the one place that knows of all sockets.
+    func withAdmission<Value: Sendable>(
+        _ body: (inout SocketAdmission<ConnectionHandle>) -> sending Value
+    ) -> Value {
+        admission.withLock { admission in
+            let value = body(&admission)
+            metrics.sockets(admission)
+            return value
+        }
+    }
+
     /// Pays for one signature check.
     ///
     /// - Returns: how long to wait where there is nothing left.
-    func paySignature(_ address: ClientAddress, now: NIODeadline) -> Duration? {
-        signatures.withLock { $0.take(address, now: now.sinceStart) }
+    func paySignature(
+        _ address: ClientAddress, from purse: SignaturePurse, now: NIODeadline
+    ) -> Duration? {
+        signatures.withLock { $0.take(address, from: purse, now: now.sinceStart) }
+    }
+
+    /// Gives back what a check took that proved a pairing.
+    func refundSignature(_ address: ClientAddress, now: NIODeadline) {
+        signatures.withLock { $0.refund(address, now: now.sinceStart) }
     }
 
     /// 32 random bytes of the operating system's generator, in base64url.
@@ -55,26 +70,34 @@ final class GatewayContext: Sendable {
     }
 }
 
-/// Signature checks a second: of the instance, and half of them for any one address.
+/// Signature checks a second of the instance: for paired devices' keys, and half as many for any others, so that no
+/// number of strangers spends what devices need. Each is shared by network block (I13).
 private struct SignatureBudget {
-    private var instance: TokenBucket
-    private var addresses: KeyedTokenBuckets
+    private var devices: FairRate
+    private var strangers: FairRate
 
     init(perSecond: Double, now: Duration) {
-        instance = TokenBucket(perSecond: perSecond, burst: perSecond, now: now)
-        addresses = KeyedTokenBuckets(
-            perSecond: perSecond / 2, burst: max(1, perSecond / 2), capacity: 4096, now: now)
+        devices = FairRate(perSecond: perSecond, now: now)
+        strangers = FairRate(perSecond: max(1, perSecond / 2), now: now)
     }
 
-    mutating func take(_ address: ClientAddress, now: Duration) -> Duration? {
-        addresses.take(address.limitKey, now: now) ?? instance.take(now: now)
+    mutating func take(_ address: ClientAddress, from purse: SignaturePurse, now: Duration) -> Duration? {
+        switch purse {
+        case .devices: devices.take(address, now: now)
+        case .strangers: strangers.take(address, now: now)
+        }
     }
+
+    mutating func refund(_ address: ClientAddress, now: Duration) { devices.giveBack(address, now: now) }
 }
 
 /// What the gateway counts.
 struct GatewayMetrics: Sendable {
     let strangers = Gauge(label: "gateway_sockets", dimensions: [("state", "unauthenticated")])
     let authenticated = Gauge(label: "gateway_sockets", dimensions: [("state", "authenticated")])
+    let dismissed = Gauge(label: "gateway_sockets", dimensions: [("state", "dismissed")])
+    let waiting = Gauge(label: "gateway_sockets_waiting")
+    let displaced = Counter(label: "gateway_sockets_displaced")
     let accepted = Counter(label: "gateway_sockets_accepted")
     let refused = Counter(label: "gateway_sockets_refused")
     let requests = Counter(label: "gateway_requests")
@@ -91,8 +114,10 @@ struct GatewayMetrics: Sendable {
 
     func refusal(_ code: ErrorCode) { refusals[code]?.increment() }
 
-    func sockets(_ admission: SocketAdmission) {
+    func sockets(_ admission: SocketAdmission<ConnectionHandle>) {
         strangers.record(admission.strangerCount)
         authenticated.record(admission.authenticatedCount)
+        dismissed.record(admission.dismissedCount)
+        waiting.record(admission.waitingCount)
     }
 }

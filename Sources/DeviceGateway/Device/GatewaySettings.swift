@@ -26,6 +26,8 @@ public struct GatewaySettings: Sendable {
     public var unauthenticatedSockets = 2000
     /// The most unauthenticated sockets of one address (IPv6: of one /64).
     public var unauthenticatedSocketsPerAddress = 200
+    /// The most sockets of one network block (/24, or /48 for IPv6) that wait for a decision.
+    public var waitingSocketsPerBlock = 100
     /// Frames a second of one socket; beyond them it is read more slowly.
     public var framesPerSecond = 20
     /// Frames of one socket at once.
@@ -43,6 +45,12 @@ public struct GatewaySettings: Sendable {
     public init(origins: OriginPolicy, socketPath: String) {
         self.origins = origins
         self.socketPath = socketPath
+    }
+
+    var socketLimits: SocketLimits {
+        SocketLimits(
+            sockets: sockets, strangers: unauthenticatedSockets,
+            strangersPerAddress: unauthenticatedSocketsPerAddress, waitingPerBlock: waitingSocketsPerBlock)
     }
 
     var limitsBeforeConnect: WebSocketLimits {

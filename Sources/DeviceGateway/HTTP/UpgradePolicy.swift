@@ -90,9 +90,7 @@ public struct UpgradePolicy: Sendable {
         let hosts = head.headers["host"]
         guard hosts.count == 1 else { return HTTPAnswer(.badRequest, "Expected one Host header.\n") }
         guard let origins, origins.dialled(host: hosts[0]).isEmpty else { return nil }
-        return HTTPAnswer(
-            .misdirectedRequest,
-            "This host is not served here: dial one of the configured public origins.\n")
+        return HTTPAnswer(.misdirectedRequest, origins.hostRefusal(host: hosts[0]) + "\n")
     }
 
     private func handshakeRefusal(_ head: HTTPRequestHead) -> HTTPAnswer? {
@@ -117,10 +115,11 @@ public struct UpgradePolicy: Sendable {
     private func originRefusal(_ head: HTTPRequestHead) -> HTTPAnswer? {
         let fields = head.headers["origin"]
         guard let origins else { return nil }
-        guard fields.count <= 1, origins.allows(originHeader: fields.first) else {
-            return HTTPAnswer(.forbidden, "Pages of this origin may not connect here.\n")
+        guard fields.count <= 1 else {
+            return HTTPAnswer(.forbidden, "The header Origin came \(fields.count) times; expected it once.\n")
         }
-        return nil
+        guard let field = fields.first, !origins.allowsUpgrade(originHeader: field) else { return nil }
+        return HTTPAnswer(.forbidden, origins.upgradeRefusal(originHeader: field) + "\n")
     }
 
     /// Only nginx can reach the socket, and it overwrites what a client says here.

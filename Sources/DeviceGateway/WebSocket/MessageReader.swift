@@ -26,12 +26,16 @@ struct MessageReader {
     enum Event: Equatable {
         case text(ByteBuffer)
         case binary(ByteBuffer)
-        /// A frame of a message that goes on; it has its price like every frame.
+        /// A frame of a message that goes on.
         case fragment
         case ping(ByteBuffer)
         case pong
         /// The client closes; a close frame without a code has none.
         case close(code: WebSocketErrorCode?)
+
+        /// What this costs of a client's frames. A message is one however it is cut: small devices send in small
+        /// pieces. A piece is not free, or a flood of empty ones would be.
+        var price: Double { self == .fragment ? 1 / 16 : 1 }
     }
 
     var limits: WebSocketLimits
@@ -79,7 +83,9 @@ struct MessageReader {
             throw .tooBig("a message in more than \(limits.fragments) fragments")
         }
         guard header.length <= limits.messageSize - message.bytes.readableBytes else {
-            throw .tooBig("a message of more than \(limits.messageSize) bytes")
+            let length = message.bytes.readableBytes.addingReportingOverflow(header.length)
+            let bytes = length.overflow ? .max : length.partialValue
+            throw .tooBig("a message of \(bytes) bytes or more, where \(limits.messageSize) are accepted")
         }
     }
 

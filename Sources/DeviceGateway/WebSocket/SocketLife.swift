@@ -11,6 +11,8 @@ public struct WebSocketTimes: Sendable, Equatable {
     public var close: TimeAmount
     /// For the client to end the connection after the server has ended its side.
     public var drain: TimeAmount
+    /// For a client for which there is no room to read that; looked at as often as everything else.
+    var dismissal: TimeAmount { .milliseconds(250) }
 
     /// How often sockets look at the clock: once a second, or more often for short times in tests.
     var sweep: TimeAmount { min(.seconds(1), TimeAmount.nanoseconds(ping.nanoseconds / 2)) }
@@ -90,6 +92,24 @@ struct SocketLife: Equatable {
             phase = .closing(until: now + times.close)
             return .sendClose(code, reason: reason)
         case .closing, .ended, .dropped: return .none
+        }
+    }
+
+    /// There is no room for the socket: it is told so, and its client has no more than `dismissal` to read that,
+    /// whether it answers or not.
+    mutating func dismiss(_ code: WebSocketErrorCode, reason: String, now: NIODeadline) -> Action {
+        let until = now + times.dismissal
+        switch phase {
+        case .open:
+            phase = .ended(until: until)
+            return .sendCloseAndEnd(code, reason: reason)
+        case .closing:
+            phase = .ended(until: until)
+            return .end
+        case .ended(let old):
+            phase = .ended(until: min(old, until))
+            return .none
+        case .dropped: return .none
         }
     }
 

@@ -2,7 +2,7 @@ import NIOCore
 import NIOWebSocket
 import PairingCore
 
-/// What happens on one socket. Everything is called on the socket's event loop, and nothing after `closed`.
+/// What happens on one socket. Everything is called on the socket's event loop, and only `gone` after `closed`.
 public protocol WebSocketApplication: AnyObject {
     /// The handshake is done.
     func opened(_ socket: WebSocket)
@@ -14,6 +14,8 @@ public protocol WebSocketApplication: AnyObject {
     func ticked(now: NIODeadline, on socket: WebSocket)
     /// The socket no longer sends or delivers.
     func closed()
+    /// The connection is no more: it takes no descriptor. The last call.
+    func gone()
 }
 
 /// How the sockets of a server behave.
@@ -56,7 +58,6 @@ public final class WebSocket: ChannelDuplexHandler {
         static let application = Pauses(rawValue: 1)
         static let rate = Pauses(rawValue: 2)
         static let outbound = Pauses(rawValue: 4)
-        static let suspension = Pauses(rawValue: 8)
     }
 
     let application: any WebSocketApplication
@@ -97,7 +98,7 @@ public final class WebSocket: ChannelDuplexHandler {
     public var isOpen: Bool { life.isOpen && context != nil }
 
     /// Whether something waits for a slow client.
-    public var isBehind: Bool { !queue.isEmpty }
+    public var isBehind: Bool { queue.hasFrames }
 
     /// Changes what is accepted from the next frame on.
     public func setLimits(_ limits: WebSocketLimits) { reader.limits = limits }
@@ -111,11 +112,13 @@ public final class WebSocket: ChannelDuplexHandler {
     /// Sends a text message.
     ///
     /// A client too slow to take it is closed with 1008; nothing happens on a socket that is not open.
-    public func send(text: some Sequence<UInt8>) {
+    ///
+    /// - Parameter isDelivery: whether it waits while the socket is suspended.
+    public func send(text: some Sequence<UInt8>, isDelivery: Bool = false) {
         guard let context, life.isOpen else { return }
         var payload = context.channel.allocator.buffer(capacity: text.underestimatedCount)
         payload.writeBytes(text)
-        send(.text, payload)
+        send(.text, payload, isDelivery: isDelivery)
     }
 
     /// Sends a binary message, as ``send(text:)`` does a text.
@@ -132,9 +135,21 @@ public final class WebSocket: ChannelDuplexHandler {
     public func close(_ code: WebSocketErrorCode, reason: String, discarding: Bool = false) {
         guard let context, life.isOpen else { return }
         if discarding { queue.removeAll() }
+        queue.removeWithheld()
         // What is left is written, and the client's close frame is read.
         pauses = []
         run(life.close(code, reason: reason, now: context.eventLoop.now))
+    }
+
+    /// Closes a socket for which there is no room: quickly, however its client behaves, and also where it is being
+    /// closed in another way already.
+    ///
+    /// - Parameter reason: at most 123 bytes; for the client's developer.
+    public func dismiss(_ code: WebSocketErrorCode, reason: String) {
+        guard let context else { return }
+        queue.removeAll()
+        pauses = []
+        run(life.dismiss(code, reason: reason, now: context.eventLoop.now))
     }
 
     /// Stops or resumes reading, so that a client cannot send faster than the application works.
@@ -142,14 +157,9 @@ public final class WebSocket: ChannelDuplexHandler {
         if reads { resume(.application) } else { pauses.insert(.application) }
     }
 
-    /// Stops or resumes both directions: nothing is read, and what is sent waits.
+    /// Withholds deliveries, or lets them go. Requests are read and answered meanwhile.
     public func setSuspended(_ isSuspended: Bool) {
-        guard !isSuspended else {
-            pauses.insert(.suspension)
-            return
-        }
-        guard pauses.contains(.suspension) else { return }
-        resume(.suspension)
+        queue.isSuspended = isSuspended
         if let context { drain(context) }
     }
 
@@ -205,6 +215,7 @@ public final class WebSocket: ChannelDuplexHandler {
         queue.removeAll()
         unread = ByteBuffer()
         tellClosed()
+        application.gone()
     }
 
     private func tellClosed() {
@@ -221,7 +232,7 @@ public final class WebSocket: ChannelDuplexHandler {
         while let context, life.readsFrames, pauses.isEmpty {
             do {
                 guard let event = try reader.next(&unread) else { break }
-                charge(now: context.eventLoop.now)
+                charge(event.price, now: context.eventLoop.now)
                 handle(event, now: context.eventLoop.now)
             } catch {
                 run(life.violated(error, now: context.eventLoop.now))
@@ -248,12 +259,14 @@ public final class WebSocket: ChannelDuplexHandler {
     }
 
     /// Every frame has its price; a client that cannot pay for one is not read on before it has.
-    private func charge(now: NIODeadline) {
-        guard let context, let wait = frameRate?.take(now: now.sinceStart) else { return resume(.rate) }
+    private func charge(_ price: Double, now: NIODeadline) {
+        guard let context, let wait = frameRate?.take(price, now: now.sinceStart) else {
+            return resume(.rate)
+        }
         pauses.insert(.rate)
         context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(wait)) { [weak self] in
             guard let self, pauses.contains(.rate), let context = self.context else { return }
-            charge(now: context.eventLoop.now)
+            charge(price, now: context.eventLoop.now)
         }
     }
 
@@ -298,12 +311,12 @@ public final class WebSocket: ChannelDuplexHandler {
         return frame
     }
 
-    private func send(_ opcode: WebSocketOpcode, _ payload: ByteBuffer) {
+    private func send(_ opcode: WebSocketOpcode, _ payload: ByteBuffer, isDelivery: Bool = false) {
         guard let context else { return }
         let frame = frame(opcode, payload)
-        switch queue.push(frame, isWritable: isWritable(context)) {
+        switch queue.push(frame, isDelivery: isDelivery, isWritable: isWritable(context)) {
         case .write: write(frame, context)
-        case .queued: pauses.insert(.outbound)
+        case .queued: if !queue.isEmpty { pauses.insert(.outbound) }
         case .overflow:
             close(.policyViolation, reason: "the client reads too slowly", discarding: true)
         }
@@ -332,7 +345,7 @@ public final class WebSocket: ChannelDuplexHandler {
     }
 
     private func isWritable(_ context: ChannelHandlerContext) -> Bool {
-        context.channel.isWritable && !pauses.contains(.suspension)
+        context.channel.isWritable
     }
 
     private func write(_ frame: ByteBuffer, _ context: ChannelHandlerContext) {
@@ -350,7 +363,7 @@ public final class WebSocket: ChannelDuplexHandler {
 extension WebSocket: Swept {
     func swept(now: NIODeadline) {
         // A socket that is not read for this server's own reasons is not silent.
-        if !pauses.isDisjoint(with: [.application, .rate, .suspension]) { life.heard(now: now) }
+        if !pauses.isDisjoint(with: [.application, .rate]) { life.heard(now: now) }
         run(life.tick(now: now))
         if life.isOpen { application.ticked(now: now, on: self) }
     }

@@ -7,7 +7,7 @@ import PairingKernel
 struct AdminCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "admin", abstract: "Administrators' accounts.",
-        subcommands: [Create.self, Password.self, List.self, Remove.self])
+        subcommands: [Create.self, Password.self, Unlock.self, List.self, Remove.self])
 
     /// Where a password comes from.
     struct PasswordOptions: ParsableArguments {
@@ -34,7 +34,11 @@ struct AdminCommand: AsyncParsableCommand {
                     throw CommandFailure(
                         .usage, "Standard input is empty; expected the password in its first line.")
                 }
-                return (line, false)
+                // A file that an editor began with a byte order mark: nobody can type that when signing in.
+                return (
+                    line.unicodeScalars.first == "\u{FEFF}" ? String(line.unicodeScalars.dropFirst()) : line,
+                    false
+                )
             }
             guard Terminal.isInteractive else {
                 throw CommandFailure(
@@ -74,7 +78,8 @@ struct AdminCommand: AsyncParsableCommand {
     struct Password: OperatorCommand {
         static let configuration = CommandConfiguration(
             commandName: "passwd", abstract: "Change an account's password; its sessions end.",
-            discussion: PasswordOptions.discussion)
+            discussion: "Its failed sign-ins, and where it signed in before, are forgotten. "
+                + PasswordOptions.discussion)
 
         @OptionGroup var options: OperatorOptions
         @OptionGroup var source: PasswordOptions
@@ -88,6 +93,40 @@ struct AdminCommand: AsyncParsableCommand {
             try desk.print(
                 account: name, isGenerated ? password : nil,
                 "Changed the password of \(name) and ended its sessions.")
+        }
+    }
+
+    /// `nodesctl admin unlock`
+    struct Unlock: OperatorCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "unlock",
+            abstract: "Forget an account's failed sign-ins: nobody has to wait any more.",
+            discussion: """
+                While somebody goes on guessing, the account is locked for new places again within moments. --from \
+                makes the owner's address one that signed in before, which others cannot lock out.
+                """)
+
+        @OptionGroup var options: OperatorOptions
+
+        @Argument(help: "The account's name.")
+        var name: String
+
+        @Option(help: "The IP address from which the owner will sign in.")
+        var from: String?
+
+        func validate() throws {
+            guard from == nil || from.flatMap(ClientAddress.init) != nil else {
+                throw ValidationError("--from: expected an IP address, such as 192.0.2.7 or 2001:db8::7.")
+            }
+        }
+
+        func run(at desk: Desk) async throws {
+            try await desk.accounts.unlock(
+                username: name, knowing: from.flatMap(ClientAddress.init), by: desk.authority)
+            try desk.print(
+                .object(["username": .string(name)]),
+                "Unlocked the account \(terminalText(name))"
+                    + (from.map { ", and for \($0) for good." } ?? "."))
         }
     }
 

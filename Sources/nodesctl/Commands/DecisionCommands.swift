@@ -141,10 +141,17 @@ struct RevokeCommand: OperatorCommand {
                 yes, typing: String(devices.count),
                 "Type the number of these devices, \(devices.count), to revoke them all:")
         }
-        let revoked = try await desk.administration.revoke(devices, by: desk.authority)
+        let (revoked, failure) = await desk.administration.revoke(devices, by: desk.authority) { refusal in
+            Terminal.complain("\(refusal.message) Going on in a moment …")
+            try? await Task.sleep(for: .seconds(2))
+        }
         try desk.print(
             .array(revoked.map(JSONValue.pairing)),
             "Revoked \(revoked.count) of \(devices.count) devices paired since \(time.text).")
+        guard var failure else { return }
+        failure.message =
+            "It ended before the last one: \(failure.message) Repeat the command: it goes on with those that are left."
+        throw CommandFailure(failure)
     }
 
     private static func readTime(_ text: String) throws -> Timestamp {

@@ -1,11 +1,14 @@
 import ArgumentParser
+import FoundationEssentials
 import NodesConfiguration
 import PairingCore
 
 /// `nodesctl config`
 struct ConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "config", abstract: "Print every configuration key, its default, unit and meaning.")
+        commandName: "config", abstract: "Print every configuration key, its default, unit and meaning.",
+        discussion:
+            "Where a configuration file is named it is checked too, as the servers check it at their start.")
 
     @OptionGroup var options: OperatorOptions
 
@@ -15,6 +18,9 @@ struct ConfigCommand: AsyncParsableCommand {
             let value = JSONValue.array(NodesConfiguration.settings.map(JSONValue.setting))
             try Terminal.print(
                 options.json ? value.text : String(NodesConfiguration.reference.dropLast()))
+            guard let file = options.file else { return }
+            _ = try await NodesConfiguration.load(
+                file: file, environment: ProcessInfo.processInfo.environment, for: .server)
         }
     }
 }

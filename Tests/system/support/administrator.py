@@ -71,6 +71,12 @@ class Administrator:
         self.address = address
         self.cookies: dict[str, str] = {}
 
+    def cookie_name(self, purpose: str) -> str:
+        """The name of the cookie with the `session` or the `browser`: it has the port that is dialled."""
+        scheme, _, host = self.origin.partition("://")
+        port = host.rpartition(":")[2] if host.rstrip("0123456789").endswith(":") else ""
+        return ("__Host-" if scheme == "https" else "") + f"nodes_{purpose}" + (f"_{port}" if port else "")
+
     def send(
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> Page:

@@ -36,7 +36,7 @@ class Walk:
         self.ours = {
             "~/goclaw-nodes": str(ROOT),
             "$NODES/.nodes": str(nodes.state),
-            "$NODES/.build/debug": str(nodes.binaries),
+            "$NODES/.build/release": str(nodes.binaries),
             "~/my-": f"{home}/my-",
             "ws://127.0.0.1:8080": nodes.origin.replace("http", "ws"),
         }
