@@ -210,7 +210,7 @@ private struct AgentSection {
     mutating func count(_ key: String, in range: ClosedRange<Int>) -> Int? {
         known.append(key)
         guard let value = settings.removeValue(forKey: key) else { return nil }
-        guard case .integer(let number) = value, range.contains(Int(clamping: number)) else {
+        guard let number = value.wholeNumber, range.contains(Int(clamping: number)) else {
             problem(
                 key, "\(value.text) is refused; expected a number from \(range.lowerBound) to \(range.upperBound)")
             return nil

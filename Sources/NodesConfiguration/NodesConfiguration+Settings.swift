@@ -14,6 +14,17 @@ extension NodesConfiguration {
                 + "shows it then.")
         session = Session(&reader)
         channels = Channels(&reader, file)
+        var agentReader = AgentReader()
+        agents = agentReader.agents(in: file)
+        reader.onlyInFile(
+            Self.agentsKey, form: "object of agents",
+            "`{\"support\": {\"type\": \"openai\", …}}`: the agents that devices' messages go to, by name; see "
+                + "the operators' document.")
+        defaultAgents = agentReader.defaults(in: file, among: agents.keys)
+        reader.onlyInFile(
+            Self.defaultAgentsKey, form: "object of names",
+            "`{\"web\": \"support\"}`: the agent of each channel's devices; `\(Self.defaultAgent)` where none is named.")
+        for problem in agentReader.problems { reader.problem(problem) }
         templatesDirectory = reader.path(
             "templates.directory", default: "/usr/share/goclaw-nodes/templates",
             "The folder of the pages' Mustache templates.")

@@ -82,6 +82,10 @@ public struct NodesConfiguration: Sendable {
     public let session: Session
     /// Channel plugins.
     public let channels: Channels
+    /// The agents that devices' messages go to, by name.
+    public let agents: [String: Agent]
+    /// The agent of each channel's devices; ``defaultAgent`` where none is named.
+    public let defaultAgents: [ChannelID: String]
     /// The folder of the pages' templates.
     public let templatesDirectory: String
     /// The least severe messages that are logged.
@@ -131,7 +135,7 @@ public struct NodesConfiguration: Sendable {
     }()
 
     private static func unknownKeys(in file: ConfigurationFile?) -> [String] {
-        let keys = file?.keys(except: [Channels.configurationsKey]) ?? []
+        let keys = file?.keys(except: [Channels.configurationsKey, agentsKey, defaultAgentsKey]) ?? []
         return keys.filter { key in
             // An empty section, or an empty file, says nothing.
             let isSection = key.isEmpty || settings.contains { $0.key.hasPrefix("\(key).") }

@@ -138,13 +138,17 @@ struct SettingReader {
         }
     }
 
+    /// A setting that is an object, which the environment has no spelling for.
+    mutating func onlyInFile(_ key: String, form: String, _ summary: String) {
+        settings.append(
+            Setting(key: key, form: form, defaultText: "{}", summary: summary, isOnlyInFile: true))
+    }
+
     /// An object per channel, handed on as JSON text. The environment has no spelling for objects.
     mutating func objects(
         _ key: String, in file: ConfigurationFile?, _ summary: String
     ) -> [ChannelID: String] {
-        settings.append(
-            Setting(
-                key: key, form: "object of objects", defaultText: "{}", summary: summary, isOnlyInFile: true))
+        onlyInFile(key, form: "object of objects", summary)
         switch file?.value(at: key) {
         case nil: return [:]
         case .object(let members):
