@@ -28,9 +28,12 @@ function spanned(milliseconds) {
 function showTimes(root) {
   for (const element of root.querySelectorAll("time[data-style]")) {
     const moment = new Date(element.dateTime);
-    const isOver = element.dataset.style === "left" && moment <= now();
+    const isLeft = element.dataset.style === "left";
+    const isOver = isLeft && moment <= now();
+    // What has just happened is not to come: the page's own time is cut to the second.
+    const span = isLeft ? moment - now() : Math.min(-0, moment - now());
     element.textContent = element.dataset.style === "moment" ? absolute.format(moment)
-      : isOver ? "expired" : spanned(moment - now());
+      : isOver ? "expired" : spanned(span);
     element.title = exact.format(moment);
   }
 }
