@@ -5,6 +5,9 @@ package protocol Agent: Sendable {
     /// What the configuration and the event `message` call it.
     var name: String { get }
 
+    /// How often, and after which pauses, whoever asks should try again what failed.
+    var retries: RetryPolicy { get }
+
     /// Asks for the answer to one message. Cancelling the task ends the request.
     ///
     /// - Parameters:
@@ -16,6 +19,11 @@ package protocol Agent: Sendable {
     func answer(
         _ request: AgentRequest, part: @escaping @Sendable (String) async -> Void
     ) async throws(AgentFailure) -> AgentAnswer
+}
+
+extension Agent {
+    /// The rule as shipped.
+    package var retries: RetryPolicy { RetryPolicy() }
 }
 
 /// One message for an agent.

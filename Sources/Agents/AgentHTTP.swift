@@ -2,6 +2,24 @@ import AsyncHTTPClient
 import FoundationEssentials
 import NIOCore
 import NIOHTTP1
+import Synchronization
+
+/// How long an answer may take.
+package struct AgentTimes: Sendable, Equatable {
+    /// From the request to the answer's last byte.
+    package var whole: Duration
+    /// From one byte of the answer to the next, and to the first.
+    package var silence: Duration
+
+    /// Wraps the two.
+    package init(whole: Duration, silence: Duration) {
+        self.whole = whole
+        self.silence = silence
+    }
+}
+
+/// An answer's body while it arrives.
+typealias AgentBody = AsyncMapSequence<HTTPClientResponse.Body, ByteBuffer>
 
 /// The way to agents over HTTP, shared by all connectors of a process.
 package final class AgentHTTP: Sendable {
@@ -18,6 +36,8 @@ package final class AgentHTTP: Sendable {
             redirectConfiguration: .disallow, timeout: .init(connect: Self.connectTimeout))
         // Each agent has a bound of its own; a connection more than another agent's is no reason to wait.
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 1024
+        // Who is not there is said at once; whoever asks decides when to try again.
+        configuration.connectionPool.retryConnectionEstablishment = false
         client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }
 
@@ -27,13 +47,13 @@ package final class AgentHTTP: Sendable {
     /// Posts JSON and has a successful answer read.
     ///
     /// - Parameters:
-    ///   - timeout: for all of it, to the last byte that `read` takes.
+    ///   - times: for all of it, to the last byte that `read` takes.
     ///   - complaint: what an answer with an error status says of itself.
     ///   - read: takes the answer's status and body; what it leaves of the body is not waited for.
     func post<Value: Sendable>(
-        _ body: String, to url: String, headers: HTTPHeaders, timeout: Duration,
+        _ body: String, to url: String, headers: HTTPHeaders, times: AgentTimes,
         complaint: @escaping @Sendable ([UInt8]) -> String?,
-        read: @escaping @Sendable (HTTPResponseStatus, HTTPClientResponse.Body) async throws -> Value
+        read: @escaping @Sendable (HTTPResponseStatus, AgentBody) async throws -> Value
     ) async throws(AgentFailure) -> Value {
         var request = HTTPClientRequest(url: url)
         request.method = .POST
@@ -42,41 +62,72 @@ package final class AgentHTTP: Sendable {
         request.headers.replaceOrAdd(name: "User-Agent", value: "goclaw-nodes")
         request.body = .bytes(ByteBuffer(string: body))
         let prepared = request
-        return try await within(timeout) { [client] in
+        let heard = Heard()
+        return try await within(times, since: heard) { [client] in
             let response = try await client.execute(prepared, deadline: .distantFuture)
+            heard.now()
             guard (200..<300).contains(response.status.code) else {
                 let text = try? await response.body.collect(upTo: Self.maximumComplaint)
                 throw AgentFailure(
                     response.status, retryAfter: response.headers.first(name: "Retry-After"),
                     complaint: text.flatMap { complaint(Array($0.readableBytesView)) })
             }
-            return try await read(response.status, response.body)
+            let body = response.body.map { buffer in
+                heard.now()
+                return buffer
+            }
+            return try await read(response.status, body)
         }
+    }
+
+    /// When the agent was last heard.
+    private final class Heard: Sendable {
+        private let instant = Mutex(ContinuousClock.now)
+
+        var last: ContinuousClock.Instant { instant.withLock { $0 } }
+
+        func now() { instant.withLock { $0 = .now } }
+    }
+
+    private enum Outcome<Value: Sendable>: Sendable {
+        case ended(Result<Value, AgentFailure>)
+        case late
+        case silent
     }
 
     /// Carries out `body`, but no longer than that.
     private func within<Value: Sendable>(
-        _ timeout: Duration, _ body: @escaping @Sendable () async throws -> Value
+        _ times: AgentTimes, since heard: Heard, _ body: @escaping @Sendable () async throws -> Value
     ) async throws(AgentFailure) -> Value {
-        let outcome = await withTaskGroup(of: Result<Value, AgentFailure>?.self) { group in
+        let outcome = await withTaskGroup(of: Outcome<Value>.self) { group in
             group.addTask {
                 do {
-                    return .success(try await body())
+                    return .ended(.success(try await body()))
                 } catch {
-                    return .failure(AgentFailure(error))
+                    return .ended(.failure(AgentFailure(error)))
                 }
             }
             group.addTask {
-                try? await Task.sleep(for: timeout)
-                return nil
+                try? await Task.sleep(for: times.whole)
+                return .late
             }
-            let first = await group.next() ?? nil
+            group.addTask {
+                while true {
+                    let quiet = ContinuousClock.now - heard.last
+                    guard quiet < times.silence, (try? await Task.sleep(for: times.silence - quiet)) != nil
+                    else { return .silent }
+                }
+            }
+            let first = await group.next() ?? .late
             group.cancelAll()
             return first
         }
-        if let outcome { return try outcome.get() }
+        if case .ended(let result) = outcome { return try result.get() }
         if Task.isCancelled { throw AgentFailure(.cancelled, "The answer was not waited for.") }
-        throw AgentFailure(.timedOut, "There was no whole answer within \(timeout).")
+        if case .silent = outcome {
+            throw AgentFailure(.timedOut, "Nothing came for \(times.silence).")
+        }
+        throw AgentFailure(.timedOut, "There was no whole answer within \(times.whole).")
     }
 }
 
@@ -113,7 +164,17 @@ extension AgentFailure {
     static func delay(_ header: String, now: Date) -> Duration? {
         let most = 3600.0
         if let seconds = Int(header) { return .seconds(min(max(Double(seconds), 0), most)) }
-        guard let date = try? Date(header, strategy: .http) else { return nil }
+        guard let date = httpDate(header) else { return nil }
         return .seconds(min(max(date.timeIntervalSince(now), 0), most))
+    }
+
+    /// A date as HTTP spells it, such as `Fri, 27 Nov 2026 02:00:30 GMT`; its two older forms are not read.
+    static func httpDate(_ text: String) -> Date? {
+        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        let fields = text.split(separator: " ")
+        guard fields.count == 6, fields[5] == "GMT", let month = months.firstIndex(of: String(fields[2]))
+        else { return nil }
+        let number = month < 9 ? "0\(month + 1)" : "\(month + 1)"
+        return try? Date("\(fields[3])-\(number)-\(fields[1])T\(fields[4])Z", strategy: .iso8601)
     }
 }

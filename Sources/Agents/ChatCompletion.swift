@@ -21,12 +21,14 @@ struct ChatCompletion {
     ///
     /// - Returns: the new text; empty where there is none.
     mutating func append(_ bytes: some Sequence<UInt8>) throws(AgentFailure) -> String {
-        var new = ""
+        let complete: [[UInt8]]
         do throws(EventStreamReader.TooLong) {
-            for event in try events.append(bytes) { new += try chunk(event) }
+            complete = try events.append(bytes)
         } catch {
             throw Self.tooLong
         }
+        var new = ""
+        for event in complete { new += try chunk(event) }
         return new
     }
 
@@ -64,7 +66,8 @@ struct ChatCompletion {
     /// What an answer with an error status says of itself, for people: at most 200 characters of one line.
     static func complaint(_ bytes: [UInt8]) -> String? {
         guard let answer = try? JSONValue(parsing: bytes, limits: limits) else { return nil }
-        let message = answer["error"]?["message"]?.string ?? answer["error"]?.string ?? answer["message"]?.string
+        let message =
+            answer["error"]?["message"]?.string ?? answer["error"]?.string ?? answer["message"]?.string
         return message.map(excerpt)
     }
 
@@ -86,7 +89,8 @@ struct ChatCompletion {
         let chunk = try parse(data)
         try refuse(chunk)
         // One with the usage alone has no choices. Servers that don't stream inside put the whole message there.
-        return try take(chunk, from: "delta") ?? take(chunk, from: "message") ?? ""
+        if let new = try take(chunk, from: "delta") { return new }
+        return try take(chunk, from: "message") ?? ""
     }
 
     private mutating func parse(_ bytes: [UInt8]) throws(AgentFailure) -> JSONValue {

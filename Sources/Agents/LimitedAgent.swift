@@ -14,6 +14,8 @@ package final class LimitedAgent: Agent {
         package var failures = 5
         /// How long nobody asks then.
         package var pause = Duration.seconds(15)
+        /// When what failed is tried again, by whoever asks.
+        package var retries = RetryPolicy()
 
         /// The limits as shipped.
         package init() {}
@@ -40,7 +42,7 @@ package final class LimitedAgent: Agent {
         package var latencies: [Duration]
     }
 
-    private struct State {
+    fileprivate struct State {
         var breaker: CircuitBreaker
         var active = 0
         var waiters: [(id: Int, continuation: CheckedContinuation<Bool, Never>)] = []
@@ -52,6 +54,7 @@ package final class LimitedAgent: Agent {
     }
 
     package var name: String { agent.name }
+    package var retries: RetryPolicy { limits.retries }
     private let agent: any Agent
     private let limits: Limits
     private let state: Mutex<State>
@@ -62,7 +65,7 @@ package final class LimitedAgent: Agent {
         self.agent = agent
         self.limits = limits
         state = Mutex(State(breaker: CircuitBreaker(threshold: limits.failures, pause: limits.pause)))
-        latency = Metrics.Timer(label: "nodes_agent_answer_seconds", dimensions: [("agent", agent.name)])
+        latency = Metrics.Timer(label: "agent_answer", dimensions: [("agent", agent.name)])
     }
 
     /// How it is doing now.
@@ -101,6 +104,9 @@ package final class LimitedAgent: Agent {
             return answer
         } catch {
             state.withLock { $0.failed(error) }
+            Counter(
+                label: "agent_failures", dimensions: [("agent", name), ("reason", error.reason.rawValue)]
+            ).increment()
             throw error
         }
     }

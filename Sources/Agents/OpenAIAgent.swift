@@ -16,8 +16,8 @@ package struct OpenAIAgent: Agent {
         package var systemPrompt = ""
         /// What of a conversation goes along.
         package var context = ContextLimits()
-        /// For a whole answer.
-        package var timeout = Duration.seconds(120)
+        /// How long an answer may take.
+        package var times = AgentTimes(whole: .seconds(120), silence: .seconds(60))
 
         /// An agent without a key.
         package init(url: String, model: String) {
@@ -48,44 +48,38 @@ package struct OpenAIAgent: Agent {
         let body = ChatRequest(
             model: settings.model, systemPrompt: settings.systemPrompt, contextLimits: settings.context
         ).body(of: request)
-        let text = try await http.post(
-            body, to: settings.url + "/chat/completions", headers: headers, timeout: settings.timeout,
-            complaint: ChatCompletion.complaint
-        ) { _, body in
-            try await Self.read(body, part: part)
+        let text: String
+        do throws(AgentFailure) {
+            text = try await http.post(
+                body, to: settings.url + "/chat/completions", headers: headers, times: settings.times,
+                complaint: ChatCompletion.complaint
+            ) { _, body in
+                try await Self.read(body, part: part)
+            }
+        } catch {
+            throw withoutKey(error)
         }
         return .reply(JSONValue.object(["type": .string("text"), "text": .string(text)]).text)
     }
 
-    /// What a server sends is told by its first byte: a type that says otherwise is common.
-    static func read<Body: AsyncSequence>(
-        _ body: Body, part: @Sendable (String) async -> Void
-    ) async throws -> String where Body.Element == ByteBuffer {
-        var completion = ChatCompletion()
-        var document: [UInt8] = []
-        var isStream: Bool?
-        for try await buffer in body {
-            if isStream == nil, let first = buffer.readableBytesView.first(where: { !Self.isBlank($0) }) {
-                isStream = first != UInt8(ascii: "{")
-            }
-            guard isStream != false else {
-                document += buffer.readableBytesView
-                guard document.count <= ChatCompletion.maximumDocumentBytes else {
-                    throw AgentFailure(
-                        .refused,
-                        "The answer has more than \(ChatCompletion.maximumDocumentBytes) bytes.")
-                }
-                continue
-            }
-            let new = try completion.append(buffer.readableBytesView)
-            if !new.isEmpty { await part(new) }
-            // Nothing after the mark counts, and some servers keep the connection open.
-            if completion.isComplete { break }
-        }
-        return isStream == false ? try completion.document(document) : try completion.end()
+    /// Servers repeat a key that they refuse.
+    private func withoutKey(_ failure: AgentFailure) -> AgentFailure {
+        guard let key = settings.key, !key.isEmpty else { return failure }
+        var failure = failure
+        failure.message = failure.message.replacing(key, with: "…")
+        return failure
     }
 
-    private static func isBlank(_ byte: UInt8) -> Bool {
-        [UInt8(ascii: " "), UInt8(ascii: "\n"), UInt8(ascii: "\r"), UInt8(ascii: "\t")].contains(byte)
+    private static func read(
+        _ body: AgentBody, part: @Sendable (String) async -> Void
+    ) async throws -> String {
+        var answer = ChatAnswer()
+        for try await buffer in body {
+            let new = try answer.append(buffer.readableBytesView)
+            if !new.isEmpty { await part(new) }
+            // Nothing after the mark counts, and some servers keep the connection open.
+            if answer.isComplete { break }
+        }
+        return try answer.end()
     }
 }

@@ -15,8 +15,8 @@ package struct WebhookAgent: Agent {
         package var url: String
         /// What signs them: 24 to 64 bytes, shared with the agent; never logged.
         package var secret: [UInt8]
-        /// For a whole answer.
-        package var timeout = Duration.seconds(30)
+        /// How long an answer may take.
+        package var times = AgentTimes(whole: .seconds(30), silence: .seconds(30))
 
         /// Wraps the two.
         package init(url: String, secret: [UInt8]) {
@@ -29,7 +29,8 @@ package struct WebhookAgent: Agent {
         /// - Returns: `nil` for another text, or another length.
         package static func secret(_ text: String) -> [UInt8]? {
             let prefix = "whsec_"
-            guard text.hasPrefix(prefix), let data = Data(base64Encoded: String(text.dropFirst(prefix.count))),
+            guard text.hasPrefix(prefix),
+                let data = Data(base64Encoded: String(text.dropFirst(prefix.count))),
                 (24...64).contains(data.count)
             else { return nil }
             return Array(data)
@@ -57,7 +58,7 @@ package struct WebhookAgent: Agent {
         let body = Self.body(of: request, at: now)
         return try await http.post(
             body, to: settings.url, headers: headers(for: body, key: request.key, at: now),
-            timeout: settings.timeout, complaint: { _ in nil }
+            times: settings.times, complaint: { _ in nil }
         ) { status, body in
             if status == .accepted || status == .noContent { return .accepted }
             var bytes: [UInt8] = []
@@ -90,7 +91,10 @@ package struct WebhookAgent: Agent {
         let seconds = String(now.milliseconds / 1000)
         return HTTPHeaders([
             ("webhook-id", key), ("webhook-timestamp", seconds),
-            ("webhook-signature", Self.signature(of: body, id: key, timestamp: seconds, secret: settings.secret)),
+            (
+                "webhook-signature",
+                Self.signature(of: body, id: key, timestamp: seconds, secret: settings.secret)
+            ),
         ])
     }
 

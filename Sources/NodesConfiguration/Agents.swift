@@ -54,7 +54,8 @@ struct AgentReader {
         let key = NodesConfiguration.agentsKey
         guard let value = file?.value(at: key) else { return [:] }
         guard case .object(let members) = value else {
-            problems.append("\(key) is refused; expected an object such as {\"support\": {\"type\": \"openai\", …}}")
+            problems.append(
+                "\(key) is refused; expected an object such as {\"support\": {\"type\": \"openai\", …}}")
             return [:]
         }
         var agents: [String: NodesConfiguration.Agent] = [:]
@@ -123,7 +124,9 @@ struct AgentReader {
         }
         if kind == .openai {
             agent.model = section.text("model") ?? ""
-            if agent.model.isEmpty { section.problem("model", "is missing; expected the server's name of a model") }
+            if agent.model.isEmpty {
+                section.problem("model", "is missing; expected the server's name of a model")
+            }
             agent.systemPrompt = section.text("system_prompt") ?? ""
             agent.contextMessages = section.count("context_messages", in: 0...200) ?? agent.contextMessages
             agent.contextBytes = section.count("context_bytes", in: 0...(1 << 20)) ?? agent.contextBytes
@@ -166,7 +169,10 @@ private struct AgentSection {
         let names = NodesConfiguration.Agent.Kind.allCases.map(\.rawValue).joined(separator: ", ")
         let text = text("type")
         guard let kind = text.flatMap(NodesConfiguration.Agent.Kind.init) else {
-            problem("type", text.map { "“\($0)” is refused; expected one of \(names)" } ?? "is missing; expected one of \(names)")
+            problem(
+                "type",
+                text.map { "“\($0)” is refused; expected one of \(names)" }
+                    ?? "is missing; expected one of \(names)")
             return nil
         }
         return kind
@@ -177,11 +183,15 @@ private struct AgentSection {
             problem("url", "is missing; expected an address such as https://agents.example.org/v1")
             return ""
         }
-        let rest = ["http://", "https://"].compactMap { text.hasPrefix($0) ? text.dropFirst($0.count) : nil }.first
+        let rest = ["http://", "https://"].compactMap { text.hasPrefix($0) ? text.dropFirst($0.count) : nil }
+            .first
         let authority = rest?.prefix { !"/?#".contains($0) } ?? ""
-        guard !authority.isEmpty, !authority.contains("@"), !text.contains(where: { $0.isWhitespace || $0 == "#" })
+        guard !authority.isEmpty, !authority.contains("@"),
+            !text.contains(where: { $0.isWhitespace || $0 == "#" })
         else {
-            problem("url", "is refused; expected http:// or https:// and a host, without a name or password in it")
+            problem(
+                "url", "is refused; expected http:// or https:// and a host, without a name or password in it"
+            )
             return ""
         }
         return text.hasSuffix("/") ? String(text.dropLast()) : text
@@ -212,7 +222,8 @@ private struct AgentSection {
         guard let value = settings.removeValue(forKey: key) else { return nil }
         guard let number = value.wholeNumber, range.contains(Int(clamping: number)) else {
             problem(
-                key, "\(value.text) is refused; expected a number from \(range.lowerBound) to \(range.upperBound)")
+                key,
+                "\(value.text) is refused; expected a number from \(range.lowerBound) to \(range.upperBound)")
             return nil
         }
         return Int(number)

@@ -23,7 +23,8 @@ extension NodesConfiguration {
         defaultAgents = agentReader.defaults(in: file, among: agents.keys)
         reader.onlyInFile(
             Self.defaultAgentsKey, form: "object of names",
-            "`{\"web\": \"support\"}`: the agent of each channel's devices; `\(Self.defaultAgent)` where none is named.")
+            "`{\"web\": \"support\"}`: the agent of each channel's devices; `\(Self.defaultAgent)` where none is named."
+        )
         for problem in agentReader.problems { reader.problem(problem) }
         templatesDirectory = reader.path(
             "templates.directory", default: "/usr/share/goclaw-nodes/templates",

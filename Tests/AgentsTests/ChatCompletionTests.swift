@@ -25,7 +25,8 @@ struct ChatCompletionTests {
         ("nothing at all", "", .failure(.unreachable)),
         (
             "a role first and no content",
-            #"data: {"choices":[{"delta":{"role":"assistant","content":null}}]}"# + "\n\n" + delta("Hi") + stop,
+            #"data: {"choices":[{"delta":{"role":"assistant","content":null}}]}"# + "\n\n" + delta("Hi")
+                + stop,
             .text("Hi")
         ),
         (
@@ -54,10 +55,14 @@ struct ChatCompletionTests {
             .failure(.busy)
         ),
         ("an error as text", #"data: {"error":"model not loaded"}"# + "\n\n", .failure(.invalidAnswer)),
-        ("a null beside the choices", #"data: {"error":null,"choices":[{"delta":{"content":"Hi"}}]}"# + "\n\n" + stop, .text("Hi")),
+        (
+            "a null beside the choices",
+            #"data: {"error":null,"choices":[{"delta":{"content":"Hi"}}]}"# + "\n\n" + stop, .text("Hi")
+        ),
         (
             "an end by length",
-            delta("Hel") + #"data: {"choices":[{"delta":{},"finish_reason":"length"}]}"# + "\n\n", .text("Hel")
+            delta("Hel") + #"data: {"choices":[{"delta":{},"finish_reason":"length"}]}"# + "\n\n",
+            .text("Hel")
         ),
         (
             "an end by a filter, with nothing said",
@@ -82,7 +87,8 @@ struct ChatCompletionTests {
             }
             switch (read, outcome) {
             case (.success(let text), .text(let expected)): #expect(text == expected, "\(name)")
-            case (.failure(let failure), .failure(let expected)): #expect(failure.reason == expected, "\(name)")
+            case (.failure(let failure), .failure(let expected)):
+                #expect(failure.reason == expected, "\(name)")
             default: Issue.record("\(name) in pieces of \(size): \(read)")
             }
         }
@@ -95,7 +101,9 @@ struct ChatCompletionTests {
         var parts: [String] = []
         for piece in [character[..<2], character[2...]] {
             let event =
-                Array(#"data: {"choices":[{"delta":{"content":"a"#.utf8) + piece + Array(#""}}]}"#.utf8) + [10, 10]
+                Array(#"data: {"choices":[{"delta":{"content":"a"#.utf8) + piece + Array(#""}}]}"#.utf8) + [
+                    10, 10,
+                ]
             parts.append(try completion.append(event))
         }
         _ = try completion.append(Self.stop.utf8)
@@ -114,7 +122,8 @@ struct ChatCompletionTests {
     func cutCharacter() throws {
         var completion = ChatCompletion()
         let event =
-            Array(#"data: {"choices":[{"delta":{"content":"x"#.utf8) + [0xF0, 0x9F] + Array(#""}}]}"#.utf8) + [10, 10]
+            Array(#"data: {"choices":[{"delta":{"content":"x"#.utf8) + [0xF0, 0x9F] + Array(#""}}]}"#.utf8)
+            + [10, 10]
         #expect(try completion.append(event) == "x")
         _ = try completion.append(Self.stop.utf8)
         #expect(try completion.end() == "x\u{FFFD}")
@@ -135,6 +144,15 @@ struct ChatCompletionTests {
             var completion = ChatCompletion()
             return try completion.document(Array(text.utf8))
         }
+    }
+
+    @Test("An answer is bounded, though it has hardly any text")
+    func comments() {
+        let failure = #expect(throws: AgentFailure.self) {
+            var answer = ChatAnswer(maximumBytes: 1000)
+            for _ in 0..<1000 { _ = try answer.append(": ping\n\n".utf8) }
+        }
+        #expect(failure?.reason == .refused)
     }
 
     @Test("An answer's text is bounded")

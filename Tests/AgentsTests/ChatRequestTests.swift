@@ -5,12 +5,6 @@ import Testing
 
 @Suite("Requests to chat completions")
 struct ChatRequestTests {
-    private func request(_ body: String, context: [AgentRequest.Turn] = []) throws -> AgentRequest {
-        AgentRequest(
-            key: "k", channel: try #require(ChannelID("web")), senderID: try #require(SenderID("Tablet-1")),
-            body: body, context: context)
-    }
-
     @Test("The prompt comes first, then the conversation, then the message as its text")
     func order() throws {
         let context = [
@@ -20,7 +14,10 @@ struct ChatRequestTests {
         let body = ChatRequest(model: "m", systemPrompt: "Be kind.", contextLimits: ContextLimits())
             .body(of: try request(#"{"text":"more"}"#, context: context))
         let value = try JSONValue(parsing: body.utf8)
-        guard case .array(let messages)? = value["messages"] else { return Issue.record("\(body)") }
+        guard case .array(let messages)? = value["messages"] else {
+            Issue.record("\(body)")
+            return
+        }
         #expect(messages.map { $0["role"]?.string } == ["system", "user", "assistant", "user"])
         #expect(messages.map { $0["content"]?.string } == ["Be kind.", "hi", "hello", "more"])
         #expect(value["stream"] == .bool(true))

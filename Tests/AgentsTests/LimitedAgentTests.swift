@@ -44,11 +44,6 @@ private struct QuickAgent: Agent {
 
 @Suite("An agent behind its limits")
 struct LimitedAgentTests {
-    private func request() throws -> AgentRequest {
-        AgentRequest(
-            key: "k", channel: try #require(ChannelID("web")), senderID: try #require(SenderID("t")), body: "1")
-    }
-
     @Test("As many are asked at once as may be, as many wait, and the next is refused at once")
     func bounds() async throws {
         let slow = SlowAgent()
@@ -56,7 +51,7 @@ struct LimitedAgentTests {
         limits.concurrency = 2
         limits.waiting = 1
         let agent = LimitedAgent(slow, limits: limits)
-        let request = try request()
+        let request = try request("1")
         let tasks = (0..<3).map { _ in Task { try await agent.answer(request) { _ in } } }
         var asked = slow.asked.stream.makeAsyncIterator()
         await asked.next()
@@ -80,7 +75,7 @@ struct LimitedAgentTests {
         limits.concurrency = 1
         limits.waiting = 1
         let agent = LimitedAgent(slow, limits: limits)
-        let request = try request()
+        let request = try request("1")
         let first = Task { try await agent.answer(request) { _ in } }
         var asked = slow.asked.stream.makeAsyncIterator()
         await asked.next()
@@ -100,9 +95,11 @@ struct LimitedAgentTests {
         limits.failures = 2
         let agent = LimitedAgent(
             QuickAgent(outcome: .failure(AgentFailure(.unreachable, "down"))), limits: limits)
-        let request = try request()
+        let request = try request("1")
         for _ in 0..<2 {
-            let failure = await #expect(throws: AgentFailure.self) { try await agent.answer(request) { _ in } }
+            let failure = await #expect(throws: AgentFailure.self) {
+                try await agent.answer(request) { _ in }
+            }
             #expect(failure?.reason == .unreachable)
         }
         let spared = await #expect(throws: AgentFailure.self) { try await agent.answer(request) { _ in } }
@@ -118,7 +115,7 @@ struct LimitedAgentTests {
         limits.failures = 1
         let agent = LimitedAgent(QuickAgent(outcome: .failure(AgentFailure(.refused, "no"))), limits: limits)
         for _ in 0..<3 {
-            let request = try request()
+            let request = try request("1")
             await #expect(throws: AgentFailure.self) { try await agent.answer(request) { _ in } }
         }
         #expect(agent.report.state == .working)
