@@ -45,7 +45,7 @@ func channel(_ name: String) -> Target {
 
 /// Everything a server process is made of.
 let server: [Target.Dependency] = [
-    "PairingCore", "Cryptography", "Postgres", "PairingStore", "ChannelHost", "PairingKernel",
+    "Agents", "PairingCore", "Cryptography", "Postgres", "PairingStore", "ChannelHost", "PairingKernel",
     "NodesConfiguration", "NodesProcess", "PrometheusMetrics", log, metrics, lifecycle, unixSignals,
     arguments,
 ]
@@ -95,6 +95,7 @@ let package = Package(
                 .embedInCode("Migrations/v003_instance_channels.sql"),
                 .embedInCode("Migrations/v004_exact_metadata.sql"),
                 .embedInCode("Migrations/v005_counted_streams.sql"),
+                .embedInCode("Migrations/v006_agent_work.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(
@@ -110,7 +111,7 @@ let package = Package(
             ]),
         module(
             "PairingKernel",
-            ["PairingCore", "PairingStore", "ChannelHost", "Cryptography", log, metrics, lifecycle]),
+            ["PairingCore", "PairingStore", "ChannelHost", "Agents", "Cryptography", log, metrics, lifecycle]),
         module("NodesProtocol", ["PairingCore"]),
         module("PrometheusMetrics", [.product(name: "CoreMetrics", package: "swift-metrics")]),
         module("DeviceGateway", ["PairingKernel", "NodesProtocol", "Unix", log, metrics, lifecycle] + nio),
@@ -196,7 +197,8 @@ let package = Package(
         tests(
             "PairingKernelTests",
             [
-                "PairingCore", "PairingStore", "PairingKernel", "ChannelHost", "Cryptography", "Postgres",
+                "Agents", "PairingCore", "PairingStore", "PairingKernel", "ChannelHost", "Cryptography",
+                "Postgres",
                 "PostgresTestSupport", log, lifecycle,
             ]),
         tests("NodesConfigurationTests", ["NodesConfiguration"]),

@@ -1,3 +1,4 @@
+import Agents
 import ArgumentParser
 import DeviceGateway
 import FoundationEssentials
@@ -32,7 +33,7 @@ struct NodesGateway: AsyncParsableCommand {
             configuration: process.database, channels: StoreHints.channels, logger: process.logger)
         let sessions = DeviceSessions(
             kernel: process.kernel, instanceID: instanceID, name: process.name, hints: StoreHints(listener),
-            logger: process.logger)
+            agents: try AgentDirectory(), logger: process.logger)
         let settings = GatewaySettings(process.configuration.gateway)
         let server = GatewayServer(
             kernel: process.kernel, sessions: sessions, settings: settings, clock: { .now },

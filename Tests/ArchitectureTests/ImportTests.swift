@@ -14,7 +14,7 @@ private let nio: Set<String> = ["NIOCore", "NIOPosix", "NIOHTTP1", "NIOWebSocket
 /// A main may import everything.
 private let everything = Row(
     package: [
-        "ChannelCheck", "ChannelHost", "Cryptography", "DeviceGateway", "FastCGI", "AdminPages",
+        "Agents", "ChannelCheck", "ChannelHost", "Cryptography", "DeviceGateway", "FastCGI", "AdminPages",
         "NodesConfiguration",
         "NodesProcess", "NodesProtocol", "PairingCore", "PairingKernel", "PairingStore", "Postgres",
         "PrometheusMetrics",
@@ -40,7 +40,7 @@ private let table: [String: Row] = [
         package: ["PairingCore", "Cryptography"],
         outside: nio.union([log, metrics, "AsyncHTTPClient", "FoundationEssentials"])),
     "PairingKernel": Row(
-        package: ["PairingCore", "PairingStore", "ChannelHost", "Cryptography"],
+        package: ["PairingCore", "PairingStore", "ChannelHost", "Agents", "Cryptography"],
         outside: lifecycle.union([log, metrics])),
     "NodesProtocol": Row(package: ["PairingCore"], outside: ["FoundationEssentials"]),
     "DeviceGateway": Row(
