@@ -56,7 +56,10 @@ struct SweeperTests {
             }
             try await eventually("the statement runs") {
                 try await !pool.query(
-                    "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep%'"
+                    """
+                    SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep%'
+                        AND datname = current_database()
+                    """
                 ).isEmpty
             }
             asking.cancel()

@@ -63,6 +63,9 @@ enum Spawn {
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         redirect(&actions)
+        // What this process has open is not for programs: a server that inherited the writing end of somebody's pipe
+        // would keep its reader waiting for as long as it runs.
+        try closeFrom3(&actions)
         let arguments = line.map { strdup($0) }
         let environment = ProcessInfo.processInfo.environment.map { strdup("\($0.key)=\($0.value)") }
         defer { (arguments + environment).forEach { free($0) } }
@@ -70,6 +73,14 @@ enum Spawn {
         let result = posix_spawn(&pid, line[0], &actions, nil, arguments + [nil], environment + [nil])
         guard result == 0 else { throw Failure("can't start \(line[0]): errno \(result)") }
         return pid
+    }
+
+    /// `posix_spawn_file_actions_addclosefrom_np` of glibc 2.34, which Swift does not import.
+    private static func closeFrom3(_ actions: inout posix_spawn_file_actions_t) throws {
+        typealias Function = @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32
+        let name = "posix_spawn_file_actions_addclosefrom_np"
+        guard let symbol = dlsym(nil, name) else { throw Failure("no \(name): glibc 2.34 is needed") }
+        guard unsafeBitCast(symbol, to: Function.self)(&actions, 3) == 0 else { throw Failure(name) }
     }
 
     /// Why a program or a cluster didn't start.

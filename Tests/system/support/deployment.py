@@ -17,11 +17,13 @@ import psycopg2
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "scripts"))
 
+from nodes_stack import postgres  # noqa: E402
 from nodes_stack.process import Process  # noqa: E402
 from nodes_stack.stack import ADMINISTRATOR, Stack, merged  # noqa: E402
 
 from .administrator import Administrator  # noqa: E402
 from .device import Device, Socket  # noqa: E402
+from .postgres_proxy import PostgresProxy  # noqa: E402
 
 PASSWORD = "correct horse battery staple"
 
@@ -193,12 +195,20 @@ class Deployment(Stack):
 
 
 @contextlib.contextmanager
-def deployed(**options):
-    """A deployment that is gone without a trace afterwards."""
+def deployed(*, proxy: PostgresProxy | None = None, **options):
+    """A deployment that is gone without a trace afterwards.
+
+    Its programs reach the database through `proxy`, where one is given; `rows` and `db` do not.
+    """
     folder = pathlib.Path(tempfile.mkdtemp(prefix="nodes-test-"))
     # PostgreSQL and nginx's workers may run as other accounts, which must reach what is theirs below.
     folder.chmod(0o755)
+    if proxy:
+        through = {"database": {"url": proxy.url(postgres.DATABASE, postgres.ROLE)}}
+        options["settings"] = merged(through, options.get("settings") or {})
     deployment = Deployment(folder, **options)
+    if proxy:
+        proxy.server = lambda: deployment.cluster.sockets / proxy.path.name
     try:
         deployment.start()
         yield deployment
