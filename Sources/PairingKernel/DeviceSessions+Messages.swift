@@ -11,53 +11,6 @@ extension DeviceSessions {
         enqueue(.catchUp, for: grant, on: socket)
     }
 
-    /// `message.send`: has the message checked by its channel and stores it under the device's lock; it is
-    /// acknowledged by the return (I4).
-    ///
-    /// - Parameters:
-    ///   - id: the device's identifier, 1 to 128 bytes; a repeat gets the first receipt.
-    ///   - body: compact JSON text of up to ``maximumBodyBytes``.
-    /// - Throws: the channel's refusal, or the store's; nothing was accepted.
-    public func send(
-        id: String, body: String, grant: SessionGrant, on socket: any DeviceSocket
-    ) async throws(Refusal) -> MessageReceipt {
-        guard body.utf8.count <= Self.maximumBodyBytes else { throw .messageTooLarge(body.utf8.count) }
-        guard let lane = lanes[grant.channel] else { throw .sessionEnded }
-        let channel = try state.withLock { state -> Result<ChannelSession, Refusal> in
-            guard state.lease.isHeld(now: .now) else { return .failure(.unavailable) }
-            guard state.table.isLive(socket.id, grant), let channel = state.work[socket.id]?.channel else {
-                return .failure(.sessionEnded)
-            }
-            guard state.work[socket.id]?.queue.reserve() == true else { return .failure(.tooManyMessages) }
-            return .success(channel)
-        }.get()
-        do {
-            let output = try await receive(id: id, body: body, grant: grant, in: channel, lane)
-            let message = PairingStore.InboundMessage(
-                session: grant.liveSession, messageID: id, body: body,
-                forwarded: output.messages.map {
-                    PairingStore.ForwardedMessage(agent: $0.agent, body: $0.body)
-                })
-            let acceptance = try await refusing(logger) { try await lane.inbound.submit(message) }.get()
-            if acceptance.isRepeat {
-                state.withLock { $0.work[socket.id]?.queue.release() }
-                // The commit that accepted it may have had no answer, so that nobody had it answered.
-                enqueue(.answerOpen, for: grant, on: socket)
-            } else if message.forwarded.isEmpty {
-                state.withLock { $0.work[socket.id]?.queue.release() }
-            } else {
-                enqueue(
-                    .answer(sequence: acceptance.sequence, forwarded: message.forwarded), reserved: true,
-                    for: grant, on: socket)
-            }
-            return MessageReceipt(
-                messageID: id, sequence: acceptance.sequence, frames: output.frames.map(OutboundFrame.init))
-        } catch {
-            state.withLock { $0.work[socket.id]?.queue.release() }
-            throw error
-        }
-    }
-
     /// `message.ack`: the device has everything up to and including `sequence`.
     public func acknowledge(
         upTo sequence: Int64, grant: SessionGrant, on socket: any DeviceSocket
@@ -69,16 +22,12 @@ extension DeviceSessions {
         }
     }
 
-    private func enqueue(
-        _ step: SessionQueue.Work, reserved: Bool = false, for grant: SessionGrant,
-        on socket: any DeviceSocket
+    func enqueue(
+        _ step: SessionQueue.Work, for grant: SessionGrant, on socket: any DeviceSocket
     ) {
         let starts = state.withLock { state -> Bool in
             guard state.table.isLive(socket.id, grant) else { return false }
-            return
-                (reserved
-                ? state.work[socket.id]?.queue.fill(step) : state.work[socket.id]?.queue.append(step))
-                ?? false
+            return state.work[socket.id]?.queue.append(step) ?? false
         }
         if starts { Task { await self.runQueue(of: grant, on: socket) } }
     }
@@ -88,8 +37,9 @@ extension DeviceSessions {
         while let steps = state.withLock({ $0.work[socket.id]?.queue.take() }), !steps.isEmpty {
             for step in steps {
                 switch step {
-                case .answer(let sequence, let forwarded):
+                case .answer(let sequence, let forwarded, let bytes):
                     await answer(sequence, forwarded, for: grant, on: socket)
+                    state.withLock { $0.work[socket.id]?.queue.release(bytes: bytes) }
                 case .answerOpen:
                     await answerOpen(for: grant, on: socket)
                 case .catchUp:

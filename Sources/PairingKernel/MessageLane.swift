@@ -2,16 +2,18 @@ import PairingCore
 import PairingStore
 
 /// The way of one channel's messages to the database: a channel that moves much slows down only itself (I10).
+///
+/// Messages of one session that came together go as one.
 struct MessageLane: Sendable {
-    let numbers: Batcher<PairingStore.MessageKey, PairingStore.MessageNumber?>
-    let inbound: Batcher<PairingStore.InboundMessage, Outcome<PairingStore.Acceptance>>
+    let numbers: Batcher<[PairingStore.MessageKey], [PairingStore.MessageNumber?]>
+    let inbound: Batcher<[PairingStore.InboundMessage], [Outcome<PairingStore.Acceptance>]>
     let replies: Batcher<PairingStore.Reply, [PairingStore.StoredMessage]>
     let leftOut: Batcher<PairingStore.Acknowledgement, Void>
 
     init(store: PairingStore) {
-        numbers = Batcher { try await store.numbers(of: $0) }
-        inbound = Batcher(cost: \.bytes, locks: .ofDevices(\.session.senderID, in: store)) {
-            try await store.accept($0)
+        numbers = Batcher { try await store.numbers(of: $0.flatMap(\.self)).split(like: $0) }
+        inbound = Batcher(cost: \.cost, locks: .ofDevices(\.senderID, in: store)) {
+            try await store.accept($0.flatMap(\.self)).split(like: $0)
         }
         replies = Batcher(cost: \.bytes, locks: .ofDevices(\.session.senderID, in: store)) {
             try await store.reply($0)
@@ -32,10 +34,29 @@ extension Batcher.Locks {
     }
 }
 
-extension PairingStore.InboundMessage {
-    fileprivate var bytes: Int { forwarded.reduce(body.utf8.count) { $0 + $1.body.utf8.count } }
-}
-
 extension PairingStore.Reply {
     fileprivate var bytes: Int { answers.reduce(0) { $0 + $1.body.utf8.count } }
+}
+
+extension [PairingStore.InboundMessage] {
+    /// What a message costs a batch beside its bytes.
+    private static var overhead: Int { 4096 }
+
+    fileprivate var cost: Int {
+        reduce(0) { $1.forwarded.reduce($0 + Self.overhead + $1.body.utf8.count) { $0 + $1.body.utf8.count } }
+    }
+
+    /// All are of one session.
+    fileprivate var senderID: SenderID { self[0].session.senderID }
+}
+
+extension Array {
+    /// The elements in pieces as long as those groups, in their order.
+    fileprivate func split(like groups: [[some Any]]) -> [[Element]] {
+        var rest = self[...]
+        return groups.map { group in
+            defer { rest = rest.dropFirst(group.count) }
+            return Array(rest.prefix(group.count))
+        }
+    }
 }

@@ -2,8 +2,10 @@ import PairingStore
 
 /// The work of one session that waits for its turn: one thing at a time, in order, bounded.
 struct SessionQueue: Sendable {
-    /// Messages that may wait to be answered.
+    /// Messages that may be on their way to an answer: those being accepted, those that wait, and the one at work.
     static let capacity = 256
+    /// Their bytes, as devices sent them; one message may be all of them.
+    static let capacityBytes = 4 << 20
 
     /// Something to do for a session.
     enum Work: Sendable, Equatable {
@@ -11,35 +13,32 @@ struct SessionQueue: Sendable {
         case catchUp
         /// Have what is accepted and unanswered answered.
         case answerOpen
-        /// Have what this message became answered.
-        case answer(sequence: Int64, forwarded: [PairingStore.ForwardedMessage])
+        /// Have what this message became answered, then give its place back: as many bytes as were reserved.
+        case answer(sequence: Int64, forwarded: [PairingStore.ForwardedMessage], bytes: Int)
     }
 
     private var waiting: [Work] = []
-    private var reserved = 0
+    private var places = 0
+    private var bytes = 0
     private var isRunning = false
 
     /// Takes a place for a message that is about to be accepted.
     ///
     /// - Returns: `false` where the queue is full: the message must not be accepted.
-    mutating func reserve() -> Bool {
-        guard waiting.count + reserved < Self.capacity else { return false }
-        reserved += 1
+    mutating func reserve(bytes cost: Int) -> Bool {
+        guard places < Self.capacity, places == 0 || bytes + cost <= Self.capacityBytes else { return false }
+        places += 1
+        bytes += cost
         return true
     }
 
-    /// Gives a place back that was reserved for nothing.
-    mutating func release() { reserved -= 1 }
-
-    /// Puts a message in the place that was reserved for it.
-    ///
-    /// - Returns: whether somebody has to run the queue now.
-    mutating func fill(_ work: Work) -> Bool {
-        reserved -= 1
-        return append(work)
+    /// Gives a place back: its message was not accepted, needs no answer, or was worked on.
+    mutating func release(bytes cost: Int) {
+        places -= 1
+        bytes -= cost
     }
 
-    /// Appends work that needs no place.
+    /// Appends work; a message is in the place that was reserved for it.
     ///
     /// - Returns: whether somebody has to run the queue now.
     mutating func append(_ work: Work) -> Bool {

@@ -39,6 +39,8 @@ extension PairingStore {
                 try answers[0].map { (try $0.text("key"), try $0.int64("sequence")) },
                 uniquingKeysWith: { first, _ in first })
             var accepted: [(message: InboundMessage, sequence: Int64)] = []
+            // Devices for one of whose messages there was no room: none overtakes it.
+            var full: [String: Refusal] = [:]
             let outcomes = zip(messages, keys).map { message, key -> Outcome<Acceptance> in
                 let device = message.session.senderID.key
                 guard var stream = streams[device] else { return .refused(.pairingEnded) }
@@ -46,7 +48,10 @@ extension PairingStore {
                 if let sequence = known[key] {
                     return .done(Acceptance(sequence: sequence, isRepeat: true))
                 }
-                if let refusal = stream.refusal(of: message) { return .refused(refusal) }
+                if let refusal = full[device] ?? stream.refusal(of: message) {
+                    full[device] = refusal
+                    return .refused(refusal)
+                }
                 let sequence = stream.nextIn
                 stream.nextIn += 1
                 if !message.forwarded.isEmpty {

@@ -9,7 +9,8 @@ struct SessionQueueTests {
 
     private func answer(_ sequence: Int64) -> SessionQueue.Work {
         .answer(
-            sequence: sequence, forwarded: [PairingStore.ForwardedMessage(agent: "", body: "\(sequence)")])
+            sequence: sequence, forwarded: [PairingStore.ForwardedMessage(agent: "", body: "\(sequence)")],
+            bytes: 1)
     }
 
     @Test("The first work starts a runner; what comes meanwhile is taken by it, in order")
@@ -17,9 +18,9 @@ struct SessionQueueTests {
         let starts = queue.append(.catchUp)
         #expect(starts)
         for sequence in Int64(1)...3 {
-            let hasPlace = queue.reserve()
+            let hasPlace = queue.reserve(bytes: 1)
             #expect(hasPlace)
-            let starts = queue.fill(answer(sequence))
+            let starts = queue.append(answer(sequence))
             #expect(!starts)
         }
         var work = queue.take()
@@ -49,19 +50,37 @@ struct SessionQueueTests {
     @Test("No more messages are taken than there is room for, reserved places included")
     mutating func capacity() {
         var taken = 0
-        while taken < 10_000, queue.reserve() { taken += 1 }
+        while taken < 10_000, queue.reserve(bytes: 1) { taken += 1 }
         #expect(taken == SessionQueue.capacity)
-        queue.release()
-        var hasPlace = queue.reserve()
+        queue.release(bytes: 1)
+        var hasPlace = queue.reserve(bytes: 1)
         #expect(hasPlace)
-        _ = queue.fill(answer(1))
-        hasPlace = queue.reserve()
+        _ = queue.append(answer(1))
+        hasPlace = queue.reserve(bytes: 1)
         #expect(!hasPlace, "a message that waits keeps its place")
         let work = queue.take()
         #expect(work == [answer(1)])
-        hasPlace = queue.reserve()
+        hasPlace = queue.reserve(bytes: 1)
+        #expect(!hasPlace, "so does one that is worked on")
+        queue.release(bytes: 1)
+        hasPlace = queue.reserve(bytes: 1)
         #expect(hasPlace)
-        hasPlace = queue.reserve()
+        hasPlace = queue.reserve(bytes: 1)
         #expect(!hasPlace)
+    }
+
+    @Test("No more bytes are taken than there is room for, and one message always is (I10)")
+    mutating func bytes() {
+        var hasPlace = queue.reserve(bytes: SessionQueue.capacityBytes + 1)
+        #expect(hasPlace)
+        hasPlace = queue.reserve(bytes: 1)
+        #expect(!hasPlace)
+        queue.release(bytes: SessionQueue.capacityBytes + 1)
+        hasPlace = queue.reserve(bytes: SessionQueue.capacityBytes - 1)
+        #expect(hasPlace)
+        hasPlace = queue.reserve(bytes: 2)
+        #expect(!hasPlace)
+        hasPlace = queue.reserve(bytes: 1)
+        #expect(hasPlace)
     }
 }
