@@ -1,6 +1,7 @@
 import CGoClawChannel
 import ChannelHost
 import Glibc
+import PairingCore
 import Synchronization
 
 /// A sink that holds the plugin to the header's rules. It is never freed, so that one that is used after its
@@ -206,7 +207,7 @@ private func sinkMessage(
         else { return .broken("has an ID or agent that is not UTF-8 of at most 256 bytes") }
         if record.flags & ~3 != 0 { return .broken("has flags \(record.flags), of which some have no name") }
         if record.reserved != 0 { return .broken("has reserved \(record.reserved), expected zero") }
-        guard JSONCheck.isValue(body) else {
+        guard JSONText.isValue(body) else {
             return .broken("has a body that is no JSON value (UTF-8, no NUL, at most 64 levels deep)")
         }
         output.itemBytes += body.count
@@ -235,7 +236,7 @@ private func sinkFrame(
             return .broken("has the event \(event), which is the host's")
         }
         if record.flags != 0 { return .broken("has flags \(record.flags), where none has a meaning") }
-        guard let payload = record.payload.bytes, JSONCheck.isObject(payload) else {
+        guard let payload = record.payload.bytes, JSONText.isObject(payload) else {
             return .broken("has a payload that is no JSON object (UTF-8, no NUL, at most 64 levels deep)")
         }
         output.itemBytes += payload.count

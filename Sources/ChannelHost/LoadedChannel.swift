@@ -279,5 +279,5 @@ private func monotonicTime() -> Duration { .nanoseconds(Int64(clamping: monotoni
 
 private func isJSONObject(_ text: String) -> Bool {
     var text = text
-    return text.withUTF8 { JSONCheck.isObject(UnsafeRawBufferPointer($0)) }
+    return text.withUTF8 { JSONText.isObject(UnsafeRawBufferPointer($0)) }
 }

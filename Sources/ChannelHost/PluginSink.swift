@@ -196,7 +196,7 @@ private func sinkMessage(
             let agent = record.agent.copy(atMost: 256), let bytes = record.body.bytes
         else { return .broken(rule: "is no record of UTF-8 texts, ID and agent of at most 256 bytes") }
         guard output.itemBytes + bytes.count <= CallOutput.maximumItemBytes else { return .full }
-        guard JSONCheck.isValue(bytes) else { return .broken(rule: "is not JSON") }
+        guard JSONText.isValue(bytes) else { return .broken(rule: "is not JSON") }
         output.itemBytes += bytes.count
         let flags = Int(record.flags)
         output.output.messages.append(
@@ -221,7 +221,7 @@ private func sinkFrame(
             return .broken(rule: "has an event of the host's: shutdown, connect.… or device.…")
         }
         guard output.itemBytes + bytes.count <= CallOutput.maximumItemBytes else { return .full }
-        guard JSONCheck.isObject(bytes) else { return .broken(rule: "is not a JSON object") }
+        guard JSONText.isObject(bytes) else { return .broken(rule: "is not a JSON object") }
         output.itemBytes += bytes.count
         output.output.frames.append(
             ChannelFrame(event: event, payload: String(decoding: bytes, as: UTF8.self)))

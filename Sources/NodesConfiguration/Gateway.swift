@@ -45,6 +45,10 @@ extension NodesConfiguration {
         public let framesPerSecond: Int
         /// Frames one socket may send at once after a silence.
         public let framesBurst: Int
+        /// The most requests of one socket that are worked on at once.
+        public let windowRequests: Int
+        /// The most bytes of these.
+        public let windowBytes: Int
         /// Signature checks a second of one instance.
         public let signaturesPerSecond: Int
         /// The most bytes queued for one socket.
@@ -133,6 +137,13 @@ extension NodesConfiguration {
             framesBurst = reader.count(
                 "gateway.frames_burst", default: 60, in: 1...100_000,
                 "Frames one socket may send at once after a silence.")
+            windowRequests = reader.count(
+                "gateway.window_requests", default: 64, in: 1...1024,
+                "Requests of one socket that are worked on at once; it is not read on before one of them is answered."
+            )
+            windowBytes = reader.size(
+                "gateway.window_bytes", default: "1MiB", in: 64 << 10...64 << 20,
+                "The most bytes of these, as they came; one request more is read than fits.")
             signaturesPerSecond = reader.count(
                 "gateway.signatures_per_second", default: 2000, in: 1...100_000,
                 "Signature checks a second of one instance.")

@@ -39,7 +39,7 @@ public enum DeviceRequest: Sendable, Equatable {
     /// `connect` with an administrator's API token
     case connectAdministrator(token: String)
     /// `message.send`, with the message's JSON text
-    case send(messageID: String, message: String)
+    case send(messageID: String, message: String, agent: String? = nil)
     /// `message.ack`
     case acknowledge(messageSeq: Int64)
     /// `device.pair.list`
@@ -57,6 +57,8 @@ public enum DeviceRequest: Sendable, Equatable {
     public static let maximumDisplayNameLength = 1024
     /// The longest `messageId` in bytes.
     public static let maximumMessageIDLength = 128
+    /// The longest name of an agent in bytes.
+    public static let maximumAgentLength = 64
     /// The longest API token in bytes.
     public static let maximumTokenLength = 512
 
@@ -138,10 +140,15 @@ public enum DeviceRequest: Sendable, Equatable {
         let messageID = try parameters.require(
             "messageId", "the message's identifier, a string of 1 to \(limit) bytes"
         ) { (1...limit).contains($0.utf8.count) ? $0 : nil }
-        guard parameters.has("message"), let message else {
+        guard let message else {
             throw Parameters.refusal("message", "missing; expected any JSON value but null")
         }
-        return .send(messageID: messageID, message: message)
+        let agent = try parameters.optional(
+            "agent", "an agent's name, a string of 1 to \(maximumAgentLength) bytes"
+        ) {
+            (1...maximumAgentLength).contains($0.utf8.count) ? $0 : nil
+        }
+        return .send(messageID: messageID, message: message, agent: agent)
     }
 
     private static func requiredCode(_ parameters: Parameters) throws(Refusal) -> PairingCode {

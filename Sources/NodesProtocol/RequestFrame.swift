@@ -9,9 +9,9 @@ public struct RequestFrame: Sendable, Equatable {
     public var id: String
     /// The method's name; it may be unknown.
     public var method: String
-    /// The parameters: an object's members, none where `params` is missing.
+    /// The parameters: an object's members, none where `params` is missing. One that was read lacks `message`.
     public var parameters: [String: JSONValue]
-    /// The parameter `message` as compact JSON in the client's own spelling and order, as agents get it; `nil`
+    /// The parameter `message`, unless it is `null`, as compact JSON in the client's own spelling and order, as agents get it; `nil`
     /// where there is none.
     public var message: String?
 
@@ -24,7 +24,7 @@ public struct RequestFrame: Sendable, Equatable {
         self.id = id
         self.method = method
         self.parameters = parameters
-        self.message = message ?? parameters["message"]?.text
+        self.message = message ?? parameters["message"].flatMap { $0 == .null ? nil : $0.text }
     }
 }
 
@@ -89,7 +89,9 @@ extension RequestFrame {
         switch members["params"] {
         case nil, .null: self.init(id: id, method: method)
         case .object(let parameters):
-            self.init(id: id, method: method, parameters: parameters, message: document.excerpt)
+            self.init(
+                id: id, method: method, parameters: parameters,
+                message: document.excerpt.flatMap { $0 == "null" ? nil : $0 })
         default:
             throw FrameRefusal(id: id, refusal: .frame("bad_params", "params: expected an object."))
         }

@@ -4,6 +4,8 @@ import PairingCore
 public enum ServerFrame: Sendable, Equatable {
     /// The answer to a request that succeeded.
     case response(id: String, payload: JSONValue)
+    /// The answer to `message.send`: the message is accepted under this number.
+    case accepted(id: String, messageID: String, messageSeq: Int64)
     /// The answer to a request that was refused; `id` is `nil` where it could not be read.
     case failure(id: String?, Refusal)
     /// Something that happened; `seq` counts the events of one socket from 1.
@@ -18,6 +20,10 @@ public enum ServerFrame: Sendable, Equatable {
             JSONValue.object([
                 "type": .string("res"), "id": .string(id), "ok": .bool(true), "payload": payload,
             ]).text
+        case .accepted(let id, let messageID, let number):
+            // What is sent most is put together by hand, in the order that the others' members have.
+            #"{"id":\#(JSONValue.string(id).text),"ok":true,"payload":{"messageId":"#
+                + #"\#(JSONValue.string(messageID).text),"messageSeq":\#(number),"status":"accepted"},"type":"res"}"#
         case .failure(let id, let refusal):
             JSONValue.object([
                 "type": .string("res"), "id": id.map(JSONValue.string) ?? .null, "ok": .bool(false),

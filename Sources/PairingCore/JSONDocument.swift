@@ -16,11 +16,18 @@ public struct JSONDocument: Sendable {
     ///
     /// - Parameters:
     ///   - bytes: UTF-8; the caller bounds their number.
-    ///   - path: names of members, from the outermost object inwards, of what ``excerpt`` is to be.
+    ///   - path: names of members, from the outermost object inwards, of what ``excerpt`` is to be; the value does
+    ///     not hold it.
     public init(
         reading bytes: some Sequence<UInt8>, limits: JSONLimits = JSONLimits(), excerpting path: [String] = []
     ) {
-        var reader = JSONReader(bytes: Array(bytes), limits: limits, path: path)
+        self =
+            bytes.withContiguousStorageIfAvailable { Self(reading: $0, limits, path) }
+            ?? Array(bytes).withUnsafeBufferPointer { Self(reading: $0, limits, path) }
+    }
+
+    private init(reading bytes: UnsafeBufferPointer<UInt8>, _ limits: JSONLimits, _ path: [String]) {
+        var reader = JSONReader(bytes: bytes, limits: limits, path: path)
         do throws(JSONSyntaxError) {
             result = .success(try reader.text())
             excerpt = reader.excerpt.map(reader.compact)

@@ -39,6 +39,7 @@ extension JSONReader {
 
     /// The part of an acceptable text without the space between its tokens.
     func compact(_ range: Range<Int>) -> String {
+        guard excerptHasSpace else { return String(decoding: bytes[range], as: UTF8.self) }
         var output: [UInt8] = []
         output.reserveCapacity(range.count)
         var isInString = false

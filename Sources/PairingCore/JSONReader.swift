@@ -30,48 +30,76 @@ public struct JSONLimits: Sendable, Equatable {
     }
 }
 
-/// Reads one JSON text: what ``JSONDocument`` tells of it.
+/// Reads one JSON text: what ``JSONDocument`` tells of it, or only whether it is one. The one scanner of this package.
+///
+/// It is used while its bytes are lent.
 struct JSONReader {
-    let bytes: [UInt8]
-    private let limits: JSONLimits
+    let bytes: UnsafeBufferPointer<UInt8>
+    let limits: JSONLimits
+    let isLenient: Bool
     private let path: [String]
-    private var position = 0
+    var position = 0
     private var values = 0
     /// Where the member at the path is.
     private(set) var excerpt: Range<Int>?
+    /// Whether there is space between its tokens.
+    private(set) var excerptHasSpace = false
+    private var hasSpace = false
     private(set) var head: [String: String] = [:]
     private(set) var offsetOfNUL: Int?
 
-    init(bytes: [UInt8], limits: JSONLimits, path: [String]) {
+    /// A string that begins there holds NUL.
+    mutating func holdsNUL(from opening: Int) { offsetOfNUL = offsetOfNUL ?? opening }
+
+    /// - Parameters:
+    ///   - path: names of members, from the outermost object inwards, of what is checked and not kept.
+    ///   - isLenient: whether a member may be named twice, and a number be too great for a double.
+    init(
+        bytes: UnsafeBufferPointer<UInt8>, limits: JSONLimits, path: [String] = [], isLenient: Bool = false
+    ) {
         self.bytes = bytes
         self.limits = limits
         self.path = path
+        self.isLenient = isLenient
     }
 
     mutating func text() throws(JSONSyntaxError) -> JSONValue {
         let value = try value(depth: 0, isOnPath: true)
-        skipSpace()
-        guard position == bytes.count else { throw expected("the end of the text") }
+        try end()
         return value
     }
 
-    private func failure(_ problem: String) -> JSONSyntaxError {
+    /// As ``text()``, and keeps nothing.
+    mutating func check() throws(JSONSyntaxError) {
+        try skim(depth: 0)
+        try end()
+    }
+
+    private mutating func end() throws(JSONSyntaxError) {
+        skipSpace()
+        guard position == bytes.count else { throw expected("the end of the text") }
+    }
+
+    func failure(_ problem: String) -> JSONSyntaxError {
         JSONSyntaxError(offset: position, problem: problem)
     }
 
-    private func expected(_ what: String) -> JSONSyntaxError { failure("expected \(what)") }
+    func expected(_ what: String) -> JSONSyntaxError { failure("expected \(what)") }
 
-    private var current: UInt8? { position < bytes.count ? bytes[position] : nil }
+    var current: UInt8? { position < bytes.count ? bytes[position] : nil }
 
-    private mutating func skipSpace() {
-        while let byte = current, Self.isSpace(byte) { position += 1 }
+    mutating func skipSpace() {
+        while let byte = current, Self.isSpace(byte) {
+            position += 1
+            hasSpace = true
+        }
     }
 
     static func isSpace(_ byte: UInt8) -> Bool {
         byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09
     }
 
-    private mutating func take(_ character: Unicode.Scalar) -> Bool {
+    mutating func take(_ character: Unicode.Scalar) -> Bool {
         guard current == UInt8(ascii: character) else { return false }
         position += 1
         return true
@@ -79,14 +107,7 @@ struct JSONReader {
 
     /// - Parameter isOnPath: whether what holds this value is on the way to the excerpt, and this is too.
     private mutating func value(depth: Int, isOnPath: Bool) throws(JSONSyntaxError) -> JSONValue {
-        values += 1
-        skipSpace()
-        guard values <= limits.values else {
-            throw failure(
-                "\(extent().values) values, where \(limits.values) are accepted, the first too many")
-        }
-        guard let first = current else { throw expected("a JSON value") }
-        switch first {
+        switch try first() {
         case UInt8(ascii: "{"): return try object(depth: depth + 1, isOnPath: isOnPath)
         case UInt8(ascii: "["): return try array(depth: depth + 1)
         case UInt8(ascii: "\""): return .string(try string())
@@ -98,8 +119,19 @@ struct JSONReader {
         }
     }
 
-    private mutating func word(_ word: StaticString, _ value: JSONValue) throws(JSONSyntaxError) -> JSONValue
-    {
+    /// Counts a value and finds its first byte.
+    mutating func first() throws(JSONSyntaxError) -> UInt8 {
+        values += 1
+        skipSpace()
+        guard values <= limits.values else {
+            throw failure(
+                "\(extent().values) values, where \(limits.values) are accepted, the first too many")
+        }
+        guard let first = current else { throw expected("a JSON value") }
+        return first
+    }
+
+    mutating func word(_ word: StaticString, _ value: JSONValue) throws(JSONSyntaxError) -> JSONValue {
         let end = position + word.utf8CodeUnitCount
         let matches = word.withUTF8Buffer { end <= bytes.count && bytes[position..<end].elementsEqual($0) }
         guard matches else { throw expected("a JSON value") }
@@ -107,7 +139,7 @@ struct JSONReader {
         return value
     }
 
-    private func checkDepth(_ depth: Int) throws(JSONSyntaxError) {
+    func checkDepth(_ depth: Int) throws(JSONSyntaxError) {
         guard depth <= limits.depth else {
             throw failure(
                 "\(extent().depth) levels of nesting, where \(limits.depth) are accepted, the first too deep")
@@ -145,7 +177,20 @@ struct JSONReader {
             guard take(":") else { throw expected("':'") }
             skipSpace()
             let isOnPath = isOnPath && depth <= path.count && path[depth - 1] == name
-            let valueStart = position
+            if isOnPath, depth == path.count, excerpt == nil {
+                let valueStart = position
+                hasSpace = false
+                try skim(depth: depth)
+                excerpt = valueStart..<position
+                excerptHasSpace = hasSpace
+                skipSpace()
+                if take("}") { return .object(members) }
+                guard take(",") else { throw expected("',' or '}'") }
+                continue
+            }
+            if isOnPath, depth == path.count {
+                throw JSONSyntaxError(offset: start, problem: "a member named twice in one object")
+            }
             let value = try value(depth: depth, isOnPath: isOnPath)
             if let index = members.index(forKey: name) {
                 let isSame = members[index].key.utf8.elementsEqual(name.utf8)
@@ -157,14 +202,13 @@ struct JSONReader {
                 members[name] = value
                 if depth == 1 { head[name] = value.string }
             }
-            if isOnPath, depth == path.count { excerpt = valueStart..<position }
             skipSpace()
             if take("}") { return .object(members) }
             guard take(",") else { throw expected("',' or '}'") }
         }
     }
 
-    private mutating func string() throws(JSONSyntaxError) -> String {
+    mutating func string() throws(JSONSyntaxError) -> String {
         let opening = position
         position += 1
         var characters: [UInt8] = []
@@ -172,8 +216,15 @@ struct JSONReader {
         while let byte = current {
             switch byte {
             case UInt8(ascii: "\""):
-                characters += bytes[runStart..<position]
-                guard let text = String(validating: characters, as: UTF8.self) else {
+                let run = UnsafeBufferPointer(rebasing: bytes[runStart..<position])
+                let text: String?
+                if characters.isEmpty {
+                    text = String(validating: run, as: UTF8.self)
+                } else {
+                    characters += run
+                    text = String(validating: characters, as: UTF8.self)
+                }
+                guard let text else {
                     throw JSONSyntaxError(offset: opening, problem: "a string that is not valid UTF-8")
                 }
                 position += 1
@@ -182,7 +233,7 @@ struct JSONReader {
                 characters += bytes[runStart..<position]
                 position += 1
                 let escaped = try escape()
-                if offsetOfNUL == nil, escaped.first == 0 { offsetOfNUL = opening }
+                if escaped.first == 0 { holdsNUL(from: opening) }
                 characters += escaped
                 runStart = position
             case 0..<0x20: throw failure("a control character that is not escaped")
@@ -192,7 +243,7 @@ struct JSONReader {
         throw expected("a closing double quote")
     }
 
-    private mutating func escape() throws(JSONSyntaxError) -> [UInt8] {
+    mutating func escape() throws(JSONSyntaxError) -> [UInt8] {
         guard let byte = current else { throw expected("an escape sequence") }
         position += 1
         switch byte {
@@ -241,6 +292,20 @@ struct JSONReader {
 
     private mutating func number() throws(JSONSyntaxError) -> JSONValue {
         let start = position
+        let isInteger = try numeral()
+        let text = String(decoding: bytes[start..<position], as: UTF8.self)
+        // -0 is another number than 0 to those who read doubles.
+        if isInteger, text != "-0", let value = Int64(text) { return .integer(value) }
+        guard let value = Double(text), value.isFinite else { throw tooGreat(from: start) }
+        return String(value) == text ? .number(value) : .numeral(text)
+    }
+
+    func tooGreat(from start: Int) -> JSONSyntaxError {
+        JSONSyntaxError(offset: start, problem: "a number too great for a double")
+    }
+
+    /// - Returns: whether it has neither a fraction nor an exponent.
+    mutating func numeral() throws(JSONSyntaxError) -> Bool {
         _ = take("-")
         if !take("0") { try digits() }
         var isInteger = true
@@ -254,13 +319,7 @@ struct JSONReader {
             if !take("+") { _ = take("-") }
             try digits()
         }
-        let text = String(decoding: bytes[start..<position], as: UTF8.self)
-        // -0 is another number than 0 to those who read doubles.
-        if isInteger, text != "-0", let value = Int64(text) { return .integer(value) }
-        guard let value = Double(text), value.isFinite else {
-            throw JSONSyntaxError(offset: start, problem: "a number too great for a double")
-        }
-        return String(value) == text ? .number(value) : .numeral(text)
+        return isInteger
     }
 
     private mutating func digits() throws(JSONSyntaxError) {

@@ -133,6 +133,12 @@ public enum JSONValue: Sendable, Hashable {
 
     private static func write(_ text: String, to output: inout String) {
         output += "\""
+        // Most texts need no escape, and going through them character by character costs.
+        if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
+            output += text
+            output += "\""
+            return
+        }
         for scalar in text.unicodeScalars {
             switch scalar {
             case "\"": output += "\\\""

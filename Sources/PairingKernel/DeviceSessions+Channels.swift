@@ -61,28 +61,6 @@ extension DeviceSessions {
         limits.silence = declared.silence
         return limits
     }
-
-    /// Has a message of a device checked and turned into agent messages and frames, before it is accepted.
-    ///
-    /// A repeat is what was accepted before, whatever it says now, and is no longer refused.
-    func receive(
-        id: String, body: String, grant: SessionGrant, in session: ChannelSession, _ lane: MessageLane
-    ) async throws(Refusal) -> ChannelOutput {
-        let key = PairingStore.MessageKey(session: grant.liveSession, messageID: id)
-        // A socket sends one message at a time, so nobody else takes the number.
-        guard let known = try await refusing(logger, { try await lane.numbers.submit(key) }) else {
-            throw .pairingEnded
-        }
-        do throws(Refusal) {
-            return try await channels.receive(
-                ChannelDeviceMessage(
-                    number: known.number, id: id, receivedAt: clock(), body: known.accepted ?? body),
-                in: session)
-        } catch {
-            guard known.accepted != nil else { throw error }
-            return ChannelOutput()
-        }
-    }
 }
 
 extension OutboundFrame {

@@ -127,8 +127,19 @@ extension PairingStore {
 extension Transaction {
     /// Locks the devices' rows in the order of their keys, so that batches cannot deadlock.
     func lockStreams(_ senderIDs: [SenderID], waiting limit: Duration? = nil) throws -> [String: Stream] {
+        try lockStreams(senderIDs, waiting: limit, then: []).streams
+    }
+
+    /// As ``lockStreams(_:waiting:)``, with statements that run under the locks, in the same round trip.
+    ///
+    /// - Returns: the rows by key, and the statements' answers.
+    func lockStreams(
+        _ senderIDs: [SenderID], waiting limit: Duration?,
+        then statements: [(sql: String, parameters: [PostgresValue])]
+    ) throws -> (streams: [String: Stream], answers: [PostgresRows]) {
         try limitLockWait(limit)
-        return try streams(query(Self.lockStreams, [.texts(senderIDs.map(\.key))]))
+        let answers = try query([(Self.lockStreams, [.texts(senderIDs.map(\.key))])] + statements)
+        return (try streams(answers[0]), Array(answers.dropFirst()))
     }
 
     /// Locks the devices' rows, with the epochs of their newest sessions: a newer one can't begin meanwhile.

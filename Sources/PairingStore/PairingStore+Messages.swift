@@ -43,6 +43,8 @@ extension PairingStore {
                     (try $0.text("key"), (sequence: try $0.int64("sequence"), isOpen: try $0.bool("open")))
                 }, uniquingKeysWith: { first, _ in first })
             var accepted: [(message: InboundMessage, sequence: Int64)] = []
+            // Devices for one of whose messages there was no room: none overtakes it.
+            var full: [String: Refusal] = [:]
             let outcomes = zip(messages, keys).map { message, key -> Outcome<Acceptance> in
                 let device = message.session.senderID.key
                 guard var stream = streams[device] else { return .refused(.pairingEnded) }
@@ -53,7 +55,10 @@ extension PairingStore {
                             sequence: first.sequence, isRepeat: true,
                             openBefore: first.isOpen ? stream.unanswered : nil))
                 }
-                if let refusal = stream.refusal(of: message) { return .refused(refusal) }
+                if let refusal = full[device] ?? stream.refusal(of: message) {
+                    full[device] = refusal
+                    return .refused(refusal)
+                }
                 let sequence = stream.nextIn
                 stream.nextIn += 1
                 var acceptance = Acceptance(sequence: sequence, isRepeat: false)

@@ -107,39 +107,44 @@ extension PairingStore {
     public func beginSessions(_ arrivals: [Arrival], on instanceID: InstanceID) async throws -> [SessionRow?]
     {
         try await pool.transaction { transaction in
-            let current = try transaction.lockStreams(arrivals.map(\.senderID), waiting: lockWait)
-            let accepted = arrivals.filter {
-                current[$0.senderID.key].map { stream in stream.active } == true
-                    && current[$0.senderID.key]?.generation == $0.generation
-            }
-            if accepted.isEmpty { return arrivals.map { _ in nil } }
-            let rows = try transaction.query(
-                """
-                WITH arrival AS MATERIALIZED (
-                    SELECT a.*, s.instance_id AS previous
-                    FROM unnest($1::text[], $2::bigint[], $3::text[], $5::boolean[])
-                        AS a (sender_key, generation, address, comes_with_approval)
-                    LEFT JOIN LATERAL (SELECT generation, instance_id FROM device_sessions
-                        WHERE sender_key = a.sender_key LIMIT 1) AS s ON true
-                    WHERE NOT comes_with_approval OR s.generation IS DISTINCT FROM a.generation
-                )
-                INSERT INTO device_sessions AS s (sender_key, epoch, generation, session_id, instance_id, address,
-                    connected_at, last_seen_at)
-                SELECT sender_key, 1, generation, gen_random_uuid(), $4, address, clock_timestamp(),
-                    clock_timestamp()
-                FROM arrival ORDER BY sender_key
-                ON CONFLICT (sender_key) DO UPDATE SET epoch = s.epoch + 1, generation = excluded.generation,
-                    session_id = excluded.session_id, instance_id = excluded.instance_id,
-                    address = excluded.address, connected_at = excluded.connected_at,
-                    last_seen_at = excluded.last_seen_at
-                RETURNING s.sender_key, s.epoch, s.session_id::text AS session_id,
-                    (SELECT previous::text FROM arrival a WHERE a.sender_key = s.sender_key) AS replaced
-                """,
-                [
-                    .texts(accepted.map(\.senderID.key)), .int64s(accepted.map(\.generation.number)),
-                    .texts(accepted.map(\.address.description)), .uuid(instanceID.text),
-                    .bools(accepted.map(\.comesWithApproval)),
+            // The insertion is a statement of its own behind the locks, so that it sees what they waited for; both go
+            // in one round trip.
+            let (current, answers) = try transaction.lockStreams(
+                arrivals.map(\.senderID), waiting: lockWait,
+                then: [
+                    (
+                        """
+                        WITH arrival AS MATERIALIZED (
+                            SELECT a.*, s.instance_id AS previous
+                            FROM unnest($1::text[], $2::bigint[], $3::text[], $5::boolean[])
+                                AS a (sender_key, generation, address, comes_with_approval)
+                            JOIN LATERAL (SELECT generation, active FROM device_streams
+                                WHERE sender_key = a.sender_key LIMIT 1) AS d
+                                ON d.active AND d.generation = a.generation
+                            LEFT JOIN LATERAL (SELECT generation, instance_id FROM device_sessions
+                                WHERE sender_key = a.sender_key LIMIT 1) AS s ON true
+                            WHERE NOT comes_with_approval OR s.generation IS DISTINCT FROM a.generation
+                        )
+                        INSERT INTO device_sessions AS s (sender_key, epoch, generation, session_id, instance_id,
+                            address, connected_at, last_seen_at)
+                        SELECT sender_key, 1, generation, gen_random_uuid(), $4, address, clock_timestamp(),
+                            clock_timestamp()
+                        FROM arrival ORDER BY sender_key
+                        ON CONFLICT (sender_key) DO UPDATE SET epoch = s.epoch + 1,
+                            generation = excluded.generation, session_id = excluded.session_id,
+                            instance_id = excluded.instance_id, address = excluded.address,
+                            connected_at = excluded.connected_at, last_seen_at = excluded.last_seen_at
+                        RETURNING s.sender_key, s.epoch, s.session_id::text AS session_id,
+                            (SELECT previous::text FROM arrival a WHERE a.sender_key = s.sender_key) AS replaced
+                        """,
+                        [
+                            .texts(arrivals.map(\.senderID.key)), .int64s(arrivals.map(\.generation.number)),
+                            .texts(arrivals.map(\.address.description)), .uuid(instanceID.text),
+                            .bools(arrivals.map(\.comesWithApproval)),
+                        ]
+                    )
                 ])
+            let rows = answers[0]
             var sessions: [String: SessionRow] = [:]
             var replaced: [String: [ReplacedSession]] = [:]
             for row in rows {

@@ -72,6 +72,8 @@ extension GatewaySettings {
         waitingSocketsPerBlock = gateway.waitingSocketsPerBlock
         framesPerSecond = gateway.framesPerSecond
         framesBurst = gateway.framesBurst
+        windowRequests = gateway.windowRequests
+        windowBytes = gateway.windowBytes
         signaturesPerSecond = gateway.signaturesPerSecond
         outboundQueueBytes = gateway.outboundQueueBytes
         outboundQueueMessages = gateway.outboundQueueMessages

@@ -1,4 +1,5 @@
 import Glibc
+import PairingCore
 import Testing
 
 @testable import ChannelHost
@@ -85,12 +86,12 @@ struct RuleTests {
             (String(repeating: "[", count: 100_000), false),
         ])
     func json(text: String, isJSON: Bool) {
-        #expect(Array(text.utf8).withUnsafeBytes { JSONCheck.isValue($0) } == isJSON)
+        #expect(Array(text.utf8).withUnsafeBytes { JSONText.isValue($0) } == isJSON)
     }
 
     @Test("Bytes that are no UTF-8 are no JSON")
     func brokenUTF8() {
         let bytes: [UInt8] = [0x22, 0xC3, 0x28, 0x22]
-        #expect(bytes.withUnsafeBytes { JSONCheck.isValue($0) } == false)
+        #expect(bytes.withUnsafeBytes { JSONText.isValue($0) } == false)
     }
 }

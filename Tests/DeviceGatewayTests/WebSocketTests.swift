@@ -19,6 +19,7 @@ private final class Recorder: WebSocketApplication {
         if pausesAfterEach { socket.setReading(false) }
     }
     func received(binary: ByteBuffer, on socket: WebSocket) {}
+    func readEnded(on socket: WebSocket) {}
     func ticked(now: NIODeadline, on socket: WebSocket) {}
     func closed() {
         closedCount += 1
@@ -49,7 +50,8 @@ struct WebSocketTests {
     private func receive(_ bytes: [UInt8]) throws { try channel.writeInbound(ByteBuffer(bytes: bytes)) }
 
     private func sent() throws -> [UInt8]? {
-        try channel.readOutbound(as: ByteBuffer.self).map { Array($0.readableBytesView) }
+        channel.embeddedEventLoop.run()
+        return try channel.readOutbound(as: ByteBuffer.self).map { Array($0.readableBytesView) }
     }
 
     private func closeFrame(_ code: UInt16, _ reason: String = "") -> [UInt8] {

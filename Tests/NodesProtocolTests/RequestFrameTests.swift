@@ -118,6 +118,16 @@ struct ServerFrameTests {
                 == #"{"id":"a\"b","ok":true,"payload":{"n":1},"type":"res"}"#)
     }
 
+    @Test("An accepted message's answer is the same as any other's")
+    func accepted() {
+        let payload = JSONValue.object([
+            "messageId": .string("m\u{e9}\""), "messageSeq": .integer(7), "status": .string("accepted"),
+        ])
+        #expect(
+            ServerFrame.accepted(id: "\\", messageID: "m\u{e9}\"", messageSeq: 7).text
+                == ServerFrame.response(id: "\\", payload: payload).text)
+    }
+
     @Test("A failure says code, reason and when to try again")
     func failure() {
         let refusal = Refusal(

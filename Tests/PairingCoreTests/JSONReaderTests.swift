@@ -76,6 +76,36 @@ struct JSONReaderTests {
         #expect(try JSONValue(parsing: text.utf8).containsNUL)
     }
 
+    @Test(
+        "What is checked and not kept is judged by the same rules, and faulted at the same place",
+        arguments: [
+            "null", "true", "-0", "1e2", "9223372036854775808", "\"a\\u00e9é\"", "[1, [2], {}]",
+            "{\"a\":1,\"b\":{\"a\":2}}",
+            "{\"é\":1,\"e\u{301}\":2}", "{\"é\":1,\"\\u00e9\":2}", "{\"a\":1,\"a\":2}",
+            "{\"a\":[{\"b\":1,\"b\":1}]}",
+            "nul", "truee", "1 2", "01", "-", "1.", "1e", "1e400", "-1e400", "\"", "\"\\x\"", "\"\\u12g4\"",
+            "\"\u{1}\"",
+            "\"\\ud800\"", "\"\\u0000\"", "{\"\\u0000\":1}", "[1,]", "[1 2]", "{\"a\"", "{\"a\":1,}", "{1:1}",
+            "[" + String(repeating: "0,", count: 65_534) + "0]",
+            String(repeating: "[", count: 63) + String(repeating: "]", count: 63),
+            String(repeating: "[", count: 64) + String(repeating: "]", count: 64),
+            String(repeating: "9", count: 400),
+            "{" + (0..<20).map { "\"\($0)\":1," }.joined() + "\"7\":1}",
+        ])
+    func skimmed(text: String) {
+        let whole = "{\"m\":\(text)}"
+        let kept = JSONDocument(reading: whole.utf8)
+        let skimmed = JSONDocument(reading: whole.utf8, excerpting: ["m"])
+        switch (kept.result, skimmed.result) {
+        case (.success, .success):
+            #expect(skimmed.result == .success(.object([:])))
+            #expect(skimmed.excerpt == text.filter { $0 != " " })
+        case (.failure(let one), .failure(let other)): #expect(one == other)
+        default: Issue.record("kept: \(kept.result), checked: \(skimmed.result)")
+        }
+        #expect(kept.offsetOfNUL == skimmed.offsetOfNUL)
+    }
+
     @Test("A bare NUL is no JSON, and its absence is not mistaken for it")
     func bareNUL() throws {
         #expect(throws: JSONSyntaxError.self) { try JSONValue(parsing: "\"\0\"".utf8) }

@@ -234,17 +234,18 @@ struct MessageTests {
             let accepted = try await fixture.store.accept((1...most + 1).map { message(session, "\($0)") })
             #expect(accepted.prefix(most).allSatisfy { (try? $0.done()) != nil })
             #expect(try accepted[most].refusal().reason == "unanswered")
+            let nothing = PairingStore.InboundMessage(
+                session: session, messageID: "nothing", body: "1", forwarded: [])
             let outcomes = try await fixture.store.accept([
-                message(session, "more"), message(session, "1"), message(other, "1"),
-                PairingStore.InboundMessage(
-                    session: session, messageID: "nothing", body: "1", forwarded: []),
+                message(session, "more"), message(session, "1"), message(other, "1"), nothing,
             ])
             #expect(try outcomes[0].refusal().code == .resourceExhausted)
             #expect(try outcomes[0].refusal().retryable)
             #expect(try outcomes[1].done().isRepeat)
             #expect(try outcomes[2].done().sequence == 1)
-            // What needs no answer waits for none.
-            #expect(try outcomes[3].done().sequence == Int64(most + 1))
+            // None overtakes one that came together with it; later, what needs no answer waits for none.
+            #expect(try outcomes[3].refusal().reason == "unanswered")
+            #expect(try await fixture.store.accept([nothing])[0].done().sequence == Int64(most + 1))
             _ = try await fixture.store.reply([reply(session, to: 7)])
             let more = try await fixture.store.accept([message(session, "more"), message(session, "again")])
             #expect(try more[0].done().sequence == Int64(most + 2))

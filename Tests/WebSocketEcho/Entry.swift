@@ -33,6 +33,7 @@ private final class Echo: WebSocketApplication {
     func opened(_ socket: WebSocket) {}
     func received(text: ByteBuffer, on socket: WebSocket) { socket.send(text: text.readableBytesView) }
     func received(binary: ByteBuffer, on socket: WebSocket) { socket.send(binary: binary) }
+    func readEnded(on socket: WebSocket) {}
     func ticked(now: NIODeadline, on socket: WebSocket) {}
     func closed() {}
     func gone() {}

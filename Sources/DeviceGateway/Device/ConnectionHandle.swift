@@ -1,22 +1,15 @@
 import NIOCore
 import PairingCore
 import PairingKernel
+import Synchronization
 
 /// A socket as the kernel holds it: passes every order on to the connection, on its event loop, in order.
 final class ConnectionHandle: DeviceSocket {
-    /// What the kernel may order.
-    enum Order: Sendable {
-        case resolve(PairingResolution)
-        case deliver(OutboundFrame)
-        case suspend
-        case resume
-        case close(SocketClosure)
-    }
-
     let id: SocketID
     let address: ClientAddress
     private let eventLoop: any EventLoop
     private let context: GatewayContext
+    private let orders = Mutex<[DeviceExchange.Order]>([])
     /// `nil` once the socket is gone: the kernel may hold this handle for longer.
     private let connection: NIOLoopBoundBox<DeviceConnection?>
 
@@ -50,5 +43,20 @@ final class ConnectionHandle: DeviceSocket {
     func resume() { pass(.resume) }
     func close(_ closure: SocketClosure) { pass(.close(closure)) }
 
-    private func pass(_ order: Order) { perform { $0.ordered(order) } }
+    /// Orders that come while the loop has not taken the last ones yet go together: waking it is what costs.
+    private func pass(_ order: DeviceExchange.Order) {
+        let isFirst = orders.withLock { orders in
+            orders.append(order)
+            return orders.count == 1
+        }
+        if isFirst { eventLoop.execute { self.takeOrders() } }
+    }
+
+    private func takeOrders() {
+        let taken = orders.withLock { orders in
+            defer { orders = [] }
+            return orders
+        }
+        for order in taken { connection.value?.ordered(order) }
+    }
 }

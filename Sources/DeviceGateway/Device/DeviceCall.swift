@@ -2,27 +2,17 @@ import NodesProtocol
 import PairingCore
 import PairingKernel
 
-/// What a socket asks the kernel for.
+/// What a socket asks the kernel for by itself; messages and acknowledgements go beside each other.
 enum DeviceCall: Sendable {
     case pair(PairingClaim, spentNonce: String?)
     case status(DeviceIdentity, spentNonce: String?)
     case connect(DeviceIdentity, spentNonce: String?)
     case authenticate(token: String)
-    case send(id: String, message: String, SessionGrant)
-    case acknowledge(Int64, SessionGrant)
     case list(PairingListing, Authority)
     case approve(RequestID, PairingCode, Authority)
     case deny(RequestID, PairingCode?, Authority)
     case revoke(ChannelID, SenderID, Generation?, Authority)
     case health
-
-    /// Whether the socket may become something else by it, so that decisions wait for its answer.
-    var changesRole: Bool {
-        switch self {
-        case .pair, .connect, .authenticate: true
-        case .status, .send, .acknowledge, .list, .approve, .deny, .revoke, .health: false
-        }
-    }
 }
 
 /// What the kernel answered.
@@ -34,6 +24,8 @@ enum DeviceAnswer: Sendable {
     /// Nothing about the socket changes.
     case payload(JSONValue)
     case refusal(Refusal)
+    /// It was none: what came is no request.
+    case unreadable(FrameRefusal)
 }
 
 extension DeviceCall {
@@ -64,12 +56,6 @@ extension DeviceCall {
             return .connection(try await sessions.connect(identity, from: peer, on: socket))
         case .authenticate(let token):
             return .authority(try await kernel.accounts.authenticate(token: token, from: peer.address))
-        case .send(let id, let message, let grant):
-            return .receipt(
-                try await sessions.send(id: id, body: message, grant: grant, on: socket))
-        case .acknowledge(let sequence, let grant):
-            try await sessions.acknowledge(upTo: sequence, grant: grant, on: socket)
-            return .payload(.object(["messageSeq": .integer(sequence)]))
         case .list(let listing, let authority):
             return .payload(try await list(listing, authority, kernel))
         case .approve(let id, let code, let authority):

@@ -16,26 +16,21 @@ final class DeviceConnection: WebSocketApplication {
     private let context: GatewayContext
     private let request: UpgradeRequest
     private let handle: ConnectionHandle
-    private var conversation: DeviceConversation
+    private var exchange: DeviceExchange
     /// For as long as it sends and delivers.
     private var socket: WebSocket?
     /// For as long as it takes a descriptor.
     private var connection: WebSocket?
-    /// Whether the kernel works on a request; the socket is not read meanwhile.
-    private var isBusy = false
-    /// Whether that request may change what the socket is.
-    private var awaitsRole = false
-    /// Orders that must not overtake the answer to that request.
-    private var deferred: [ConnectionHandle.Order] = []
+    /// Whether a request is being parsed elsewhere; nothing is read meanwhile.
+    private var isParsing = false
     private var isAuthenticated = false
-    /// The request whose decision the socket waits for, as far as its place is concerned.
-    private var waitsFor: RequestID?
+    private var waits = false
 
     init(context: GatewayContext, request: UpgradeRequest, eventLoop: any EventLoop) {
         self.context = context
         self.request = request
         handle = ConnectionHandle(context: context, address: request.address, eventLoop: eventLoop)
-        conversation = DeviceConversation(
+        exchange = DeviceExchange(
             facts: context.facts, makeNonce: GatewayContext.makeNonce, clock: context.clock,
             now: eventLoop.now)
     }
@@ -64,36 +59,40 @@ final class DeviceConnection: WebSocketApplication {
             return
         }
         context.metrics.accepted.increment()
-        if request.usesSubprotocol { send(conversation.greeting()) }
+        run(exchange.opened(usesSubprotocol: request.usesSubprotocol))
     }
 
     func received(text: ByteBuffer, on socket: WebSocket) {
         context.metrics.requests.increment()
-        socket.setReading(false)
-        isBusy = true
-        guard text.readableBytes > Self.inlineParseLimit else {
-            parsed(parse(text))
-            return
+        let cost = text.readableBytes
+        guard cost > Self.inlineParseLimit else {
+            return run { $0.received(parse(text), cost: cost, now: $1) }
         }
+        isParsing = true
+        socket.setReading(false)
         Task { [handle] in
             let frame = parse(text)
-            handle.perform { $0.parsed(frame) }
+            handle.perform { connection in
+                connection.isParsing = false
+                connection.run { $0.received(frame, cost: cost, now: $1) }
+                connection.run { $0.readEnded(now: $1) }
+            }
         }
     }
+
+    func readEnded(on socket: WebSocket) { run { $0.readEnded(now: $1) } }
 
     /// Never called: the limits of these sockets accept no binary message.
     func received(binary: ByteBuffer, on socket: WebSocket) {}
 
     func ticked(now: NIODeadline, on socket: WebSocket) {
-        guard !isBusy, let step = conversation.ticked(now: now) else { return }
-        run([step])
+        if !isParsing { run(exchange.ticked(now: now)) }
     }
 
     func closed() {
         socket = nil
-        deferred = []
         context.sessions.detach(handle)
-        if waitsFor != nil { context.withAdmission { [id = handle.id] in $0.stopWaiting(id) } }
+        if waits { context.withAdmission { [id = handle.id] in $0.stopWaiting(id) } }
     }
 
     func gone() {
@@ -113,33 +112,60 @@ final class DeviceConnection: WebSocketApplication {
     /// The server stops: says so at once and closes after `delay`.
     func shutdown(closesIn delay: Duration) {
         guard let eventLoop = socket?.eventLoop else { return }
-        send(conversation.shutdown(closesIn: delay))
+        run(exchange.shutdown(closesIn: delay))
         let handle = handle
         eventLoop.scheduleTask(in: TimeAmount(delay)) {
             handle.perform { $0.close(.restarting, "this instance restarts") }
         }
     }
 
-    // MARK: Requests
+    // MARK: What the exchange says
 
-    private func parsed(_ result: Result<RequestFrame, FrameRefusal>) {
+    /// Whether something waits for a slow client, or for answers that must leave before it.
+    var isBehind: Bool { socket.map { $0.isBehind || exchange.isBehind } ?? false }
+
+    /// The kernel ordered something.
+    func ordered(_ order: DeviceExchange.Order) { run { $0.ordered(order, now: $1) } }
+
+    /// Something happened, on the loop's clock; nothing does to a socket that is closed.
+    private func run(_ event: (inout DeviceExchange, NIODeadline) -> [DeviceExchange.Action]) {
         guard let now = socket?.eventLoop?.now else { return }
-        switch result {
-        case .failure(let failure):
-            send(.failure(id: failure.id, failure.refusal))
-            finish()
-        case .success(let frame):
-            switch conversation.received(frame, now: now) {
-            case .reply(let reply):
-                send(reply)
-                finish()
-            case .call(let call): perform(call)
+        run(event(&exchange, now))
+        socket?.setReading(exchange.isOpen && !isParsing)
+    }
+
+    private func run(_ actions: [DeviceExchange.Action]) {
+        for action in actions {
+            switch action {
+            case .send(let frame, let isDelivery): send(frame, isDelivery: isDelivery)
+            case .call(let ticket, let call): perform(call, ticket)
+            case .accept(let tickets, let messages, let grant):
+                ask(.messages, tickets) { [context, handle] in
+                    await context.sessions.send(messages, grant: grant, on: handle).map(DeviceAnswer.init)
+                }
+            case .acknowledge(let tickets, let numbers, let grant):
+                ask(.acknowledgements, tickets) { [context, handle] in
+                    await context.sessions.acknowledge(numbers, grant: grant, on: handle)
+                }
+            case .enter(let grant):
+                let times = context.facts.settings.times(within: grant.limits)
+                socket?.setTimes(ping: TimeAmount(times.ping), silence: TimeAmount(times.silence))
+                authenticate()
+            case .serve(let authority):
+                authenticate()
+                context.sessions.watch(authority, on: handle)
+            case .begin(let grant): context.sessions.begin(grant, on: handle)
+            case .wait(let request): wait(for: request)
+            case .disown: context.withAdmission { [id = handle.id] in $0.disown(id) }
+            case .suspend(let isSuspended): socket?.setSuspended(isSuspended)
+            case .close(let code, let reason, let discarding): close(code, reason, discarding: discarding)
             }
         }
     }
 
-    private func perform(_ call: DeviceCall) {
-        awaitsRole = call.changesRole
+    // MARK: Kernel
+
+    private func perform(_ call: DeviceCall, _ ticket: DeviceExchange.Ticket) {
         var peer = Peer(address: request.address, origins: request.origins)
         peer.paySignature = { [context, address = request.address] in
             context.paySignature(address, from: $0, now: .now())
@@ -152,89 +178,34 @@ final class DeviceConnection: WebSocketApplication {
             let answer = await call.perform(
                 kernel: context.kernel, sessions: context.sessions, peer: peer, socket: handle)
             context.metrics.answerTime.record(duration: ContinuousClock.now - start)
-            handle.perform { $0.answered(answer) }
-        }
-    }
-
-    private func answered(_ answer: DeviceAnswer) {
-        guard let now = socket?.eventLoop?.now else { return }
-        if case .refusal = answer, !isAuthenticated {
-            context.withAdmission { [id = handle.id] in $0.disown(id) }
-        }
-        run(conversation.answered(answer, now: now))
-        if case .connection(.paired(let grant)) = answer { context.sessions.begin(grant, on: handle) }
-        finish()
-    }
-
-    private func finish() {
-        isBusy = false
-        awaitsRole = false
-        let orders = deferred
-        deferred = []
-        for order in orders { carryOut(order) }
-        socket?.setReading(true)
-    }
-
-    // MARK: Orders
-
-    /// Whether something waits for a slow client.
-    var isBehind: Bool { socket?.isBehind ?? false }
-
-    /// The kernel ordered something.
-    func ordered(_ order: ConnectionHandle.Order) {
-        // Whoever asked before the authority was lost is answered before the socket goes.
-        let isAnsweredFirst = isBusy && order.isLossOfAuthority
-        if awaitsRole && order.waitsForAnswer || isAnsweredFirst {
-            deferred.append(order)
-        } else {
-            carryOut(order)
-        }
-    }
-
-    private func carryOut(_ order: ConnectionHandle.Order) {
-        guard let socket, let now = socket.eventLoop?.now else { return }
-        switch order {
-        case .resolve(let resolution): run(conversation.resolved(resolution, now: now))
-        case .deliver(let frame): send(conversation.frame(frame), isDelivery: true)
-        case .suspend: socket.setSuspended(true)
-        case .resume: socket.setSuspended(false)
-        case .close(.revoked): close(.pairingRevoked, "the pairing was revoked; pair again", discarding: true)
-        case .close(.replaced): close(.replaced, "a newer connection of this device took over")
-        case .close(.denied): close(.denied, "an administrator denied the request")
-        case .close(.authorityLost):
-            // What was answered goes out, what was to be delivered does not (I3).
-            socket.setSuspended(true)
-            close(.tryLater, "this instance lost touch with the database")
-        case .close(.authorityEnded):
-            close(.policyViolation, "the token was revoked or has expired", discarding: true)
-        case .close(.endedByChannel(let reason)): close(.policyViolation, reason)
-        case .close(.channelUnavailable): close(.tryLater, "the channel is out of service")
-        }
-    }
-
-    private func run(_ steps: [DeviceConversation.Step]) {
-        for step in steps {
-            switch step {
-            case .send(let frame): send(frame)
-            case .enter(let grant):
-                let times = context.facts.settings.times(within: grant.limits)
-                socket?.setTimes(ping: TimeAmount(times.ping), silence: TimeAmount(times.silence))
-                authenticate()
-            case .serve(let authority):
-                authenticate()
-                context.sessions.watch(authority, on: handle)
-            case .close(let code, let reason): close(code, reason)
+            handle.perform { connection in
+                connection.run { $0.answered(ticket, answer, now: $1) }
             }
         }
-        holdPlace()
     }
+
+    /// Asks for what came together; the answers come together, too.
+    private func ask(
+        _ lane: DeviceExchange.Window.Lane, _ tickets: [DeviceExchange.Ticket],
+        _ body: @escaping @Sendable () async -> [DeviceAnswer]
+    ) {
+        Task { [context, handle] in
+            let start = ContinuousClock.now
+            let answers = await body()
+            let time = ContinuousClock.now - start
+            for _ in tickets { context.metrics.answerTime.record(duration: time) }
+            handle.perform { connection in
+                connection.run { $0.answered(lane, tickets, answers, now: $1) }
+            }
+        }
+    }
+
+    // MARK: Place
 
     /// Of the sockets that wait for the decision on one request the newest has a place, so that a pending credential
     /// is not worth a room full of sockets.
-    private func holdPlace() {
-        let request: RequestID? = if case .waiting(let id, _) = conversation.role { id } else { nil }
-        guard request != waitsFor, socket != nil else { return }
-        waitsFor = request
+    private func wait(for request: RequestID?) {
+        waits = request != nil
         guard let request else {
             context.withAdmission { [id = handle.id] in $0.stopWaiting(id) }
             return
@@ -261,7 +232,7 @@ final class DeviceConnection: WebSocketApplication {
         switch frame {
         case .failure(_, let refusal): context.metrics.refusal(refusal.code)
         case .event, .channelEvent: context.metrics.events.increment()
-        case .response: break
+        case .response, .accepted: break
         }
         socket?.send(text: frame.text.utf8, isDelivery: isDelivery)
     }
@@ -279,16 +250,27 @@ private func parse(_ text: ByteBuffer) -> Result<RequestFrame, FrameRefusal> {
     }
 }
 
-extension ConnectionHandle.Order {
-    fileprivate var isLossOfAuthority: Bool {
-        if case .close(.authorityLost) = self { true } else { false }
+extension DeviceAnswer {
+    fileprivate init(_ result: Result<MessageReceipt, Refusal>) {
+        switch result {
+        case .success(let receipt): self = .receipt(receipt)
+        case .failure(let refusal): self = .refusal(refusal)
+        }
     }
+}
 
-    /// Whether this would make no sense to a client that has not read the answer to its request.
-    fileprivate var waitsForAnswer: Bool {
-        switch self {
-        case .resolve, .deliver, .close(.denied): true
-        case .suspend, .resume, .close: false
+extension DeviceSessions {
+    /// Stores the greatest of these: each says that the device has everything up to it.
+    fileprivate func acknowledge(
+        _ numbers: [Int64], grant: SessionGrant, on socket: any DeviceSocket
+    ) async -> [DeviceAnswer] {
+        do throws(Refusal) {
+            if let greatest = numbers.max() {
+                try await acknowledge(upTo: greatest, grant: grant, on: socket)
+            }
+            return numbers.map { .payload(.object(["messageSeq": .integer($0)])) }
+        } catch {
+            return numbers.map { _ in .refusal(error) }
         }
     }
 }

@@ -32,6 +32,10 @@ public struct GatewaySettings: Sendable {
     public var framesPerSecond = 20
     /// Frames of one socket at once.
     public var framesBurst = 60
+    /// Requests of one socket that are worked on at once; it is not read on while there are as many.
+    public var windowRequests = 64
+    /// The bytes of these, as they came; one request more is read than fits.
+    public var windowBytes = 1 << 20
     /// Signature checks a second of this instance; half of them at most for one address.
     public var signaturesPerSecond = 2000
     /// The most bytes that wait for one client.
@@ -51,6 +55,10 @@ public struct GatewaySettings: Sendable {
         SocketLimits(
             sockets: sockets, strangers: unauthenticatedSockets,
             strangersPerAddress: unauthenticatedSocketsPerAddress, waitingPerBlock: waitingSocketsPerBlock)
+    }
+
+    var windowLimits: DeviceExchange.Window.Limits {
+        DeviceExchange.Window.Limits(requests: windowRequests, bytes: windowBytes)
     }
 
     var limitsBeforeConnect: WebSocketLimits {

@@ -87,13 +87,6 @@ extension JSONValue {
         return .object(payload)
     }
 
-    static func receipt(_ receipt: MessageReceipt) -> JSONValue {
-        .object([
-            "messageId": .string(receipt.messageID), "messageSeq": .integer(receipt.sequence),
-            "status": .string("accepted"),
-        ])
-    }
-
     static func decision(
         _ status: String, _ id: RequestID, _ channel: ChannelID, _ senderID: SenderID
     ) -> JSONValue {

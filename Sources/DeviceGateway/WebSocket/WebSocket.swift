@@ -2,46 +2,6 @@ import NIOCore
 import NIOWebSocket
 import PairingCore
 
-/// What happens on one socket. Everything is called on the socket's event loop, and only `gone` after `closed`.
-public protocol WebSocketApplication: AnyObject {
-    /// The handshake is done.
-    func opened(_ socket: WebSocket)
-    /// A text message came: valid UTF-8 within the limits.
-    func received(text: ByteBuffer, on socket: WebSocket)
-    /// A binary message came; only where the limits accept them.
-    func received(binary: ByteBuffer, on socket: WebSocket)
-    /// About a second has passed.
-    func ticked(now: NIODeadline, on socket: WebSocket)
-    /// The socket no longer sends or delivers.
-    func closed()
-    /// The connection is no more: it takes no descriptor. The last call.
-    func gone()
-}
-
-/// How the sockets of a server behave.
-public struct WebSocketConfiguration: Sendable {
-    /// What is accepted from a new socket.
-    public var limits: WebSocketLimits
-    /// Pings and time limits.
-    public var times: WebSocketTimes
-    /// How much may wait for a slow client.
-    public var queue: OutboundQueue.Limits
-    /// Frames a second, and how many at once; a client that sends more is read more slowly. `nil`: any.
-    public var frameRate: (perSecond: Double, burst: Double)?
-
-    /// Wraps the parts.
-    public init(
-        limits: WebSocketLimits, times: WebSocketTimes = WebSocketTimes(),
-        queue: OutboundQueue.Limits = OutboundQueue.Limits(bytes: 1 << 20, frames: 256),
-        frameRate: (perSecond: Double, burst: Double)? = nil
-    ) {
-        self.limits = limits
-        self.times = times
-        self.queue = queue
-        self.frameRate = frameRate
-    }
-}
-
 /// One WebSocket connection of the server: the channel handler that carries out what ``MessageReader``,
 /// ``SocketLife`` and ``OutboundQueue`` decide. Used on its event loop only.
 public final class WebSocket: ChannelDuplexHandler {
@@ -71,7 +31,10 @@ public final class WebSocket: ChannelDuplexHandler {
     private var context: ChannelHandlerContext?
     private var endsWhenWritten = false
     private var isProcessing = false
+    /// Whether the application was given a message since it was told that there are no more.
+    private var hasDelivered = false
     private var hasUnflushed = false
+    private var isFlushDue = false
     private var toldClosed = false
     var sweepIndex = -1
 
@@ -229,15 +192,21 @@ public final class WebSocket: ChannelDuplexHandler {
     private func process() {
         guard !isProcessing else { return }
         isProcessing = true
-        while let context, life.readsFrames, pauses.isEmpty {
-            do {
-                guard let event = try reader.next(&unread) else { break }
-                charge(event.price, now: context.eventLoop.now)
-                handle(event, now: context.eventLoop.now)
-            } catch {
-                run(life.violated(error, now: context.eventLoop.now))
+        repeat {
+            while let context, life.readsFrames, pauses.isEmpty {
+                do {
+                    guard let event = try reader.next(&unread) else { break }
+                    charge(event.price, now: context.eventLoop.now)
+                    handle(event, now: context.eventLoop.now)
+                } catch {
+                    run(life.violated(error, now: context.eventLoop.now))
+                }
             }
-        }
+            guard hasDelivered else { break }
+            hasDelivered = false
+            application.readEnded(on: self)
+            // What ended a pause meanwhile, goes on here.
+        } while pauses.isEmpty && unread.readableBytes > 0
         isProcessing = false
         // A paused socket keeps what it had read; otherwise at most a part of a header is left.
         if unread.readableBytes == 0 || !life.readsFrames {
@@ -250,8 +219,14 @@ public final class WebSocket: ChannelDuplexHandler {
 
     private func handle(_ event: MessageReader.Event, now: NIODeadline) {
         switch event {
-        case .text(let text): if life.isOpen { application.received(text: text, on: self) }
-        case .binary(let bytes): if life.isOpen { application.received(binary: bytes, on: self) }
+        case .text(let text):
+            guard life.isOpen else { return }
+            hasDelivered = true
+            application.received(text: text, on: self)
+        case .binary(let bytes):
+            guard life.isOpen else { return }
+            hasDelivered = true
+            application.received(binary: bytes, on: self)
         case .ping(let payload): if life.isOpen { send(.pong, payload) }
         case .fragment, .pong: break
         case .close(let code): run(life.closeReceived(code, now: now))
@@ -320,7 +295,7 @@ public final class WebSocket: ChannelDuplexHandler {
         case .overflow:
             close(.policyViolation, reason: "the client reads too slowly", discarding: true)
         }
-        if !isProcessing { flush() }
+        if !isProcessing { flushSoon() }
     }
 
     private func sendClose(_ code: WebSocketErrorCode?, _ reason: String) {
@@ -351,6 +326,16 @@ public final class WebSocket: ChannelDuplexHandler {
     private func write(_ frame: ByteBuffer, _ context: ChannelHandlerContext) {
         context.write(Self.wrapOutboundOut(frame), promise: nil)
         hasUnflushed = true
+    }
+
+    /// What is sent until the loop's other tasks are done goes in one write.
+    private func flushSoon() {
+        guard hasUnflushed, !isFlushDue, let context else { return }
+        isFlushDue = true
+        context.eventLoop.assumeIsolated().execute { [weak self] in
+            self?.isFlushDue = false
+            self?.flush()
+        }
     }
 
     private func flush() {
