@@ -44,9 +44,10 @@ extension DeviceSessions {
         let opening = ChannelSessionOpening(
             channel: device.channel, senderID: device.senderID, hasKey: device.credential.isKey,
             metadata: device.profile.metadata, openedAt: clock())
-        let (session, frames) = try await channels.open(opening) { [weak socket] reason in
-            socket?.close(.endedByChannel(reason))
-        }
+        let (session, frames) = try await channels.open(
+            opening,
+            onFrame: { [weak socket] in socket?.deliver(OutboundFrame($0)) },
+            onCloseRequest: { [weak socket] in socket?.close(.endedByChannel($0)) })
         return SessionWork(channel: session, greeting: frames.map(OutboundFrame.init))
     }
 
@@ -74,10 +75,13 @@ extension DeviceSessions {
             throw .pairingEnded
         }
         do throws(Refusal) {
-            return try await channels.receive(
+            var output = try await channels.receive(
                 ChannelDeviceMessage(
                     number: known.number, id: id, receivedAt: clock(), body: known.accepted ?? body),
                 in: session)
+            // What was stored stays stored, whatever the channel thinks of it by now.
+            if known.accepted != nil { output.isEphemeral = false }
+            return output
         } catch {
             guard known.accepted != nil else { throw error }
             return ChannelOutput()
@@ -113,6 +117,7 @@ extension DeviceSessions {
                 metadata: [
                     "channel": "\(grant.channel)", "senderId": "\(grant.senderID)",
                     "messageSeq": "\(message.sequence)", "reason": "\(error.reason)",
+                    "message": "\(error.message)",
                 ])
             guard error.retryable else {
                 delivered(message, on: socket)

@@ -33,6 +33,12 @@ extension DeviceSessions {
         }.get()
         do {
             let output = try await receive(id: id, body: body, grant: grant, in: channel, lane)
+            if output.isEphemeral {
+                state.withLock { $0.work[socket.id]?.queue.release() }
+                return MessageReceipt(
+                    messageID: id, sequence: MessageReceipt.ephemeral,
+                    frames: output.frames.map(OutboundFrame.init))
+            }
             let message = PairingStore.InboundMessage(
                 session: grant.liveSession, messageID: id, body: body,
                 forwarded: output.messages.map {
@@ -114,6 +120,7 @@ extension DeviceSessions {
         }
         guard let work else { return }
         for frame in work.greeting { socket.deliver(frame) }
+        work.channel.greeted()
         guard work.hasBacklog else { return }
         await deliverOpen(upTo: .max, for: grant, on: socket)
         await answerOpen(for: grant, on: socket)

@@ -88,7 +88,10 @@ extension JSONValue {
     }
 
     static func receipt(_ receipt: MessageReceipt) -> JSONValue {
-        .object([
+        if receipt.sequence == MessageReceipt.ephemeral {
+            return .object(["messageId": .string(receipt.messageID), "status": .string("ephemeral")])
+        }
+        return .object([
             "messageId": .string(receipt.messageID), "messageSeq": .integer(receipt.sequence),
             "status": .string("accepted"),
         ])
