@@ -142,6 +142,7 @@ let package = Package(
                 .embedInCode("Templates/goclaw_channel.h"), .embedInCode("Templates/channel.c.txt"),
                 .embedInCode("Templates/Makefile.txt"), .embedInCode("Templates/README-c.md"),
                 .embedInCode("Templates/Package.swift.txt"), .embedInCode("Templates/Channel.swift.txt"),
+                .embedInCode("Templates/ChannelTests.swift.txt"),
                 .embedInCode("Templates/README-swift.md"),
             ],
             swiftSettings: strict),

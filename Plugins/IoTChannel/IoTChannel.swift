@@ -13,7 +13,18 @@ struct IoTChannel: Channel {
         var minimumPeriodMs: Int?
     }
 
-    static let identity = Identity(id: "iot", displayName: "IoT", version: "1.0.0")
+    static let identity = Identity(id: "iot", displayName: "IoT", version: "1.1.0")
+
+    /// Agents want a minute's readings rather than each, and to hear of a sensor that went silent; a command that is
+    /// late is worse than none.
+    static var declarations: Declarations {
+        var declarations = Declarations()
+        declarations.batchMessages = 100
+        declarations.batchTime = .seconds(60)
+        declarations.silencePeriods = [.seconds(15 * 60), .seconds(24 * 3600)]
+        declarations.commandLifetime = .seconds(10 * 60)
+        return declarations
+    }
 
     private let messagesPerSecond: Double
     private let minimumPeriod: Int

@@ -13,7 +13,14 @@ struct MobileChannel: Channel {
         var requireKey: Bool?
     }
 
-    static let identity = Identity(id: "mobile", displayName: "Mobile", version: "1.0.0")
+    static let identity = Identity(id: "mobile", displayName: "Mobile", version: "1.1.0")
+
+    /// An app that is in the background has to be woken.
+    static var declarations: Declarations {
+        var declarations = Declarations()
+        declarations.pushHook = "mobile"
+        return declarations
+    }
 
     /// By platform in lower case.
     private let minimumVersions: [String: AppVersion]

@@ -13,7 +13,7 @@ struct WebChannel: Channel {
         var maximumCharacters: Int?
     }
 
-    static let identity = Identity(id: "web", displayName: "Web", version: "1.0.0")
+    static let identity = Identity(id: "web", displayName: "Web", version: "1.1.0")
     static let maximumCharacters = 32_000
 
     private let requiresKey: Bool
@@ -57,7 +57,8 @@ struct WebChannel: Channel {
                     "The text has \(text.unicodeScalars.count) characters; up to \(maximumCharacters) are "
                         + "allowed. Send it in several messages.")
             }
-        case .typing, .data: break
+        case .typing: return .ephemeral()
+        case .data: break
         }
         return [.message(AgentMessage(body: message.body))]
     }

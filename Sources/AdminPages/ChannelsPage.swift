@@ -166,7 +166,7 @@ final class ChannelItem: MustacheParent {
         case "swiftVersion": library.swiftVersion
         case "path": library.path
         case "sha256": library.sha256
-        case "limits": channel.model.limits.facts.map(DetailItem.init)
+        case "limits": channel.model.facts.map(DetailItem.init)
         case "channelAlerts": troubles + mixture + changes
         case "isTroubled": !channel.troubles.isEmpty
         case "isTroubledInPart": channel.isServedSomewhere
@@ -179,8 +179,8 @@ final class ChannelItem: MustacheParent {
         channel.troubles.map { common in
             common.value.isStuck
                 ? AlertItem(
-                    "Its calls do not return. Start this process again.",
-                    "Nothing else brings the channel back there: \(common.value.reason).",
+                    "Its calls have not returned. If none does, start this process again.",
+                    "Its devices are asked to come again: \(common.value.reason).",
                     labels: common.labels)
                 : AlertItem(
                     "Out of service.",

@@ -35,10 +35,13 @@ public struct ChannelCheck: Sendable {
         guard let files = FileChecks(path: subject.library) else {
             throw CannotCheck(message: "\(subject.library) cannot be read: \(systemError()).")
         }
-        var run = Run(plan: CheckPlan(subject: subject, checks: [], callLimit: callLimit))
+        let sanitizer = try files.sanitizer
+        var run = Run(
+            plan: CheckPlan(
+                subject: subject, checks: [], callLimit: callLimit, isSanitized: sanitizer != nil))
         let orphans = Orphans()
         while !run.remaining.isEmpty, run.stopReason == nil {
-            runChild(&run)
+            runChild(&run, sanitizer)
             orphans.end(isFault: run.isDone)
         }
         run.skipRemaining()
@@ -53,11 +56,11 @@ public struct ChannelCheck: Sendable {
     }
 
     /// Starts a child for what remains, and takes what it finds.
-    private func runChild(_ run: inout Run) {
+    private func runChild(_ run: inout Run, _ sanitizer: String?) {
         var plan = run.plan
         plan.checks = run.remaining.map(\.name)
         do throws(CannotStart) {
-            let child = try ChildProcess(program: program, plan: plan)
+            let child = try ChildProcess(program: program, plan: plan, sanitizer: sanitizer)
             follow(child, &run)
         } catch {
             run.stop("The process for the check could not be started: \(error.why).")

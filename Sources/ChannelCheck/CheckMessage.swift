@@ -8,6 +8,8 @@ struct CheckPlan: Codable, Sendable {
     var checks: [String]
     /// How long a call may take, in milliseconds.
     var callLimit: Int
+    /// Whether the library was built for AddressSanitizer, which keeps what was freed, so that leaks cannot be counted.
+    var isSanitized = false
 
     /// How long an answer to a ticket may take, in milliseconds: as many times a call's as in the servers.
     var ticketLimit: Int { callLimit * 6 }
@@ -21,6 +23,8 @@ struct CheckMessage: Codable, Sendable {
     var calling: String?
     /// Memory was touched that may not be; see ``Fault``. The process is about to die.
     var fault: String?
+    /// Where in the library a thread was when the process was about to die, in bytes from the library's start.
+    var place: UInt?
     /// What the check that began last has found up to here, for the case that it does not come to its end.
     var soFar: Findings?
     /// What the check that began last has found.

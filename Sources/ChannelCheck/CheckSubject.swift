@@ -10,16 +10,19 @@ public struct CheckSubject: Codable, Sendable {
     public var metadata: String?
     /// A message that the channel takes from such a device, a JSON value; `nil`: some are tried.
     public var message: String?
+    /// A message of an agent that the channel delivers to such a device, a JSON value; `nil`: some are tried.
+    public var agentMessage: String?
 
     /// Names a library.
     public init(
         library: String, configuration: String = "{}", senderID: String? = nil, metadata: String? = nil,
-        message: String? = nil
+        message: String? = nil, agentMessage: String? = nil
     ) {
         self.library = library
         self.configuration = configuration
         self.senderID = senderID
         self.metadata = metadata
         self.message = message
+        self.agentMessage = agentMessage
     }
 }

@@ -37,8 +37,9 @@ final class ChildProcess {
 
     /// Starts the program.
     ///
+    /// - Parameter sanitizer: AddressSanitizer's runtime, to be loaded before everything else.
     /// - Throws: a sentence, where the system cannot.
-    init(program: [String], plan: CheckPlan) throws(CannotStart) {
+    init(program: [String], plan: CheckPlan, sanitizer: String? = nil) throws(CannotStart) {
         // A socket takes MSG_NOSIGNAL, so that a child that died does not end its parent.
         var ends: [[Int32]] = []
         for _ in 0..<4 {
@@ -57,7 +58,15 @@ final class ChildProcess {
         posix_spawn_file_actions_adddup2(&actions, ends[2][1], STDERR_FILENO)
         posix_spawn_file_actions_adddup2(&actions, ends[0][1], CheckChild.resultDescriptor)
         // The runtime's own report of a crash would take seconds and come too late.
-        let environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
+        var environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
+        if let sanitizer {
+            environment["LD_PRELOAD"] = sanitizer
+            // What is found ends the process with a signal, as every other fault does.
+            environment["ASAN_OPTIONS"] =
+                "detect_leaks=0:abort_on_error=1:" + (environment["ASAN_OPTIONS"] ?? "")
+            environment["UBSAN_OPTIONS"] =
+                "halt_on_error=1:abort_on_error=1:" + (environment["UBSAN_OPTIONS"] ?? "")
+        }
         let arguments = program.map { strdup($0) }
         let variables = environment.map { strdup("\($0.key)=\($0.value)") }
         defer { (arguments + variables).forEach { free($0) } }

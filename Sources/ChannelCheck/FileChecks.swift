@@ -19,6 +19,24 @@ struct FileChecks {
 
     private var needsSwift: Bool { bytes.firstRange(of: Array("libswiftCore.so".utf8)) != nil }
 
+    /// AddressSanitizer's runtime that the library was built for, such as `libasan.so.8`, which has to be loaded before
+    /// everything else; `nil` where it was built for none.
+    ///
+    /// - Throws: why such a library cannot be checked.
+    var sanitizer: String? {
+        get throws(CannotCheck) {
+            guard bytes.firstRange(of: Array("__asan_init".utf8)) != nil else { return nil }
+            for start in ["libasan.so", "libclang_rt.asan"] {
+                guard let range = bytes.firstRange(of: Array(start.utf8)) else { continue }
+                return String(decoding: bytes[range.lowerBound...].prefix { $0 != 0 }, as: UTF8.self)
+            }
+            throw CannotCheck(
+                message:
+                    "\(path) was built for AddressSanitizer without naming its runtime: with clang, link with "
+                    + "-shared-libasan; gcc needs nothing more.")
+        }
+    }
+
     var symbols: CheckResult {
         var findings = Findings()
         if let symbols = ELFSymbols(bytes) {

@@ -96,6 +96,7 @@ struct Library: @unchecked Sendable {
             let problem = dlerror().map { String(cString: $0) } ?? "unknown error"
             throw Unusable(problem: "It cannot be loaded as a shared library: \(problem).")
         }
+        FaultWatch.watch(libraryAt: file)
         guard let symbol = dlsym(handle, "goclaw_channel_entry") else {
             throw Unusable(problem: "It does not export the function goclaw_channel_entry.")
         }

@@ -15,6 +15,10 @@ extension Bench {
             guard taken else { return findings.fail(Self.noMessage) }
             let message = try ordinaryMessage(instance, in: session)
             let reply = try receive(message, in: session, instance)
+            if reply.output.isEphemeral {
+                findings.note(
+                    "An ordinary message is ephemeral: it is stored nowhere, and no agent hears of it.")
+            }
             findings.note(
                 "An ordinary message becomes \(reply.output.messages.count) for the agent and "
                     + "\(reply.output.frames.count) frames for the device.")
@@ -78,19 +82,29 @@ extension Bench {
     }
 
     func checkDeliver() throws {
-        let ordinary = TestMessage(what: "an agent's ordinary message", body: #"{"text":"hello"}"#)
-        let whole = [ordinary] + Samples.ordinaryMessages(plan.subject)
-        let taken = try deliverAll(whole + parts(of: ordinary)).filter { !$0.message.isPart }
+        let ordinary = Samples.agentMessage(plan.subject)
+        let others = plan.subject.agentMessage == nil ? Samples.ordinaryMessages(plan.subject) : []
+        let all = try deliverAll([ordinary] + others + parts(of: ordinary))
+        let taken = all.filter { !$0.message.isPart }
+        guard !taken.isEmpty else { return findings.fail(Self.noAgentMessage) }
+        if taken.count == all.count {
+            findings.warn(
+                "It refuses every message that comes in parts, so what an agent says in parts is lost.")
+        }
         // A receipt or a notice needs no acknowledgement; not every message is one.
-        guard !taken.isEmpty, !taken.contains(where: { $0.reply.carries($0.message.number) }) else { return }
+        guard !taken.contains(where: { $0.reply.carries($0.message.number) }) else { return }
         findings.warn(
             "None of \(taken.count) ordinary messages became a frame with the message's number: the device cannot "
                 + "acknowledge them, and they come again whenever it connects. Put the number into the payload "
                 + "of a frame, as messageSeq.")
     }
 
+    private static let noAgentMessage =
+        "deliver takes none of the ordinary messages of an agent, so that no device would hear any: give one that it "
+        + "takes with --agent-message."
+
     func checkExtremeDeliver() throws {
-        let ordinary = TestMessage(what: "an agent's ordinary message", body: #"{"text":"hello"}"#)
+        let ordinary = Samples.agentMessage(plan.subject)
         try deliverAll(
             Samples.extremeMessages(largest: Self.largestMessage) + Samples.unusual(ordinary)
                 + Samples.hostileMessages(ordinary, largest: Self.largestMessage))

@@ -43,6 +43,7 @@ struct Output: Equatable, Sendable {
     var reason: Reason?
     var ticket: UInt64?
     var itemBytes = 0
+    var isEphemeral = false
 
     /// Adds what the answer to a ticket brought.
     mutating func append(_ later: Output) {
@@ -50,6 +51,7 @@ struct Output: Equatable, Sendable {
         messages += later.messages
         frames += later.frames
         reason = later.reason ?? reason
+        isEphemeral = isEphemeral || later.isEphemeral
         ticket = nil
     }
 }

@@ -18,6 +18,10 @@ struct Run {
     /// What the check that is being made has found.
     private var soFar = Findings()
     private var fault: Fault?
+    /// Where in the library it crashed.
+    private var place: UInt?
+    /// The crashes that a check has reported, by their places.
+    private var crashes: [UInt: (check: String, where: String)] = [:]
     private var explained: Set<String> = []
     private var hasGarbage = false
     private var output: [UInt8] = []
@@ -31,6 +35,7 @@ struct Run {
         isChecking = false
         lastCall = "the start of the process"
         fault = nil
+        place = nil
     }
 
     mutating func take(_ message: CheckMessage) {
@@ -38,6 +43,8 @@ struct Run {
         if let identity = message.identity { self.identity = identity }
         if let timing = message.timing { timings.append(timing) }
         if let name = message.fault { fault = Fault(rawValue: name) ?? fault }
+        // The first is the fault; what follows is on the way to the end.
+        if let place = message.place, self.place == nil { self.place = place }
         if message.done == true { isDone = true }
         if let name = message.began {
             isChecking = remaining.first?.name == name
@@ -95,9 +102,14 @@ struct Run {
     mutating func ended(_ ending: ChildProcess.Ending, errors: [UInt8]) {
         let lines = String(decoding: errors, as: UTF8.self).split(whereSeparator: \.isNewline)
         // A trap in Swift and a panic in Rust say what they are before a long list of frames.
-        let telling = lines.last { $0.contains("Fatal error:") || $0.contains("panicked at") } ?? lines.last
+        let telling =
+            lines.last {
+                $0.contains("Fatal error:") || $0.contains("panicked at") || $0.hasPrefix("SUMMARY: ")
+            } ?? lines.last
         let printed = telling.map { " It printed \"\(short(String($0)))\"." } ?? ""
         switch ending {
+        case .killed(let signal) where place != nil:
+            crashed(signal, printed)
         case .killed(let signal):
             failOnce(
                 "It crashed with \(signalName(signal)) during \(lastCall).",
@@ -112,6 +124,24 @@ struct Run {
                 "It ended the process during \(lastCall), with exit status \(status).",
                 because: " A plugin must not call exit.\(printed)")
         }
+    }
+
+    /// It crashed at a known place. The same crash fails one check; of the others it is said that it cut them short.
+    private mutating func crashed(_ signal: Int32, _ printed: String) {
+        guard let place else { return }
+        if let known = crashes[place], isChecking {
+            var findings = Findings()
+            findings.notApplicable =
+                "The crash \(known.where), which \(known.check) reports, cut it short."
+            return finish(findings)
+        }
+        let line = SourceLine(at: place, in: plan.subject.library)
+        crashes[place] = (isChecking ? remaining.first?.name : results.last?.name).map { ($0, line.text) }
+        failOnce(
+            "It crashed with \(signalName(signal)) during \(lastCall), \(line.text).",
+            because: (fault.map { " " + $0.sentence } ?? "")
+                + " In a server this ends the process with all its channels. What remained of this check was not "
+                + "made.\(line.advice)\(printed)")
     }
 
     /// The explanation is given where the same happens for the first time.

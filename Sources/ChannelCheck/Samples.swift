@@ -56,12 +56,18 @@ enum Samples {
                     #"{"a":1e999,"b":-1e999,"c":99999999999999999999,"d":-0.0,"e":1e-999}"#
                 ),
                 ("control characters", #"{"name":"\u0001\u001b[31m\u007f","\u202e":"\u2028"}"#),
-            ] + OverlongTexts.all(in: claim.metadata, within: largestMetadata)
+            ] + ReplacedTexts.overlong(in: claim.metadata, within: largestMetadata)
+            + ReplacedTexts.escaped(in: claim.metadata, within: largestMetadata)
         return metadata.map { what, text in
             var changed = claim
             (changed.what, changed.metadata) = ("metadata with \(what)", text)
             return changed
         }
+            + ReplacedTexts.escaped.map { what, text in
+                var changed = claim
+                (changed.what, changed.displayName) = ("a display name \(what)", text)
+                return changed
+            }
     }
 
     /// Every member of an object replaced by something of each type, or left out.
@@ -92,6 +98,13 @@ enum Samples {
         return bodies.map { TestMessage(what: "the ordinary message \(short($0))", body: $0) }
     }
 
+    /// What an agent says to such a device.
+    static func agentMessage(_ subject: CheckSubject, number: Int64 = 1) -> TestMessage {
+        TestMessage(
+            what: "an agent's ordinary message", body: subject.agentMessage ?? #"{"text":"hello"}"#,
+            number: number)
+    }
+
     static func extremeMessages(largest: Int) -> [TestMessage] {
         let filler = String(repeating: "x", count: max(0, largest - 2))
         let elements = max(1, (min(largest, 200_000) - 2) / 2)
@@ -114,8 +127,13 @@ enum Samples {
             TestMessage(what: "a message with \($0.0)", body: $0.1.replacing("\\u0000", with: "\\u0002"))
         }
         let body = message?.body ?? ""
-        messages += (objects(from: body) + OverlongTexts.all(in: body, within: largest)).map {
+        messages += (objects(from: body) + ReplacedTexts.overlong(in: body, within: largest)).map {
             TestMessage(what: "a message with \($0.0)", body: $0.1)
+        }
+        // The usual forms too: what is taken may not be all that is.
+        let usual = [#"{"text":"hello"}"#, #""hello""#].filter { $0 != body }
+        for (what, text) in ([body] + usual).flatMap({ ReplacedTexts.escaped(in: $0, within: largest) }) {
+            messages.append(TestMessage(what: "a message with \(what)", body: text))
         }
         return messages
     }
@@ -137,6 +155,9 @@ enum Samples {
             with("no ID") { $0.id = "" },
             with("an ID of unusual characters") { $0.id = "👩‍👩‍👧\u{202e}\u{1}" },
         ]
+            + ReplacedTexts.escaped.flatMap { what, text in
+                [with("an ID \(what)") { $0.id = text }, with("an agent's name \(what)") { $0.agent = text }]
+            }
     }
 
     /// Configurations that a host may pass, whatever they mean to the channel.

@@ -69,7 +69,7 @@ extension Bench {
             }
             if instance.table.functions.deliver != nil {
                 calling("deliver of an ordinary message")
-                _ = instance.deliver(TestMessage(what: "", body: #"{"text":"hello"}"#), in: session, caller)
+                _ = instance.deliver(Samples.agentMessage(plan.subject), in: session, caller)
             }
         }
         if instance.table.functions.tick != nil {

@@ -73,7 +73,7 @@ final class TestHost: @unchecked Sendable {
 
     func remove(session: UInt64) { state.withLock { _ = $0.sessions.remove(session) } }
 
-    fileprivate func knows(session: UInt64) -> Bool { state.withLock { $0.sessions.contains(session) } }
+    func knows(session: UInt64) -> Bool { state.withLock { $0.sessions.contains(session) } }
 
     fileprivate func logged(_ line: String) { state.withLock { $0.lastLine = String(line.prefix(300)) } }
 

@@ -47,7 +47,8 @@ final class TestSink: @unchecked Sendable {
                 abi_minor: UInt16(GOCLAW_ABI_MINOR) + (isNewer ? 1 : 0),
                 context: Unmanaged.passRetained(self).toOpaque(),
                 description: sinkDescription, limits: sinkLimits, detail: sinkDetail, message: sinkMessage,
-                frame: sinkFrame, reason: sinkReason, later: sinkLater))
+                frame: sinkFrame, reason: sinkReason, later: sinkLater, ephemeral: sinkEphemeral,
+                frame_to: sinkFrameTo))
     }
 
     /// Opens the sink for a call on this thread.
@@ -108,6 +109,14 @@ final class TestSink: @unchecked Sendable {
         return status
     }
 
+    /// Whether it stands for that call at the moment.
+    fileprivate func isOpen(for call: Call) -> Bool { open.withLock { $0?.call == call } }
+
+    /// Whether that session of its host is open.
+    fileprivate func knows(session: UInt64) -> Bool {
+        open.withLock { $0?.host }?.knows(session: session) ?? false
+    }
+
     fileprivate func later() -> goclaw_ticket {
         let calls: [Call] = [.review, .receive, .deliver]
         guard let state = open.withLock({ $0 }) else {
@@ -149,11 +158,14 @@ private func sinkDescription(
     sink(table)?.put("description", into: [.describe]) { output in
         output.descriptions += 1
         if let problem = problem(with: record) { return .broken(problem) }
-        guard let record = record?.pointee else { return .broken("is null") }
+        guard let record = record.flatMap(wholeDescription) else { return .broken("is null") }
         guard let id = copy(record.id), let name = copy(record.display_name),
             let version = copy(record.version)
         else { return .broken("has a text that is not UTF-8, or null with a length") }
         if record.flags != 0 { return .broken("has flags \(record.flags), where none has a meaning") }
+        if let problem = withUnsafePointer(to: record, { ChannelDeclarations.problem(inDescriptionAt: $0) }) {
+            return .broken(problem)
+        }
         output.identity = CheckedIdentity(id: id, displayName: name, version: version, abi: "")
         return .taken
     } ?? misplaced
@@ -197,6 +209,9 @@ private func sinkMessage(
     table: UnsafePointer<goclaw_sink>?, record: UnsafePointer<goclaw_agent_message>?
 ) -> goclaw_status {
     sink(table)?.put("message", into: [.receive]) { output in
+        guard !output.isEphemeral else {
+            return .broken("comes of an ephemeral message, which no agent hears of")
+        }
         guard output.messages.count < CallOutput.maximumItems else {
             return .full("more than \(CallOutput.maximumItems) messages")
         }
@@ -227,23 +242,44 @@ private func sinkFrame(
         guard output.frames.count < CallOutput.maximumItems else {
             return .full("more than \(CallOutput.maximumItems) frames")
         }
-        if let problem = problem(with: record) { return .broken(problem) }
-        guard let record = record?.pointee else { return .broken("is null") }
-        guard let event = copy(record.event), isName(event, dots: true) else {
-            return .broken("has an event that is not [a-z][a-z0-9._]{0,63}")
-        }
-        guard event != "shutdown", !event.hasPrefix("connect."), !event.hasPrefix("device.") else {
-            return .broken("has the event \(event), which is the host's")
-        }
-        if record.flags != 0 { return .broken("has flags \(record.flags), where none has a meaning") }
-        guard let payload = record.payload.bytes, JSONText.isObject(payload) else {
-            return .broken("has a payload that is no JSON object (UTF-8, no NUL, at most 64 levels deep)")
-        }
-        output.itemBytes += payload.count
-        guard output.itemBytes <= CallOutput.maximumItemBytes else { return .full("more than 1 MiB") }
-        output.frames.append(.init(event: event, payload: String(decoding: payload, as: UTF8.self)))
+        return take(record, &output)
+    } ?? misplaced
+}
+
+private func sinkFrameTo(
+    table: UnsafePointer<goclaw_sink>?, session: UInt64, record: UnsafePointer<goclaw_frame>?
+) -> goclaw_status {
+    guard let sink = sink(table) else { return misplaced }
+    if sink.isOpen(for: .tick), !sink.knows(session: session) { return goclaw_status(GOCLAW_GONE) }
+    return sink.put("frame for a session", into: [.tick]) { take(record, &$0) }
+}
+
+private func sinkEphemeral(table: UnsafePointer<goclaw_sink>?) -> goclaw_status {
+    sink(table)?.put("mark of an ephemeral message", into: [.receive]) { output in
+        guard output.messages.isEmpty else { return .broken("comes after a message for an agent") }
+        output.isEphemeral = true
         return .taken
     } ?? misplaced
+}
+
+/// Takes a frame that keeps the rules.
+private func take(_ record: UnsafePointer<goclaw_frame>?, _ output: inout Output) -> TestSink.Taken {
+    if let problem = problem(with: record) { return .broken(problem) }
+    guard let record = record?.pointee else { return .broken("is null") }
+    guard let event = copy(record.event), isName(event, dots: true) else {
+        return .broken("has an event that is not [a-z][a-z0-9._]{0,63}")
+    }
+    guard event != "shutdown", !event.hasPrefix("connect."), !event.hasPrefix("device.") else {
+        return .broken("has the event \(event), which is the host's")
+    }
+    if record.flags != 0 { return .broken("has flags \(record.flags), where none has a meaning") }
+    guard let payload = record.payload.bytes, JSONText.isObject(payload) else {
+        return .broken("has a payload that is no JSON object (UTF-8, no NUL, at most 64 levels deep)")
+    }
+    output.itemBytes += payload.count
+    guard output.itemBytes <= CallOutput.maximumItemBytes else { return .full("more than 1 MiB") }
+    output.frames.append(.init(event: event, payload: String(decoding: payload, as: UTF8.self)))
+    return .taken
 }
 
 private func sinkReason(
@@ -271,6 +307,22 @@ private func sinkReason(
 
 private func sinkLater(table: UnsafePointer<goclaw_sink>?) -> goclaw_ticket { sink(table)?.later() ?? 0 }
 
+/// The size of a description of ABI 1.0.
+private let firstDescriptionSize = UInt32(
+    // A member of an imported C struct is stored, so it has an offset.
+    MemoryLayout<goclaw_description>.offset(of: \.batch_messages) ?? MemoryLayout<goclaw_description>.size)
+
+/// A description no further than it says it is long, the rest being zero.
+private func wholeDescription(_ record: UnsafePointer<goclaw_description>) -> goclaw_description {
+    var whole = goclaw_description()
+    let size = min(Int(record.pointee.size), MemoryLayout<goclaw_description>.size)
+    withUnsafeMutableBytes(of: &whole) {
+        $0.copyMemory(from: UnsafeRawBufferPointer(start: record, count: size))
+    }
+    whole.size = UInt32(MemoryLayout<goclaw_description>.size)
+    return whole
+}
+
 /// What is wrong with a record's place and stated size; `nil` where nothing is.
 private func problem<Record>(with record: UnsafePointer<Record>?) -> String? {
     guard let record else { return "is null" }
@@ -278,7 +330,9 @@ private func problem<Record>(with record: UnsafePointer<Record>?) -> String? {
         return "is not aligned"
     }
     let stated = UnsafeRawPointer(record).load(as: UInt32.self)
-    guard stated >= UInt32(MemoryLayout<Record>.size) else {
+    let least =
+        Record.self == goclaw_description.self ? firstDescriptionSize : UInt32(MemoryLayout<Record>.size)
+    guard stated >= least else {
         return "states a size of \(stated) bytes, expected \(MemoryLayout<Record>.size): set size to sizeof"
     }
     return nil

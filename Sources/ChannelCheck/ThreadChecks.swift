@@ -128,7 +128,7 @@ extension Bench {
                     if instance.table.functions.deliver != nil {
                         calling("deliver")
                         _ = instance.deliver(
-                            TestMessage(what: "", body: #"{"text":"hello"}"#, number: Int64(number)),
+                            Samples.agentMessage(plan.subject, number: Int64(number)),
                             in: session, caller)
                     }
                 }
@@ -190,7 +190,7 @@ extension Bench {
             }
             if instance.table.functions.deliver != nil {
                 calling("deliver of an ordinary message")
-                let message = TestMessage(what: "", body: #"{"text":"hello"}"#)
+                let message = Samples.agentMessage(plan.subject)
                 let reply = instance.deliver(message, in: session, caller)
                 if judged { try judge(reply, "deliver of an ordinary message", host: instance.host) }
             }

@@ -35,7 +35,7 @@ extension Bench {
                     }
                 }
                 if functions.deliver != nil {
-                    let message = TestMessage(what: "", body: #"{"text":"hello"}"#)
+                    let message = Samples.agentMessage(plan.subject)
                     time(["deliver"], caller) { took in
                         _ = instance.deliver(message, in: session, caller)
                         took("deliver")

@@ -19,6 +19,13 @@ package struct CallOutput: Sendable {
         var id: String
         var displayName: String
         var version: String
+        var declarations: ChannelDeclarations
+    }
+
+    /// A frame for a session of the plugin's choice.
+    struct Emission: Sendable {
+        var session: ChannelSession
+        var frame: ChannelFrame
     }
 
     /// Of one answer.
@@ -29,18 +36,24 @@ package struct CallOutput: Sendable {
     package static let maximumItems = 64
     /// Of messages and frames together.
     package static let maximumItemBytes = 1024 * 1024
+    /// Of the frames of a tick.
+    static let maximumEmissions = 1024
     static let maximumReasonScalars = 512
 
     var identity: Identity?
     var limits: ChannelLimits?
     var details: [Detail] = []
     var output = ChannelOutput()
+    var emissions: [Emission] = []
     var reasonCode: String?
     var reasonMessage: String?
     /// A ticket was taken, so that the call may return GOCLAW_LATER.
     var ticket: UInt64?
     /// A message or frame was not taken, so that the call must not count as a success.
     var isIncomplete = false
+    /// What was not taken last and why, such as `put a frame into the sink of deliver that is not a JSON object`; a
+    /// reason aside.
+    var brokenRule: String?
     /// The bytes of messages and frames together.
     var itemBytes = 0
 
@@ -49,10 +62,12 @@ package struct CallOutput: Sendable {
         details = Array((details + later.details).prefix(Self.maximumDetails))
         output.messages += later.output.messages
         output.frames += later.output.frames
+        output.isEphemeral = output.isEphemeral || later.output.isEphemeral
         itemBytes += later.itemBytes
         isIncomplete =
             isIncomplete || later.isIncomplete || output.messages.count > Self.maximumItems
             || output.frames.count > Self.maximumItems || itemBytes > Self.maximumItemBytes
+        brokenRule = later.brokenRule ?? brokenRule
         if later.reasonCode != nil { (reasonCode, reasonMessage) = (later.reasonCode, later.reasonMessage) }
         ticket = nil
     }

@@ -49,6 +49,8 @@ public struct ChannelDescription: Sendable, Equatable {
     public var swiftVersion: String?
     /// What the channel asks the process to enforce.
     public var limits: ChannelLimits
+    /// What the channel asks the process to keep for it.
+    public var declarations = ChannelDeclarations()
 }
 
 /// A plugin that was found and is not used.
@@ -67,8 +69,8 @@ public struct ChannelStatus: Sendable, Equatable {
     public var id: ChannelID
     /// Why no call reaches the channel at the moment; `nil` where calls do.
     public var outOfService: String?
-    /// Whether its threads are lost to calls that do not return: then only a restart of the process brings the
-    /// channel back.
+    /// Whether all its threads are occupied by calls that have not returned in time. It is in service again when one
+    /// returns; where none does, only a restart of the process brings the channel back.
     public var isStuck: Bool
     /// Calls that have not come back within their time and still occupy a thread.
     public var overdueCalls: Int

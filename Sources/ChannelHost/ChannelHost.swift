@@ -45,7 +45,7 @@ public final class ChannelHost: Sendable {
         do throws(Untrusted) {
             try host.startWatching()
             if !directory.isEmpty {
-                let look = FolderLook(directory: directory, refused: host.refused)
+                let look = FolderLook(directory: directory, refused: host.refused, loaded: loader.files)
                 try host.folder.start(look, every: limits.folderLook)
             }
             return host
@@ -107,15 +107,19 @@ public final class ChannelHost: Sendable {
 
     /// Opens a session: the channel may refuse it.
     ///
-    /// - Parameter onCloseRequest: called, at any time and on any thread, where the channel asks for the
+    /// - Parameters:
+    ///   - onFrame: called on a thread of the channel's with a frame that it sends by itself, after
+    ///     ``ChannelSession/greeted()``, in order; it must not block.
+    ///   - onCloseRequest: called, at any time and on any thread, where the channel asks for the
     ///   session's end, with a reason of at most 120 bytes; it must not block.
     /// - Returns: the session, to be closed with ``close(_:reason:)``, and frames for the device.
     /// - Throws: as ``review(_:)``, and, retryable, `channel_failing_here` where the channel failed too often on
     ///   this device's messages in this minute.
     public func open(
-        _ opening: ChannelSessionOpening, onCloseRequest: @escaping @Sendable (String) -> Void
+        _ opening: ChannelSessionOpening, onFrame: @escaping @Sendable (ChannelFrame) -> Void = { _ in },
+        onCloseRequest: @escaping @Sendable (String) -> Void
     ) async throws(Refusal) -> (session: ChannelSession, frames: [ChannelFrame]) {
-        try await find(opening.channel).open(opening, onCloseRequest: onCloseRequest)
+        try await find(opening.channel).open(opening, onFrame: onFrame, onCloseRequest: onCloseRequest)
     }
 
     /// Tells the channel that a session has ended; does not wait for it. A second call does nothing.

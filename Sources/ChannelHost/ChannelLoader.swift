@@ -7,6 +7,8 @@ import Synchronization
 struct ChannelLoader {
     private(set) var loaded: [ChannelID: LoadedChannel] = [:]
     private(set) var refused: [RefusedPlugin] = []
+    /// The libraries whose code was loaded, refused ones too, as they were then.
+    private(set) var files: [FileStamp] = []
 
     private let configurations: [String: String]
     private let limits: ChannelCallLimits
@@ -49,6 +51,7 @@ struct ChannelLoader {
     private mutating func load(_ file: consuming PluginFile, named name: String) throws(Untrusted) {
         let manifest = file.manifest
         try register.enter(name, file.identity, of: manifest.id)
+        files.append(file.stamp)
         let (path, sha256) = (file.path, file.sha256)
         do throws(Untrusted) {
             try load(file, at: path, sha256: sha256)
@@ -63,12 +66,12 @@ struct ChannelLoader {
     ) throws(Untrusted) {
         let manifest = file.manifest
         let services = ChannelServices(name: manifest.id.text, limits: limits, logger: logger)
-        let host = HostContext(services: services, calls: PluginCalls(services: services, limits: limits))
+        let host = HostContext(services: services, limits: limits)
         let plugin = try start(file, host: host)
         let description = ChannelDescription(
             id: manifest.id, displayName: plugin.identity.displayName, version: plugin.identity.version,
             abi: plugin.abi.description, path: path, sha256: sha256, swiftVersion: manifest.swift,
-            limits: plugin.limits)
+            limits: plugin.limits, declarations: plugin.identity.declarations)
         loaded[manifest.id] = try LoadedChannel(description: description, plugin: plugin, host: host)
         logger.info(
             "channel loaded",

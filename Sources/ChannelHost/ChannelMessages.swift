@@ -110,10 +110,15 @@ public struct ChannelOutput: Sendable, Equatable {
     public var messages: [ChannelAgentMessage]
     /// Frames for the device.
     public var frames: [ChannelFrame]
+    /// Whether the device's message is to be stored nowhere and answered by nobody; there are no messages then.
+    public var isEphemeral: Bool
 
     /// Makes an output.
-    public init(messages: [ChannelAgentMessage] = [], frames: [ChannelFrame] = []) {
+    public init(
+        messages: [ChannelAgentMessage] = [], frames: [ChannelFrame] = [], isEphemeral: Bool = false
+    ) {
         self.messages = messages
         self.frames = frames
+        self.isEphemeral = isEphemeral
     }
 }

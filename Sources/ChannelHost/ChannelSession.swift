@@ -16,6 +16,8 @@ public final class ChannelSession: Sendable {
         var slot: UInt = 0
         var phase = Phase.apart
         var isClosed = false
+        /// The device was greeted.
+        var isGreeted = false
     }
 
     /// How far the plugin knows the session.
@@ -31,13 +33,27 @@ public final class ChannelSession: Sendable {
     private static let lastID = Atomic<UInt64>(0)
 
     private let state = Mutex(State())
+    private let onFrame: @Sendable (ChannelFrame) -> Void
     private let onCloseRequest: @Sendable (String) -> Void
 
-    init(_ opening: ChannelSessionOpening, onCloseRequest: @escaping @Sendable (String) -> Void) {
+    init(
+        _ opening: ChannelSessionOpening, onFrame: @escaping @Sendable (ChannelFrame) -> Void = { _ in },
+        onCloseRequest: @escaping @Sendable (String) -> Void
+    ) {
+        self.onFrame = onFrame
         id = Self.lastID.add(1, ordering: .relaxed).newValue
         self.opening = opening
         self.onCloseRequest = onCloseRequest
     }
+
+    /// The device has its answer and the channel's greeting: what the channel sends by itself may follow.
+    public func greeted() { state.withLock { $0.isGreeted = true } }
+
+    /// Whether the channel may send frames by itself.
+    var takesFrames: Bool { state.withLock { $0.isGreeted && !$0.isClosed } }
+
+    /// Sends a frame that the channel made by itself, unless the session has ended.
+    func emit(_ frame: ChannelFrame) { if takesFrames { onFrame(frame) } }
 
     var phase: Phase { state.withLock { $0.phase } }
 

@@ -55,13 +55,17 @@ struct FolderLook: Sendable {
     private let directory: String
     /// What failed to start, which only a start can find out: the same library would fail again.
     private let failedStarts: [String: RefusedPlugin]
+    private let loaded: [FileStamp]
     private var known: [String: Known] = [:]
     /// How many libraries were read and hashed.
     private(set) var reads = 0
 
-    /// - Parameter refused: what the start of this process refused.
-    init(directory: String, refused: [RefusedPlugin]) {
+    /// - Parameters:
+    ///   - refused: what the start of this process refused.
+    ///   - loaded: the files that this process runs, as they were when they were loaded.
+    init(directory: String, refused: [RefusedPlugin], loaded: [FileStamp] = []) {
         self.directory = directory
+        self.loaded = loaded
         failedStarts = Dictionary(
             refused.filter { $0.sha256 != nil }.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first }
         )
@@ -111,7 +115,8 @@ struct FolderLook: Sendable {
         -> Checked
     {
         // Before reading: what changes meanwhile has another stamp the next time.
-        let stamps = [folder.stamp(of: name), folder.stamp(of: PluginFile.manifestName(of: name))]
+        let library = folder.stamp(of: name)
+        let stamps = [library, folder.stamp(of: PluginFile.manifestName(of: name))]
         if let known = known[name], known.stamps == stamps { return try known.result.get() }
         reads += 1
         let result: Result<Checked, Untrusted>
@@ -121,7 +126,18 @@ struct FolderLook: Sendable {
                 id: file.manifest.id, version: file.manifest.version, path: file.path, sha256: file.sha256)
             result = .success(Checked(plugin: plugin, file: file.identity))
         } catch {
-            result = .failure(error)
+            // What runs is mapped from the file, not a copy of it.
+            let isChangedInPlace =
+                library.map { now in
+                    loaded.contains { $0.isSameFile(as: now) && !$0.hasSameContents(as: now) }
+                }
+                ?? false
+            result = .failure(
+                isChangedInPlace
+                    ? Untrusted(
+                        "\(error.message). The file was changed in place while this process runs it, which may end "
+                            + "the process with a bus error at any time: restart it, and install with "
+                            + "scripts/install-channels, which puts another file in its place") : error)
         }
         known[name] = Known(stamps: stamps, result: result)
         return try result.get()

@@ -9,22 +9,22 @@ final class HostContext: Sendable {
 
     let services: ChannelServices
     let calls: PluginCalls
-    private let sessions = Mutex<[UInt64: ChannelSession]>([:])
+    private let sessions = LiveSessions()
 
-    init(services: ChannelServices, calls: PluginCalls) {
+    init(services: ChannelServices, limits: ChannelCallLimits) {
         self.services = services
-        self.calls = calls
+        calls = PluginCalls(services: services, limits: limits) { [sessions] in sessions.find($0) }
     }
 
-    var sessionCount: Int { sessions.withLock { $0.count } }
+    var sessionCount: Int { sessions.count }
 
     /// Makes the plugin able to name the session.
-    func add(_ session: ChannelSession) { sessions.withLock { $0[session.id] = session } }
+    func add(_ session: ChannelSession) { sessions.add(session) }
 
     /// Makes the session unknown to the plugin.
-    func remove(_ session: ChannelSession) { sessions.withLock { $0[session.id] = nil } }
+    func remove(_ session: ChannelSession) { sessions.remove(session) }
 
-    fileprivate func session(_ id: UInt64) -> ChannelSession? { sessions.withLock { $0[id] } }
+    fileprivate func session(_ id: UInt64) -> ChannelSession? { sessions.find(id) }
 
     /// The plugin broke a rule on this thread.
     fileprivate func misbehaved(_ what: String) {
@@ -140,4 +140,17 @@ private func hostAnswer(
         return goclaw_status(GOCLAW_INVALID)
     }
     return context.calls.answer(ticket, write: write, user: user)
+}
+
+/// The sessions that a plugin can name.
+private final class LiveSessions: Sendable {
+    private let sessions = Mutex<[UInt64: ChannelSession]>([:])
+
+    var count: Int { sessions.withLock { $0.count } }
+
+    func add(_ session: ChannelSession) { sessions.withLock { $0[session.id] = session } }
+
+    func remove(_ session: ChannelSession) { sessions.withLock { $0[session.id] = nil } }
+
+    func find(_ id: UInt64) -> ChannelSession? { sessions.withLock { $0[id] } }
 }

@@ -66,9 +66,10 @@ final class LoadedChannel: Sendable {
     }
 
     func open(
-        _ opening: ChannelSessionOpening, onCloseRequest: @escaping @Sendable (String) -> Void
+        _ opening: ChannelSessionOpening, onFrame: @escaping @Sendable (ChannelFrame) -> Void,
+        onCloseRequest: @escaping @Sendable (String) -> Void
     ) async throws(Refusal) -> (ChannelSession, [ChannelFrame]) {
-        let session = ChannelSession(opening, onCloseRequest: onCloseRequest)
+        let session = ChannelSession(opening, onFrame: onFrame, onCloseRequest: onCloseRequest)
         host.add(session)
         guard plugin.table.session_opened != nil else {
             session.move(to: .open)
@@ -150,7 +151,13 @@ final class LoadedChannel: Sendable {
             body: { [plugin, weak self] sink in
                 defer { self?.tick.withLock { $0.isRunning = false } }
                 return plugin.tick(sink)
-            }, completion: { _ in })
+            },
+            completion: { [weak self] result in
+                guard case .ended(let ending) = result, let self,
+                    case .success(let output) = outcome(of: ending, in: .tick, serving: nil)
+                else { return }
+                for emission in output.emissions { emission.session.emit(emission.frame) }
+            })
         if !taken { tick.withLock { $0.isRunning = false } }
     }
 
@@ -239,22 +246,28 @@ final class LoadedChannel: Sendable {
         let output = ending.output
         let code = output.reasonCode ?? "channel_refused"
         let message = output.reasonMessage ?? "The channel \(name) refuses this without saying why."
+        // A plugin that hands on what a sink answered refuses nothing: the fault is its own, and what the call was
+        // about is not to be lost by it.
+        let isOwnFault = output.isIncomplete || (output.brokenRule != nil && output.reasonCode == nil)
         switch Int(ending.status) {
         case GOCLAW_OK where !output.isIncomplete: return .success(output)
+        case GOCLAW_INVALID where isOwnFault, GOCLAW_FORBIDDEN where isOwnFault,
+            GOCLAW_UNAVAILABLE where isOwnFault:
+            break
         case GOCLAW_INVALID: return .failure(Refusal(.invalidRequest, code, message))
         case GOCLAW_FORBIDDEN: return .failure(Refusal(.forbidden, code, message))
         case GOCLAW_UNAVAILABLE: return .failure(.channelUnavailable(code, message))
-        default:
-            host.services.misbehaved(
-                output.isIncomplete
-                    ? "returned from \(kind.rawValue) without having put everything into the sink"
-                    : "returned status \(ending.status) from \(kind.rawValue)",
-                serving: sender)
-            return .failure(
-                .channelUnavailable(
-                    "channel_failed", "The channel \(name) failed to handle this; the server's log says more."
-                ))
+        default: break
         }
+        host.services.misbehaved(
+            isOwnFault
+                ? "returned status \(ending.status) from \(kind.rawValue) without having put everything into the "
+                    + "sink: \(output.brokenRule ?? "one answer had more than a call may have")"
+                : "returned status \(ending.status) from \(kind.rawValue)",
+            serving: sender)
+        return .failure(
+            .channelUnavailable(
+                "channel_failed", "The channel \(name) failed to handle this; the server's log says more."))
     }
 }
 

@@ -24,6 +24,8 @@ struct PluginFile: ~Copyable, Sendable {
     let manifest: PluginManifest
     let sha256: String
     let identity: Identity
+    /// The library as it was when it was read.
+    let stamp: FileStamp
     private let descriptor: Descriptor
 
     /// The name of the manifest beside a library.
@@ -59,6 +61,7 @@ struct PluginFile: ~Copyable, Sendable {
         let status = library.status()
         self.manifest = manifest
         self.sha256 = sha256
+        stamp = FileStamp(status)
         identity = Identity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
         path = folder.path + "/" + name
         descriptor = library
@@ -129,7 +132,8 @@ struct Plugin: @unchecked Sendable {
         let description = sink.end()
         guard described == goclaw_status(GOCLAW_OK), let identity = description.identity else {
             throw Untrusted(
-                description.reasonMessage.map { "it does not describe itself: \($0)" }
+                (description.reasonMessage ?? description.brokenRule.map { "it \($0)" })
+                    .map { "it does not describe itself: \($0)" }
                     ?? "describe answered with status \(described) and no description, expected both")
         }
         guard identity.id == manifest.id.text, identity.version == manifest.version else {
@@ -149,7 +153,8 @@ struct Plugin: @unchecked Sendable {
         guard created == goclaw_status(GOCLAW_OK) else {
             throw Untrusted(
                 "it cannot be configured: "
-                    + (output.reasonMessage ?? "create answered with status \(created) and without a reason"))
+                    + (output.reasonMessage ?? output.brokenRule.map { "it \($0)" }
+                        ?? "create answered with status \(created) and without a reason"))
         }
         limits = output.limits ?? ChannelLimits()
         self.instance = instance

@@ -28,6 +28,8 @@ final class PluginCall: Sendable {
         var hasOpenTicket = false
         /// The caller has given up while the call occupies a thread.
         var isOverdue = false
+        /// When a thread took the call, in monotonic nanoseconds.
+        var begun: UInt64 = 0
         var completion: Completion?
     }
 
@@ -89,7 +91,9 @@ final class PluginCall: Sendable {
     ///
     /// - Returns: `false` where the caller is no longer waiting, so that it must not run.
     func begin() -> Bool {
-        state.withLock { state in
+        let now = monotonicNanoseconds()
+        return state.withLock { state in
+            state.begun = now
             state.phase = state.completion == nil ? .ended : .running(early: nil)
             return state.completion != nil
         }
@@ -149,6 +153,17 @@ final class PluginCall: Sendable {
             }
         }
     }
+
+    /// For how long the call has occupied its thread, in nanoseconds, where its caller has given up; `nil` elsewhere.
+    func overdueTime(at now: UInt64) -> UInt64? {
+        state.withLock { state in
+            guard case .running = state.phase, state.isOverdue else { return nil }
+            return now - min(now, state.begun)
+        }
+    }
+
+    /// For how long a thread has had the call, in nanoseconds.
+    func runningTime(at now: UInt64) -> UInt64 { state.withLock { now - min(now, $0.begun) } }
 
     /// Answers the caller, unless it has its answer already.
     func complete(_ result: CallResult) {

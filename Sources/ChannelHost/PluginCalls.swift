@@ -20,11 +20,17 @@ final class PluginCalls: Sendable {
     private let limits: ChannelCallLimits
     private let threads: ChannelThreads
     private let sinks = SinkPool()
+    private let findSession: @Sendable (UInt64) -> ChannelSession?
     private let state = Mutex(State())
     /// The devices whose sessions the plugin is serving at the moment, by the threads it does that on.
     private let served = Mutex<[pthread_t: SenderID]>([:])
 
-    init(services: ChannelServices, limits: ChannelCallLimits) {
+    /// - Parameter findSession: finds a session that the plugin knows by its ID.
+    init(
+        services: ChannelServices, limits: ChannelCallLimits,
+        findSession: @escaping @Sendable (UInt64) -> ChannelSession?
+    ) {
+        self.findSession = findSession
         self.services = services
         self.limits = limits
         threads = ChannelThreads(count: limits.threads, capacity: limits.waiting)
@@ -52,12 +58,25 @@ final class PluginCalls: Sendable {
     /// Why calls are refused at the moment without asking the plugin.
     var outOfService: String? {
         if hasNoThreadLeft {
-            return "all of its \(limits.threads) threads are occupied by calls that do not return"
+            return "all of its \(limits.threads) threads are occupied by calls that have not returned: "
+                + "\(overdueCalls); the limit is \(limits.call.milliseconds) ms, beyond which a call takes a ticket "
+                + "(goclaw_sink.later)"
         }
         if services.isOutOfFavour {
             return "it broke the interface's rules \(limits.misbehaviours) times in this minute"
         }
         return nil
+    }
+
+    /// The calls that occupy threads though their callers have given up, and for how long, the longest first: such
+    /// as `receive for 12 s, deliver for 7 s`.
+    private var overdueCalls: String {
+        let now = monotonicNanoseconds()
+        return state.withLock { Array($0.open.values) }
+            .compactMap { call in call.overdueTime(at: now).map { (call.kind.rawValue, $0) } }
+            .sorted { $0.1 > $1.1 }
+            .map { "\($0.0) for \(seconds($0.1))" }
+            .joined(separator: ", ")
     }
 
     /// Hands a call to the channel's threads.
@@ -98,11 +117,20 @@ final class PluginCalls: Sendable {
             return close(call)
         }
         let sink = sinks.take()
-        sink.begin(call.kind, services: services, serving: call.sender, call: call)
+        sink.begin(
+            call.kind, services: services, serving: call.sender, call: call,
+            findSession: call.kind == .tick ? findSession : nil)
         let status = serving(call.sender) { call.body(sink.table) }
         let (ending, wasOverdue) = call.returned(CallEnding(status: status, output: sink.end()))
         sinks.put(sink)
-        if wasOverdue { state.withLock { $0.overdue -= 1 } }
+        if wasOverdue {
+            state.withLock { $0.overdue -= 1 }
+            let time = seconds(call.runningTime(at: monotonicNanoseconds()))
+            services.log(
+                .warning,
+                "\(call.kind.rawValue) returned after \(time), when nobody waited for it any more: the limit is "
+                    + "\(limits.call.milliseconds) ms, and slow work takes a ticket (goclaw_sink.later)")
+        }
         if let ending { end(call, ending) }
     }
 
@@ -134,10 +162,12 @@ final class PluginCalls: Sendable {
             case .running:
                 state.withLock { $0.overdue += 1 }
                 services.misbehaved(
-                    "did not return from \(call.kind.rawValue) within \(limits.call)", serving: call.sender)
+                    "did not return from \(call.kind.rawValue) within \(limits.call.milliseconds) ms; slow work takes "
+                        + "a ticket (goclaw_sink.later)",
+                    serving: call.sender)
             case .parked:
                 services.misbehaved(
-                    "did not answer the ticket of \(call.kind.rawValue) within \(limits.ticket)",
+                    "did not answer the ticket of \(call.kind.rawValue) within \(limits.ticket.milliseconds) ms",
                     serving: call.sender)
                 close(call)
             }
@@ -168,6 +198,12 @@ final class PluginCalls: Sendable {
 }
 
 private let gone = goclaw_status(GOCLAW_GONE)
+
+/// A time for people: `0.4 s`, `12 s`.
+private func seconds(_ nanoseconds: UInt64) -> String {
+    let tenths = nanoseconds / 100_000_000
+    return tenths < 100 ? "\(tenths / 10).\(tenths % 10) s" : "\(tenths / 10) s"
+}
 
 private func nanoseconds(_ duration: Duration) -> UInt64 {
     UInt64(max(0, duration.components.seconds)) * 1_000_000_000

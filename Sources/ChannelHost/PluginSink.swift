@@ -19,6 +19,8 @@ final class PluginSink: @unchecked Sendable {
         let sender: SenderID?
         /// Where a ticket is to be had.
         let call: PluginCall?
+        /// Finds a live session by its ID, in a call that may name any.
+        let findSession: (@Sendable (UInt64) -> ChannelSession?)?
         var output = CallOutput()
 
         var isOnItsThread: Bool { pthread_equal(thread, pthread_self()) != 0 }
@@ -33,14 +35,18 @@ final class PluginSink: @unchecked Sendable {
             switch take(&output) {
             case .taken: return goclaw_status(GOCLAW_OK)
             case .broken(let rule):
-                misbehaved("put a \(item.name) into the sink of \(kind.rawValue) that \(rule)")
-                output.isIncomplete = output.isIncomplete || item.isData
+                refuse(item, "put a \(item.name) into the sink of \(kind.rawValue) that \(rule)")
                 return goclaw_status(GOCLAW_INVALID)
             case .full:
-                misbehaved("put too much into the sink of \(kind.rawValue)")
-                output.isIncomplete = output.isIncomplete || item.isData
+                refuse(item, "put too much into the sink of \(kind.rawValue)")
                 return goclaw_status(GOCLAW_EXHAUSTED)
             }
+        }
+
+        private mutating func refuse(_ item: SinkItem, _ what: String) {
+            misbehaved(what)
+            output.isIncomplete = output.isIncomplete || item.isData
+            if !item.isReason { output.brokenRule = what }
         }
 
         private func misbehaved(_ what: String) { services.misbehaved(what, serving: sender) }
@@ -57,16 +63,19 @@ final class PluginSink: @unchecked Sendable {
                 size: recordSize(of: goclaw_sink.self), abi_major: UInt16(GOCLAW_ABI_MAJOR),
                 abi_minor: UInt16(GOCLAW_ABI_MINOR), context: Unmanaged.passRetained(self).toOpaque(),
                 description: sinkDescription, limits: sinkLimits, detail: sinkDetail,
-                message: sinkMessage, frame: sinkFrame, reason: sinkReason, later: sinkLater))
+                message: sinkMessage, frame: sinkFrame, reason: sinkReason, later: sinkLater,
+                ephemeral: sinkEphemeral, frame_to: sinkFrameTo))
     }
 
     /// Opens the sink for a call on this thread.
     func begin(
-        _ kind: CallKind, services: ChannelServices, serving sender: SenderID? = nil, call: PluginCall?
+        _ kind: CallKind, services: ChannelServices, serving sender: SenderID? = nil, call: PluginCall?,
+        findSession: (@Sendable (UInt64) -> ChannelSession?)? = nil
     ) {
         open.withLock {
             $0 = Open(
-                kind: kind, thread: pthread_self(), services: services, sender: sender, call: call)
+                kind: kind, thread: pthread_self(), services: services, sender: sender, call: call,
+                findSession: findSession)
         }
     }
 
@@ -83,6 +92,33 @@ final class PluginSink: @unchecked Sendable {
     /// Puts something in, where this call and this thread may.
     fileprivate func put(_ item: SinkItem, _ take: (inout CallOutput) -> Taken) -> goclaw_status {
         open.withLock { $0?.put(item, take) } ?? goclaw_status(GOCLAW_MISPLACED)
+    }
+
+    /// Whether so many bytes fit beside what the call has put in.
+    fileprivate func hasRoom(for bytes: Int) -> Bool {
+        open.withLock { open in
+            guard let open, open.isOnItsThread else { return true }
+            return open.output.itemBytes == 0 || open.output.itemBytes + bytes <= CallOutput.maximumItemBytes
+        }
+    }
+
+    /// Puts a frame in for a session of the plugin's choice.
+    fileprivate func put(
+        _ item: SinkItem, to session: UInt64, _ take: (inout CallOutput, ChannelSession) -> Taken
+    ) -> goclaw_status {
+        open.withLock { open in
+            guard var call = open else { return goclaw_status(GOCLAW_MISPLACED) }
+            defer { open = call }
+            guard call.isOnItsThread, item.kinds.contains(call.kind) else {
+                return call.put(item) { _ in .taken }
+            }
+            guard let target = call.findSession?(session) else { return goclaw_status(GOCLAW_GONE) }
+            guard target.takesFrames else { return goclaw_status(GOCLAW_UNAVAILABLE) }
+            guard call.output.emissions.count < CallOutput.maximumEmissions else {
+                return goclaw_status(GOCLAW_EXHAUSTED)
+            }
+            return call.put(item) { take(&$0, target) }
+        }
     }
 
     /// Takes a ticket, or the one the call has taken before.
@@ -106,6 +142,8 @@ private struct SinkItem {
     let kinds: [CallKind]
     /// Whether a call that could not put it in must not count as a success.
     var isData = false
+    /// Whether it says why a call is refused, which is a refusal with or without it.
+    var isReason = false
 
     static let description = SinkItem(name: "description", kinds: [.describe])
     static let limits = SinkItem(name: "limits record", kinds: [.create])
@@ -113,8 +151,11 @@ private struct SinkItem {
     static let message = SinkItem(name: "message", kinds: [.receive], isData: true)
     static let frame = SinkItem(
         name: "frame", kinds: [.sessionOpened, .receive, .deliver], isData: true)
+    static let ephemeral = SinkItem(name: "mark of an ephemeral message", kinds: [.receive], isData: true)
+    static let emission = SinkItem(name: "frame for a session", kinds: [.tick], isData: true)
     static let reason = SinkItem(
-        name: "reason", kinds: [.describe, .create, .review, .sessionOpened, .receive, .deliver, .tick])
+        name: "reason", kinds: [.describe, .create, .review, .sessionOpened, .receive, .deliver, .tick],
+        isReason: true)
 }
 
 /// What became of something that a plugin put into a sink.
@@ -152,8 +193,13 @@ private func sinkDescription(
             let displayName = record.display_name.copy(atMost: 1024),
             let version = record.version.copy(atMost: 1024)
         else { return .broken(rule: "is no record of UTF-8 texts of at most 1,024 bytes") }
-        output.identity = .init(
-            id: id, displayName: cleanDeviceText(displayName, maximumScalars: 64), version: version)
+        do throws(DeclarationProblem) {
+            output.identity = .init(
+                id: id, displayName: cleanDeviceText(displayName, maximumScalars: 64), version: version,
+                declarations: try ChannelDeclarations(record))
+        } catch {
+            return .broken(rule: error.rule)
+        }
         return .taken
     } ?? misplaced
 }
@@ -192,6 +238,7 @@ private func sinkMessage(
 ) -> goclaw_status {
     sink(table)?.put(.message) { output in
         guard output.output.messages.count < CallOutput.maximumItems else { return .full }
+        guard !output.output.isEphemeral else { return .broken(rule: "comes of an ephemeral message") }
         guard let record = read(record), let id = record.id.copy(atMost: 256),
             let agent = record.agent.copy(atMost: 256), let bytes = record.body.bytes
         else { return .broken(rule: "is no record of UTF-8 texts, ID and agent of at most 256 bytes") }
@@ -213,20 +260,49 @@ private func sinkFrame(
 ) -> goclaw_status {
     sink(table)?.put(.frame) { output in
         guard output.output.frames.count < CallOutput.maximumItems else { return .full }
-        guard let record = read(record), let event = record.event.copyName(dots: true),
-            let bytes = record.payload.bytes
-        else { return .broken(rule: "is no record, or has an event that is not [a-z][a-z0-9._]{0,63}") }
-        // A device must not take a channel's word for the server's.
-        guard event != "shutdown", !event.hasPrefix("connect."), !event.hasPrefix("device.") else {
-            return .broken(rule: "has an event of the host's: shutdown, connect.… or device.…")
+        return take(record, &output) { $0.output.frames.append($1) }
+    } ?? misplaced
+}
+
+private func sinkFrameTo(
+    table: UnsafePointer<goclaw_sink>?, session: UInt64, record: UnsafePointer<goclaw_frame>?
+) -> goclaw_status {
+    // No rule is broken by what does not fit any more.
+    if let bytes = read(record)?.payload.len, let sink = sink(table), !sink.hasRoom(for: bytes) {
+        return goclaw_status(GOCLAW_EXHAUSTED)
+    }
+    return sink(table)?.put(.emission, to: session) { output, session in
+        take(record, &output) { $0.emissions.append(.init(session: session, frame: $1)) }
+    } ?? misplaced
+}
+
+private func sinkEphemeral(table: UnsafePointer<goclaw_sink>?) -> goclaw_status {
+    sink(table)?.put(.ephemeral) { output in
+        guard output.output.messages.isEmpty else {
+            return .broken(rule: "has become a message for an agent")
         }
-        guard output.itemBytes + bytes.count <= CallOutput.maximumItemBytes else { return .full }
-        guard JSONText.isObject(bytes) else { return .broken(rule: "is not a JSON object") }
-        output.itemBytes += bytes.count
-        output.output.frames.append(
-            ChannelFrame(event: event, payload: String(decoding: bytes, as: UTF8.self)))
+        output.output.isEphemeral = true
         return .taken
     } ?? misplaced
+}
+
+/// Takes a frame that keeps the rules.
+private func take(
+    _ record: UnsafePointer<goclaw_frame>?, _ output: inout CallOutput,
+    _ put: (inout CallOutput, ChannelFrame) -> Void
+) -> Taken {
+    guard let record = read(record), let event = record.event.copyName(dots: true),
+        let bytes = record.payload.bytes
+    else { return .broken(rule: "is no record, or has an event that is not [a-z][a-z0-9._]{0,63}") }
+    // A device must not take a channel's word for the server's.
+    guard event != "shutdown", !event.hasPrefix("connect."), !event.hasPrefix("device.") else {
+        return .broken(rule: "has an event of the host's: shutdown, connect.… or device.…")
+    }
+    guard output.itemBytes + bytes.count <= CallOutput.maximumItemBytes else { return .full }
+    guard JSONText.isObject(bytes) else { return .broken(rule: "is not a JSON object") }
+    output.itemBytes += bytes.count
+    put(&output, ChannelFrame(event: event, payload: String(decoding: bytes, as: UTF8.self)))
+    return .taken
 }
 
 private func sinkReason(

@@ -126,6 +126,12 @@ struct FileStamp: Sendable, Equatable {
             Int64(status.st_ctim.tv_sec), Int64(status.st_ctim.tv_nsec),
         ]
     }
+
+    /// Whether both are of one file, whatever has become of it.
+    func isSameFile(as other: FileStamp) -> Bool { numbers[..<2] == other.numbers[..<2] }
+
+    /// Whether the file was not written between the two.
+    func hasSameContents(as other: FileStamp) -> Bool { numbers[2..<5] == other.numbers[2..<5] }
 }
 
 private func checkFolder(_ status: stat, named path: String) throws(Untrusted) {

@@ -8,6 +8,8 @@ public struct Answer<Item: Sendable>: Sendable, ExpressibleByArrayLiteral {
     }
 
     let content: Content
+    /// Whether the device's message is to be stored nowhere and answered by nobody.
+    private(set) var isEphemeral = false
 
     /// The items, where they are there at once.
     public var items: [Item]? {
@@ -29,6 +31,16 @@ public struct Answer<Item: Sendable>: Sendable, ExpressibleByArrayLiteral {
     ///   work. A `Task` runs on threads that the whole process shares: it must not block.
     public static func later(_ start: @escaping @Sendable (Ticket<Item>) -> Void) -> Self {
         Self(content: .later(start))
+    }
+}
+
+extension Answer where Item == Output {
+    /// Answers a message that is ephemeral, such as a notice of typing: the host stores nothing and asks no agent; the
+    /// device gets these frames. A host of ABI 1.0 stores it, and asks no agent either.
+    public static func ephemeral(_ frames: [DeviceFrame] = []) -> Self {
+        var answer = Self.now(frames.map(Output.frame))
+        answer.isEphemeral = true
+        return answer
     }
 }
 

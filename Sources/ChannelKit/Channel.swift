@@ -21,6 +21,9 @@ public protocol Channel: Sendable {
     /// Who this channel is; the same as in the manifest beside the library.
     static var identity: Identity { get }
 
+    /// What this channel asks the host to keep for it.
+    static var declarations: Declarations { get }
+
     /// Makes the instance.
     ///
     /// - Throws: what is wrong with the configuration; the channel is then refused, for that reason.
@@ -61,6 +64,12 @@ public protocol Channel: Sendable {
 
     /// Time has passed; called every ``Limits/tick``, never twice at the same time.
     func tick(atMilliseconds clock: Int64)
+
+    /// What the channel has to say by itself; asked every ``Limits/tick``, after ``tick(atMilliseconds:)``.
+    ///
+    /// - Returns: frames for live sessions, each lost where its session has ended. A host of ABI 1.0 sends none, one
+    ///   of 1.1 takes 1,024 at once.
+    func frames(atMilliseconds clock: Int64) -> [SessionFrame]
 }
 
 extension Channel {
@@ -89,6 +98,12 @@ extension Channel {
 
     /// Does nothing.
     public func tick(atMilliseconds clock: Int64) {}
+
+    /// Nothing.
+    public func frames(atMilliseconds clock: Int64) -> [SessionFrame] { [] }
+
+    /// Asks for nothing.
+    public static var declarations: Declarations { Declarations() }
 }
 
 extension Channel where SessionState == Void {

@@ -33,7 +33,7 @@ private func makeTable(for factory: AnyFactory) -> ChannelTable {
 
 private func describe(channel: ChannelTable?, sink: UnsafePointer<goclaw_sink>?) -> goclaw_status {
     guard let factory = factory(channel), let sink = Sink(sink) else { return Status.failed.rawValue }
-    return sink.describe(factory.identity).rawValue
+    return sink.describe(factory.identity, factory.declarations).rawValue
 }
 
 private func create(
@@ -116,8 +116,8 @@ private func deliver(
 private func tick(
     instance: UnsafeMutableRawPointer?, clock: Int64, sink: UnsafePointer<goclaw_sink>?
 ) -> goclaw_status {
-    call(instance, sink) { instance, _ in
-        instance.tick(clock)
+    call(instance, sink) { instance, sink in
+        sink.put(instance.tick(clock))
         return .ok
     }
 }

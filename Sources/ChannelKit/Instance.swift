@@ -1,6 +1,7 @@
 /// Makes instances of a channel type; its subclass knows which.
 class AnyFactory {
     var identity: Identity { Identity(id: "", displayName: "", version: "") }
+    var declarations: Declarations { Declarations() }
 
     func make(configuration: String, host: Host) throws(ConfigurationError) -> AnyInstance {
         AnyInstance(host: host)
@@ -9,6 +10,7 @@ class AnyFactory {
 
 final class Factory<Implementation: Channel>: AnyFactory {
     override var identity: Identity { Implementation.identity }
+    override var declarations: Declarations { Implementation.declarations }
 
     override func make(configuration: String, host: Host) throws(ConfigurationError) -> AnyInstance {
         let decoded: Implementation.Configuration
@@ -40,7 +42,7 @@ class AnyInstance {
     func deliver(
         _ message: AgentMessage, _ slot: UnsafeMutableRawPointer, _ sink: borrowing Sink
     ) -> Status { .failed }
-    func tick(_ clock: Int64) {}
+    func tick(_ clock: Int64) -> [SessionFrame] { [] }
 }
 
 final class Instance<Implementation: Channel>: AnyInstance {
@@ -113,5 +115,8 @@ final class Instance<Implementation: Channel>: AnyInstance {
         }
     }
 
-    override func tick(_ clock: Int64) { implementation.tick(atMilliseconds: clock) }
+    override func tick(_ clock: Int64) -> [SessionFrame] {
+        implementation.tick(atMilliseconds: clock)
+        return implementation.frames(atMilliseconds: clock)
+    }
 }

@@ -43,6 +43,81 @@ public struct JSON: Sendable, Equatable {
     }
 }
 
+/// As a member of another value it is the value that it is, not a string with its text. An empty text is `null`.
+///
+/// A number beyond `Int64` and `UInt64`, or one with a fraction, goes through `Double`, and an object's members are
+/// sorted: where the text has to stay as it is, build the payload from ``text``.
+extension JSON: Codable {
+    /// Reads any value.
+    public init(from decoder: any Decoder) throws {
+        let node = try JSONNode(from: decoder)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        self.init(text: String(decoding: try encoder.encode(node), as: UTF8.self))
+    }
+
+    /// Writes the value that the text is.
+    public func encode(to encoder: any Encoder) throws {
+        guard !isEmpty else {
+            var container = encoder.singleValueContainer()
+            return try container.encodeNil()
+        }
+        do {
+            try JSONDecoder().decode(JSONNode.self, from: Data(text.utf8)).encode(to: encoder)
+        } catch is DecodingError {
+            throw EncodingError.invalidValue(
+                self, .init(codingPath: encoder.codingPath, debugDescription: "The text is no JSON."))
+        }
+    }
+}
+
+/// A JSON value of whatever type.
+private enum JSONNode: Codable {
+    case null
+    case bool(Bool)
+    case integer(Int64)
+    case natural(UInt64)
+    case number(Double)
+    case string(String)
+    case array([JSONNode])
+    case object([String: JSONNode])
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if container.decodeNil() {
+            self = .null
+        } else if let value = try? container.decode(Bool.self) {
+            self = .bool(value)
+        } else if let value = try? container.decode(String.self) {
+            self = .string(value)
+        } else if let value = try? container.decode(Int64.self) {
+            self = .integer(value)
+        } else if let value = try? container.decode(UInt64.self) {
+            self = .natural(value)
+        } else if let value = try? container.decode(Double.self) {
+            self = .number(value)
+        } else if let value = try? container.decode([JSONNode].self) {
+            self = .array(value)
+        } else {
+            self = .object(try container.decode([String: JSONNode].self))
+        }
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self {
+        case .null: try container.encodeNil()
+        case .bool(let value): try container.encode(value)
+        case .integer(let value): try container.encode(value)
+        case .natural(let value): try container.encode(value)
+        case .number(let value): try container.encode(value)
+        case .string(let value): try container.encode(value)
+        case .array(let value): try container.encode(value)
+        case .object(let value): try container.encode(value)
+        }
+    }
+}
+
 /// A decoding error as a sentence.
 struct JSONProblem: Error {
     var path: String

@@ -22,14 +22,41 @@ struct Sink: ~Copyable {
         self.table = table
     }
 
-    borrowing func describe(_ identity: Identity) -> Status {
+    borrowing func describe(_ identity: Identity, _ declarations: Declarations) -> Status {
         let taken = withTexts(identity.id, identity.displayName, identity.version) { id, name, version in
-            var record = goclaw_description(
-                size: recordSize(of: goclaw_description.self), flags: 0, id: id, display_name: name,
-                version: version)
-            return table.pointee.description?(table, &record)
+            withText(declarations.pushHook ?? "") { hook in
+                declarations.silencePeriods.map { milliseconds($0) }.withUnsafeBufferPointer { periods in
+                    var record = goclaw_description(
+                        size: recordSize(of: goclaw_description.self), flags: 0, id: id, display_name: name,
+                        version: version, batch_messages: declarations.batchMessages ?? 0,
+                        silence_count: UInt32(periods.count), batch_ms: milliseconds(declarations.batchTime),
+                        silence_periods_ms: periods.baseAddress,
+                        command_lifetime_ms: milliseconds(declarations.commandLifetime), push_hook: hook)
+                    return table.pointee.description?(table, &record)
+                }
+            }
         }
         return taken == Status.ok.rawValue ? .ok : .failed
+    }
+
+    /// Says that the device's message is ephemeral, to a host that knows what that is.
+    borrowing func markEphemeral() {
+        guard table.pointee.size >= ChannelKit.leastSize(with: \goclaw_sink.ephemeral) else { return }
+        _ = table.pointee.ephemeral?(table)
+    }
+
+    /// Sends frames to sessions, where the host can; what it does not take is lost.
+    borrowing func put(_ frames: [SessionFrame]) {
+        guard !frames.isEmpty, table.pointee.size >= ChannelKit.leastSize(with: \goclaw_sink.frame_to) else {
+            return
+        }
+        for item in frames {
+            withTexts(item.frame.event, item.frame.payload.text) { event, payload in
+                var record = goclaw_frame(
+                    size: recordSize(of: goclaw_frame.self), flags: 0, event: event, payload: payload)
+                _ = table.pointee.frame_to?(table, item.session, &record)
+            }
+        }
     }
 
     borrowing func limit(_ limits: Limits) {
@@ -95,6 +122,7 @@ struct Sink: ~Copyable {
     ) -> Status {
         switch answer.content {
         case .now(let items):
+            if answer.isEphemeral { markEphemeral() }
             for item in items { write(item, self) }
             return .ok
         case .later(let start):

@@ -39,6 +39,8 @@ extension ChannelsReport.Channel {
             "sessions": .integer(Int64(sessions)), "misbehaviours": .integer(Int64(misbehaviours)),
             "requiresKey": .bool(limits.requiresKey),
             "values": .object(values.mapValues(JSONValue.number)), "afterRestart": outlook.json,
+            "declarations": .array(
+                declarations.map { .object(["label": .string($0.label), "value": .string($0.value)]) }),
         ])
     }
 
@@ -66,6 +68,11 @@ extension ChannelsReport.Channel {
         for (name, value) in members { values[name] = try value.real() }
         self.values = values
         outlook = try ChannelsReport.Outlook(try json.member("afterRestart"))
+        // A gateway of an earlier version does not say them.
+        guard case .array(let told)? = json["declarations"] else { return }
+        declarations = try told.map { value throws(UnknownShape) in
+            Detail(label: try value.member("label").text(), value: try value.member("value").text())
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+import ChannelHost
 public import PairingCore
 
 // The numbers of a report in words, the same on the page and on the command line.
@@ -26,7 +27,31 @@ extension ChannelsReport.Limits {
     }
 }
 
+extension ChannelDeclarations {
+    /// Every declaration in the unit that people use.
+    var facts: [Detail] {
+        var facts: [Detail] = []
+        func add(_ label: String, _ value: String) {
+            facts.append(Detail(label: "Declares " + label, value: value + " (not acted on yet)"))
+        }
+        if let batchMessages {
+            let time = batchTime.map { ", or what comes in " + exactDuration($0.milliseconds) } ?? ""
+            add("batches", "up to \(grouped(Int64(batchMessages))) messages\(time)")
+        }
+        if !silencePeriods.isEmpty {
+            let periods = silencePeriods.map { exactDuration($0.milliseconds) }.joined(separator: ", ")
+            add("silence", "told after " + periods)
+        }
+        if let commandLifetime { add("commands", "worth " + exactDuration(commandLifetime.milliseconds)) }
+        if let pushHook { add("push hook", pushHook) }
+        return facts
+    }
+}
+
 extension ChannelsReport.Channel {
+    /// Its limits and its declarations.
+    public var facts: [Detail] { limits.facts + declarations }
+
     /// The plugin's counters and gauges, sorted by name.
     public var valueFacts: [Detail] {
         values.sorted { $0.key < $1.key }.map { Detail(label: $0.key, value: plainNumber($0.value)) }

@@ -30,6 +30,8 @@ public struct ChannelsReport: Sendable, Equatable {
         public var values: [String: Double]
         /// What a restart of the process would make of it.
         public var outlook: Outlook
+        /// What it asks the servers to keep for it, in words; no server acts on it yet.
+        public var declarations: [Detail] = []
     }
 
     /// What was loaded, and from where; the same in processes that run the same.
@@ -133,7 +135,7 @@ extension ChannelsReport.Channel {
             outOfService: status.outOfService.map(cleaned), isStuck: status.isStuck,
             overdueCalls: status.overdueCalls, waitingCalls: status.waitingCalls,
             sessions: status.sessions, misbehaviours: status.misbehaviours, values: status.values,
-            outlook: ChannelsReport.Outlook(channel.outlook))
+            outlook: ChannelsReport.Outlook(channel.outlook), declarations: description.declarations.facts)
     }
 }
 

@@ -125,14 +125,20 @@ public enum PairingResolution: Sendable, Equatable {
     case expired(RequestID)
 }
 
-/// A message that was stored: the payload of `message.send`'s answer, and what follows it.
+/// A message that was taken: the payload of `message.send`'s answer, and what follows it.
 public struct MessageReceipt: Sendable, Equatable {
+    /// Stands for the number of a message that is ephemeral: it was not stored.
+    public static let ephemeral: Int64 = 0
+
     /// The device's own identifier of the message.
     public var messageID: String
-    /// The message's number among those from the device, from 1 without gaps.
+    /// The message's number among those from the device, from 1 without gaps; ``ephemeral`` where it has none.
     public var sequence: Int64
     /// What the channel says to the device about the message; to be sent after the answer.
     public var frames: [OutboundFrame] = []
+
+    /// Whether it was not stored.
+    public var isEphemeral: Bool { sequence == Self.ephemeral }
 }
 
 /// An event for a device, as its channel made it.

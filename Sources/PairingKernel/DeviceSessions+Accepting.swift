@@ -74,6 +74,11 @@ extension DeviceSessions {
         var inbound: [(index: Int, message: PairingStore.InboundMessage, frames: [OutboundFrame])] = []
         for (index, output) in try await receive(messages, grant: grant, in: channel, lane).enumerated() {
             switch output {
+            case .success(let output) where output.isEphemeral:
+                results[index] = .success(
+                    MessageReceipt(
+                        messageID: messages[index].id, sequence: MessageReceipt.ephemeral,
+                        frames: output.frames.map(OutboundFrame.init)))
             case .success(let output):
                 let message = PairingStore.InboundMessage(
                     session: grant.liveSession, messageID: messages[index].id, body: messages[index].body,
@@ -123,12 +128,15 @@ extension DeviceSessions {
             let repeated = named[message.id] ?? known.accepted.map { (known.number, $0) }
             do throws(Refusal) {
                 let number = repeated?.number ?? known.number + taken
-                let output = try await channels.receive(
+                var output = try await channels.receive(
                     ChannelDeviceMessage(
                         number: number, id: message.id, receivedAt: clock(),
                         body: repeated?.body ?? message.body),
                     in: session)
-                if repeated == nil {
+                if repeated != nil {
+                    // What was stored stays stored, whatever the channel thinks of it by now.
+                    output.isEphemeral = false
+                } else if !output.isEphemeral {
                     taken += 1
                     if messages.count > 1 { named[message.id] = (number, message.body) }
                 }

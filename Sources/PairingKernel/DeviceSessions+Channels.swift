@@ -44,9 +44,10 @@ extension DeviceSessions {
         let opening = ChannelSessionOpening(
             channel: device.channel, senderID: device.senderID, hasKey: device.credential.isKey,
             metadata: device.profile.metadata, openedAt: clock())
-        let (session, frames) = try await channels.open(opening) { [weak socket] reason in
-            socket?.close(.endedByChannel(reason))
-        }
+        let (session, frames) = try await channels.open(
+            opening,
+            onFrame: { [weak socket] in socket?.deliver(OutboundFrame($0)) },
+            onCloseRequest: { [weak socket] in socket?.close(.endedByChannel($0)) })
         return SessionWork(channel: session, greeting: frames.map(OutboundFrame.init))
     }
 

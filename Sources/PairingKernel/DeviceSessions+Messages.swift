@@ -8,12 +8,13 @@ extension DeviceSessions {
     /// Delivers again what the device has not acknowledged. The gateway calls this once its answer to
     /// `connect`, or the event `device.pair.resolved`, is on its way.
     public func begin(_ grant: SessionGrant, on socket: any DeviceSocket) {
-        let greeting = state.withLock { state -> [OutboundFrame] in
-            guard state.table.isLive(socket.id, grant), let work = state.work[socket.id] else { return [] }
-            state.work[socket.id]?.greeting = []
-            return work.greeting
+        let work = state.withLock { state -> SessionWork? in
+            guard state.table.isLive(socket.id, grant) else { return nil }
+            defer { state.work[socket.id]?.greeting = [] }
+            return state.work[socket.id]
         }
-        for frame in greeting { socket.deliver(frame) }
+        for frame in work?.greeting ?? [] { socket.deliver(frame) }
+        work?.channel.greeted()
         deliver(to: (socket.id, socket, grant)) { $0.start() }
     }
 

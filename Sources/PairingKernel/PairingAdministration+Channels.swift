@@ -12,6 +12,8 @@ public struct GatewayChannels: Sendable, Equatable {
     public var startedAt: Timestamp
     /// What it says.
     public var account: Account
+    /// How long ago it was last heard of; what it says was true then.
+    public var heardAgo: Duration = .zero
 
     /// What is known of a gateway's channels.
     public enum Account: Sendable, Equatable {
@@ -19,7 +21,7 @@ public struct GatewayChannels: Sendable, Equatable {
         case none
         /// It runs a version of this software whose words are not understood here.
         case foreign
-        /// What it said, a few seconds ago at most.
+        /// What it said, as long ago as ``GatewayChannels/heardAgo`` says.
         case report(ChannelsReport)
     }
 }
@@ -48,7 +50,8 @@ extension PairingAdministration {
             try await store.instanceChannels().map {
                 GatewayChannels(
                     instanceID: $0.instanceID, name: cleanDeviceText($0.name, maximumScalars: 256),
-                    startedAt: $0.startedAt, account: .init($0.report))
+                    startedAt: $0.startedAt, account: .init($0.report),
+                    heardAgo: max(.zero, settings.authorityLease - $0.leaseLeft))
             }
         }
         return ChannelsOverview(here: here, gateways: gateways)

@@ -10,6 +10,8 @@ extension PairingStore {
         public var name: String
         /// When it started.
         public var startedAt: Timestamp
+        /// How long its lease still runs; it renews the whole of it every few seconds.
+        public var leaseLeft: Duration
         /// What it said, as JSON; `nil` where it has said nothing yet.
         public var report: String?
     }
@@ -27,14 +29,16 @@ extension PairingStore {
     public func instanceChannels() async throws -> [InstanceChannels] {
         try await pool.query(
             """
-            SELECT instance_id::text AS instance_id, name, started_at, channels::text AS channels
+            SELECT instance_id::text AS instance_id, name, started_at, channels::text AS channels,
+                (extract(epoch FROM lease_until - clock_timestamp()) * 1000)::bigint AS lease_left
             FROM instances WHERE lease_until > clock_timestamp()
             ORDER BY name COLLATE "C", started_at, instance_id
             """
         ).map {
             InstanceChannels(
                 instanceID: try $0.parsed("instance_id", InstanceID.init), name: try $0.text("name"),
-                startedAt: try $0.moment("started_at"), report: try $0.optionalText("channels"))
+                startedAt: try $0.moment("started_at"),
+                leaseLeft: .milliseconds(try $0.int64("lease_left")), report: try $0.optionalText("channels"))
         }
     }
 }

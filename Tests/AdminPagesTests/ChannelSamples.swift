@@ -57,7 +57,8 @@ let sampleChannels: ChannelsOverview = {
                 values: ["reviews_passed": 1234, "load": 0.25]),
             sampleChannel(
                 "iot", name: "Sensors", version: "2.0.0", digest: "c", outlook: .refused(hostileText),
-                outOfService: "all of its 2 threads are occupied by calls that do not return",
+                outOfService:
+                    "all of its 2 threads are occupied by calls that have not returned: receive for 12 s, deliver for 7.0 s",
                 isStuck: true, sessions: 41, misbehaviours: 2),
             sampleChannel("web", name: "Web browsers", outlook: newWeb, sessions: 118),
         ], refused: [refusal],

@@ -1,12 +1,12 @@
 import ChannelHost
 import Foundation
 import PairingCore
+import Synchronization
 import Testing
 
 @Suite("The plugin ABI")
 struct ABITests {
     private let current = repository.appending(path: "Sources/CGoClawChannel/include/goclaw_channel.h")
-    private let frozen = repository.appending(path: "Tests/abi/v1/goclaw_channel.h")
 
     @Test(
         "The header compiles without a warning as C11 and as C++17",
@@ -47,9 +47,126 @@ struct ABITests {
         #expect(try await eventually { (host.status[0].values["ticks"] ?? 0) >= 1 })
     }
 
-    @Test("Every table and record of version 1.0 is the beginning of today's")
-    func growsAtTheEnd() throws {
-        let old = try Header(frozen)
+    @Test(
+        "A plugin built against the frozen header of version 1.1 loads and works, and what it declares is kept"
+    )
+    func frozenPluginOfMinorOne() async throws {
+        let cage = try Cage()
+        try await cage.add(
+            "plugin", source: repository.appending(path: "Tests/abi/v1.1/plugin.c"),
+            headers: repository.appending(path: "Tests/abi/v1.1"))
+        let host = cage.load()
+        defer { host.shutdown() }
+        #expect(host.refused == [])
+        #expect(host.channels.map(\.abi) == ["1.1"])
+        var declared = ChannelDeclarations()
+        declared.batchMessages = 10
+        declared.batchTime = .milliseconds(500)
+        declared.silencePeriods = [.seconds(60), .seconds(3600)]
+        declared.commandLifetime = .seconds(30)
+        declared.pushHook = "wake_up"
+        #expect(host.channels.map(\.declarations) == [declared])
+        let frames = Frames()
+        let (session, _) = try await host.open(try opening(), onFrame: { frames.append($0) }) { _ in }
+        // Not before the device was greeted.
+        #expect(try await eventually { host.status[0].values["frames"] == nil })
+        let typing = ChannelDeviceMessage(
+            number: 1, id: "t", receivedAt: Timestamp(milliseconds: 0), body: #"{"type":"typing"}"#)
+        let taken = try await host.receive(typing, in: session)
+        #expect(taken.isEphemeral)
+        #expect(taken.messages == [] && taken.frames.map(\.event) == ["seen"])
+        #expect(frames.all.isEmpty)
+        session.greeted()
+        #expect(try await eventually { frames.all.count >= 3 })
+        #expect(frames.all.allSatisfy { $0.event == "tick" })
+        let numbers = frames.all.compactMap { Int($0.payload.filter(\.isNumber)) }
+        #expect(numbers == numbers.sorted() && Set(numbers).count == numbers.count)
+        host.close(session, reason: "bye")
+        #expect(try await eventually { host.status[0].sessions == 0 })
+        let count = frames.all.count
+        let ticks = host.status[0].values["frames"]
+        #expect(try await eventually { host.status[0].values["frames"] == ticks })
+        #expect(frames.all.count == count)
+        #expect(host.status[0].misbehaviours == 0)
+    }
+
+    @Test("A plugin of version 1.0 declares nothing")
+    func declaresNothing() async throws {
+        let cage = try Cage()
+        try await cage.add(
+            "plugin", source: repository.appending(path: "Tests/abi/v1/plugin.c"),
+            headers: repository.appending(path: "Tests/abi/v1"))
+        let host = cage.load()
+        defer { host.shutdown() }
+        #expect(host.channels.map(\.declarations.isEmpty) == [true])
+    }
+
+    @Test(
+        "A declaration that makes no sense refuses the plugin, for its value",
+        arguments: [
+            ("batch_messages = 1001", "batch_messages 1001, expected up to 1,000"),
+            ("batch_ms = 5", "batch_ms 5, expected up to a day, with batch_messages"),
+            (
+                "command_lifetime_ms = UINT64_MAX",
+                "command_lifetime_ms 18446744073709551615, expected up to a year"
+            ),
+            ("silence_count = 9", "9 silence periods, expected up to 8"),
+            ("silence_count = 1", "1 silence periods, expected up to 8 at silence_periods_ms"),
+            (
+                "silence_count = 2; description.silence_periods_ms = falling",
+                "silence periods [60000, 60000], expected each greater than the one before"
+            ),
+            ("push_hook = zoo_text(\"Wake up\")", "a push_hook that is not [a-z][a-z0-9_]{0,63}"),
+        ])
+    func senselessDeclaration(assignment: String, said: String) async throws {
+        let cage = try Cage()
+        try await cage.add("declares", flags: ["-DASSIGNMENT=description.\(assignment)"])
+        let reason = try cage.refusal()
+        #expect(
+            reason.hasPrefix(
+                "it does not describe itself: it put a description into the sink of describe that has"))
+        #expect(reason.contains(said), "\(reason)")
+    }
+
+    @Test(
+        "A message that is ephemeral and for an agent at once is the plugin's fault",
+        arguments: ["first", "last"])
+    func ephemeralMessage(id: String) async throws {
+        let cage = try Cage()
+        try await cage.add("half_ephemeral")
+        let host = cage.load()
+        defer { host.shutdown() }
+        let (session, _) = try await host.open(try opening()) { _ in }
+        let message = ChannelDeviceMessage(
+            number: 1, id: id, receivedAt: Timestamp(milliseconds: 0), body: "1")
+        let refused = try await refusal { try await host.receive(message, in: session) }
+        #expect(refused?.reason == "channel_failed")
+    }
+
+    @Test("Frames of a tick are bounded, which breaks no rule, and are sent only where tick succeeds")
+    func boundedFrames() async throws {
+        let cage = try Cage()
+        try await cage.add("chatty")
+        let host = cage.load()
+        defer { host.shutdown() }
+        let frames = Frames()
+        let (session, _) = try await host.open(try opening(), onFrame: { frames.append($0) }) { _ in }
+        session.greeted()
+        #expect(try await eventually { frames.all.count >= 1024 })
+        #expect(host.status[0].values["most_at_once"] == 1024)
+        #expect(host.status[0].misbehaviours == 0)
+        // What a failing tick put into the sink is not sent.
+        let (failing, _) = try await host.open(try opening("failing"), onFrame: { frames.append($0) }) { _ in
+        }
+        failing.greeted()
+        #expect(try await eventually { host.status[0].misbehaviours >= 2 })
+        #expect(frames.all.allSatisfy { $0.event == "chat" })
+    }
+
+    @Test(
+        "Every table and record of a frozen version is the beginning of today's", arguments: ["v1", "v1.1"])
+    func growsAtTheEnd(version: String) throws {
+        let old = try Header(repository.appending(path: "Tests/abi/\(version)/goclaw_channel.h"))
         let new = try Header(current)
         #expect(old.structs.count == 11)
         for (name, body) in old.structs {
@@ -61,9 +178,10 @@ struct ABITests {
         }
     }
 
-    @Test("Every change of the ABI has a dated line and a minor version of its own")
-    func changeLog() throws {
-        let old = try Header(frozen)
+    @Test(
+        "Every change of the ABI has a dated line and a minor version of its own", arguments: ["v1", "v1.1"])
+    func changeLog(version: String) throws {
+        let old = try Header(repository.appending(path: "Tests/abi/\(version)/goclaw_channel.h"))
         let new = try Header(current)
         #expect(new.log.count >= 1)
         #expect(Array(new.log.prefix(old.log.count)) == old.log)
@@ -93,8 +211,17 @@ struct ABITests {
             #expect(comment.contains("Threads:"), "\(line)")
             #expect(comment.contains("Ownership:"), "\(line)")
         }
-        #expect(count == 27)
+        #expect(count == 29)
     }
+}
+
+/// What a channel sent by itself.
+private final class Frames: Sendable {
+    private let frames = Mutex<[ChannelFrame]>([])
+
+    var all: [ChannelFrame] { frames.withLock { $0 } }
+
+    func append(_ frame: ChannelFrame) { frames.withLock { $0.append(frame) } }
 }
 
 /// What the tests read out of a header.

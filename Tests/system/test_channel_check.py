@@ -93,10 +93,13 @@ BROKEN = [
     ("flood", "receive.hostile", "GOCLAW_EXHAUSTED, a status of the host's"),
     ("short_buffer", "deliver.extreme", "a payload that is no JSON object"),
     ("crash_in_receive", "receive.extreme", "SIGSEGV (Segmentation fault) during receive of the body null"),
+    # C2
+    ("refuses_agents", "deliver.ordinary", "give one that it takes with --agent-message"),
+    # C3
+    ("unescaped", "receive.hostile", "a body that is no JSON value"),
     ("one_host", "second-host", "It called count of one host in a call into an instance of another host"),
     ("one_instance", "order", "The second of two instances answered GOCLAW_FAILED"),
-    ("proud", "tickets", "SIGABRT (Aborted) during the answer to a ticket whose time is up"),
-    ("peeks_later", "ownership", "SIGSEGV (Segmentation fault)"),
+    ("proud", "second-host", "SIGABRT (Aborted) during review of an ordinary device (check-1)"),
     ("equal_size", "newer-host", "gave GOCLAW_INVALID instead of GOCLAW_OK"),
     ("racy", "threads", "gave another answer"),
     ("leaks_reviews", "leaks.reviews", "bytes of the heap allocated"),
@@ -155,6 +158,18 @@ def test_what_breaks_no_promise_is_a_warning(reports, name, found_by, said):
     assert any(said in sentence for sentence in report["checks"][found_by]["seen"]), not_passed(report)
 
 
+def test_a_thread_that_looks_at_what_was_lent_is_found_out_whichever_check_it_ends(reports):
+    _, report = reports("peeks_later")
+    seen = [sentence for result in report["checks"].values() if result["outcome"] == "failed" for sentence in result["seen"]]
+    assert any("SIGSEGV" in sentence and "lent to an earlier call" in sentence for sentence in seen), not_passed(report)
+
+
+def test_a_crash_that_one_check_reports_cuts_short_the_one_it_is_about(reports):
+    _, report = reports("proud")
+    [sentence] = report["checks"]["tickets"]["seen"]
+    assert "which second-host reports, cut it short" in sentence
+
+
 def test_after_a_crash_the_other_checks_are_made(reports):
     _, report = reports("crash_in_receive")
     assert list(not_passed(report)) == ["receive.extreme"]
@@ -208,7 +223,7 @@ def test_a_channel_whose_ordinary_device_is_not_known_does_not_pass(built):
 def test_the_manifest_beside_the_library_is_compared(built, animal):
     library = animal("tame")
     manifest = {
-        "id": "zoo", "version": "1.0.0", "abi": "1.0", "sha256": hashlib.sha256(library.read_bytes()).hexdigest(),
+        "id": "zoo", "version": "1.0.0", "abi": "1.1", "sha256": hashlib.sha256(library.read_bytes()).hexdigest(),
     }  # fmt: skip
 
     def seen(**changes) -> tuple[str, list[str]]:
@@ -319,3 +334,42 @@ def is_running(pid: int) -> bool:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_c2_a_channel_that_delivers_what_its_agent_says_passes_with_agent_message(built, animal):
+    library = animal("refuses_agents")
+    _, report = check(built, library, "--agent-message", '"please"')
+    assert not_passed(report) == {}
+    done = subprocess.run(
+        [str(built / "nodesctl"), "channel", "check", str(library), "--agent-message", "{"], capture_output=True, text=True
+    )
+    assert done.returncode == 64 and "--agent-message is not a JSON value" in done.stderr
+
+
+def test_c9_a_crash_fails_one_check_with_file_and_line_and_is_named_where_it_cut_others_short(built, tmp_path):
+    source = ZOO / "crashes_everywhere.c"
+    line = next(number for number, text in enumerate(source.read_text().splitlines(), 1) if "/* the crash */" in text)
+    status, report = check(built, compile_c(source, tmp_path / "crashes.so", "-g"))
+    assert status == 1
+    failed = {name: result for name, result in report["checks"].items() if result["outcome"] == "failed"}
+    assert list(failed) == ["review.ordinary"], failed.keys()
+    [sentence, *_] = failed["review.ordinary"]["seen"]
+    assert f"crashes_everywhere.c:{line}" in sentence and "in look" in sentence, sentence
+    assert "What remained of this check was not made." in sentence
+    cut = [result["seen"][0] for result in report["checks"].values() if "cut it short" in " ".join(result["seen"])]
+    assert len(cut) > 2 and all("which review.ordinary reports" in text for text in cut), cut
+    _, report = check(built, compile_c(source, tmp_path / "plain.so"))
+    assert "Build it with -g to be told the line." in report["checks"]["review.ordinary"]["seen"][0]
+
+
+def test_c9_a_library_that_was_built_for_address_sanitizer_is_checked(built, tmp_path):
+    sanitized = ["-g", "-fsanitize=address,undefined"]
+    status, report = check(built, compile_c(ZOO / "tame.c", tmp_path / "tame.so", *sanitized))
+    assert not_passed(report) == {} and status == 0
+    assert "AddressSanitizer keeps what is freed" in " ".join(report["checks"]["leaks.reviews"]["seen"])
+    source = ZOO / "overruns.c"
+    line = next(number for number, text in enumerate(source.read_text().splitlines(), 1) if "/* the overrun */" in text)
+    status, report = check(built, compile_c(source, tmp_path / "overruns.so", *sanitized))
+    assert status == 1
+    [sentence, *_] = report["checks"]["review.ordinary"]["seen"]
+    assert f"overruns.c:{line}" in sentence and "heap-buffer-overflow" in sentence, sentence

@@ -107,11 +107,13 @@ def test_a_repeated_message_gets_the_channels_frames_again(nodes: Deployment):
         assert app.socket.event("receipt")["messageId"] == "m-1"
 
 
-def test_a_browser_hears_typing_as_typing_and_no_text_beyond_the_limit(nodes: Deployment):
+def test_a_browser_may_type_without_anything_being_kept_and_send_no_text_beyond_the_limit(nodes: Deployment):
     browser = paired(nodes, "web")
-    say(browser, {"type": "typing"})
-    assert browser.socket.event("typing")["message"] == {"type": "typing"}
-    say(browser, "é" * 32_000)
+    # Nobody is asked about it, and nothing is stored: the next message has its number.
+    told = say(browser, {"type": "typing"}, "t-1")
+    assert told == {"messageId": "t-1", "status": "ephemeral"}
+    assert nodes.rows("SELECT count(*) FROM messages WHERE sender_key = lower(%s)", browser.sender_id) == [(0,)]
+    assert say(browser, "é" * 32_000)["messageSeq"] == 1
     assert browser.socket.event("message")["message"] == "é" * 32_000
     assert refusal_of(browser, "é" * 32_001).reason == "text_too_long"
 

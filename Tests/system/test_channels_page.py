@@ -82,7 +82,7 @@ def test_the_page_shows_what_is_loaded_in_every_process_and_what_was_refused(sta
         for process in ("gateway-0", "gateway-1", f"kernel-{kernel} kernel, shows this page"):
             assert process in page, process
         assert f"kernel-{1 - kernel} " not in page
-        assert "future.so's manifest speaks channel ABI 9.0, this process 1.0" in page
+        assert "future.so's manifest speaks channel ABI 9.0, this process 1.1" in page
         assert "A restart would" not in page and "not loaded the same" not in page
 
 
@@ -198,7 +198,7 @@ def test_a_stuck_channel_and_a_hostile_one_are_shown_as_what_they_are(chromium, 
     expect(menu.get_by_role("link", name="Channels")).to_have_attribute("aria-current", "page")
     expect(menu.get_by_role("link", name="Nodes")).not_to_have_attribute("aria-current", "page")
     zoo = card(page, "zoo")
-    expect(zoo).to_contain_text("Its calls do not return. Start this process again.")
+    expect(zoo).to_contain_text("Its calls have not returned. If none does, start this process again.")
     expect(zoo.get_by_role("row").filter(has_text="gateway-0")).to_contain_text("2 out of time")
     expect(zoo.get_by_role("row").filter(has_text="kernel-0")).to_contain_text("In service")
     echo = card(page, "echo")
@@ -206,7 +206,7 @@ def test_a_stuck_channel_and_a_hostile_one_are_shown_as_what_they_are(chromium, 
     expect(echo).to_contain_text("A restart would load another library: version 1.1.0-very-long")
     expect(page.get_by_role("region", name="Refused")).to_contain_text("the library lostlost")
     text = troubled.nodesctl("channels").stdout
-    assert "gateway-0: zoo is out of service" in text and "Start this process again." in text
+    assert "gateway-0: zoo is out of service" in text and "start this process again if none does" in text
     page.get_by_role("link", name="Refresh").click()
     expect(page.get_by_role("heading", name="Channels")).to_be_visible()
     page.context.close()

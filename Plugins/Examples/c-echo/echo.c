@@ -24,7 +24,7 @@ static goclaw_status describe(const goclaw_channel *channel, const goclaw_sink *
     description.id = text("echo");
     description.display_name = text("Echo");
     description.version = text("1.0.0");
-    return sink->description(sink, &description);
+    return sink->description(sink, &description) == GOCLAW_OK ? GOCLAW_OK : GOCLAW_FAILED;
 }
 
 static goclaw_status create(
@@ -45,7 +45,7 @@ static goclaw_status create(
     made->host = host;
     *instance = made;
     limits.pairing_lifetime_ms = 10 * 60 * 1000;
-    return sink->limits(sink, &limits);
+    return sink->limits(sink, &limits) == GOCLAW_OK ? GOCLAW_OK : GOCLAW_FAILED;
 }
 
 static void destroy(void *instance) { free(instance); }
@@ -85,7 +85,8 @@ static goclaw_status receive(
     memcpy(payload + length - (sizeof end - 1), end, sizeof end - 1);
     frame.event = text("echo");
     frame.payload = (goclaw_text){payload, length};
-    status = sink->frame(sink, &frame);
+    /* What the sink answers is no status of this function's own. */
+    status = sink->frame(sink, &frame) == GOCLAW_OK ? GOCLAW_OK : GOCLAW_FAILED;
     free(payload);
     return status;
 }

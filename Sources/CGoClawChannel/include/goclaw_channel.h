@@ -6,6 +6,8 @@
  * or given another meaning; that would be another GOCLAW_ABI_MAJOR and another host.
  *
  *   2026-11-22  1.0  The first version.
+ *   2026-11-27  1.1  At the ends: goclaw_sink.ephemeral and goclaw_sink.frame_to; in goclaw_description what
+ *                    the host is asked to keep: batch_messages to push_hook.
  *
  * HOW IT FITS TOGETHER
  *
@@ -69,7 +71,7 @@ extern "C" {
 #endif
 
 #define GOCLAW_ABI_MAJOR 1
-#define GOCLAW_ABI_MINOR 0
+#define GOCLAW_ABI_MINOR 1
 
 /* UTF-8, not terminated by NUL. ptr may be null only where len is 0. */
 typedef struct goclaw_text {
@@ -128,6 +130,22 @@ typedef struct goclaw_description {
     goclaw_text id;           /* [a-z][a-z0-9_-]{0,31}; the same as in the manifest. */
     goclaw_text display_name; /* For administrators; up to 64 characters. */
     goclaw_text version;      /* The plugin's own, such as "1.4.0"; the same as in the manifest. */
+
+    /* Since 1.1: what the channel asks the host to keep for it, as a plugin keeps no state that matters. A
+     * zero or empty member asks for nothing. A host of 1.1 checks these members, refuses a plugin whose
+     * values make no sense, keeps them with the channel's description and shows them to the operator. IT
+     * DOES NOT ACT ON THEM: messages reach agents one by one, nobody is told of silence, a command does not
+     * expire before the host's own time, no hook is called. A dated line above will name the version of the
+     * first host that does. */
+    uint32_t batch_messages;     /* The most messages of a device that an agent is given at once, up to 1,000. */
+    uint32_t silence_count;      /* How many silence_periods_ms there are, up to 8. */
+    uint64_t batch_ms;           /* How long the first message of a batch waits for others, up to a day; it
+                                  * needs batch_messages. */
+    const uint64_t *silence_periods_ms; /* After how long without a message of a connected device its agent
+                                         * is told, each greater than the one before, up to a year. */
+    uint64_t command_lifetime_ms; /* How long an agent's message is worth delivering, up to a year. */
+    goclaw_text push_hook;        /* The name, [a-z][a-z0-9_]{0,63}, of the operator's hook that is to be
+                                   * called when there is something for a device that is not connected. */
 } goclaw_description;
 
 /* What the host enforces for this channel. Zero everywhere means the host's own defaults, which also
@@ -248,6 +266,25 @@ struct goclaw_sink {
      * Threads: in the call.
      * Ownership: the ticket is a number; nothing is to be freed. */
     goclaw_ticket (*later)(const goclaw_sink *sink);
+
+    /* Since 1.1. Says that the device's message is ephemeral, such as a notice of typing; in receive, before
+     * it returns GOCLAW_OK, or in the answer to its ticket. The host stores nothing and asks no agent; the
+     * device is told that it was taken, without a number, which stays free for the next message, and then
+     * gets the frames of the call. A message put into the same sink breaks a rule. A repeat of a message that
+     * was stored before stays stored.
+     * Threads: in the call.
+     * Ownership: none. */
+    goclaw_status (*ephemeral)(const goclaw_sink *sink);
+
+    /* Since 1.1. Takes a frame for the device of any live session of this instance; in tick. The frame is
+     * sent like an event of the host's, in order with the other frames of that session, is kept nowhere, and
+     * is lost with the connection. A host takes at least 1,024 of a call, 1 MiB together, and answers
+     * GOCLAW_EXHAUSTED beyond that, which breaks no rule: go on at the next tick. GOCLAW_GONE says that the
+     * session has ended, GOCLAW_UNAVAILABLE that its device has not been greeted yet. What was taken is sent
+     * when tick returns GOCLAW_OK, and not otherwise.
+     * Threads: in the call.
+     * Ownership: frame and its texts are borrowed; the sink copies. */
+    goclaw_status (*frame_to)(const goclaw_sink *sink, uint64_t session, const goclaw_frame *frame);
 };
 
 /* Writes an answer into the sink and returns how the call ended; see goclaw_host.answer.

@@ -91,9 +91,15 @@ extension DeviceExchange {
             return role.isStrangers ? [.disown, failure] : [failure]
         case .payload(let payload): return [respond(id, payload)]
         case .receipt(let receipt):
-            let accepted = ServerFrame.accepted(
-                id: id, messageID: receipt.messageID, messageSeq: receipt.sequence)
-            return [.send(accepted, isDelivery: false)]
+            let answer =
+                receipt.isEphemeral
+                ? ServerFrame.response(
+                    id: id,
+                    payload: .object([
+                        "messageId": .string(receipt.messageID), "status": .string("ephemeral"),
+                    ]))
+                : .accepted(id: id, messageID: receipt.messageID, messageSeq: receipt.sequence)
+            return [.send(answer, isDelivery: false)]
                 + receipt.frames.map { event($0, isDelivery: false) }
         case .pairing(.approved):
             var actions = [respond(id, Self.approved)]

@@ -52,7 +52,7 @@ struct ChannelProject: Equatable {
                 File(path: "goclaw_channel.h", text: text(PackageResources.goclaw_channel_h)),
                 File(path: "Makefile", text: filled(PackageResources.Makefile_txt)),
                 File(path: "README.md", text: filled(PackageResources.README_c_md)),
-                File(path: ".gitignore", text: "*.so\n"),
+                File(path: ".gitignore", text: "*.so\n.nodes/\n"),
             ]
         case .swift:
             [
@@ -60,8 +60,11 @@ struct ChannelProject: Equatable {
                 File(
                     path: "Sources/\(typeName)/\(typeName).swift",
                     text: filled(PackageResources.Channel_swift_txt)),
+                File(
+                    path: "Tests/\(typeName)Tests/\(typeName)Tests.swift",
+                    text: filled(PackageResources.ChannelTests_swift_txt)),
                 File(path: "README.md", text: filled(PackageResources.README_swift_md)),
-                File(path: ".gitignore", text: ".build/\nPackage.resolved\n"),
+                File(path: ".gitignore", text: ".build/\n.nodes/\nPackage.resolved\n"),
             ]
         }
     }
@@ -70,7 +73,7 @@ struct ChannelProject: Equatable {
     var nextSteps: [String] {
         switch language {
         case .c:
-            ["make", "make check", #""$NODES/scripts/install-channels" "$CHANNELS" \#(name).so"#]
+            ["make", "make check", "make install"]
         case .swift:
             [
                 "export NODES=~/goclaw-nodes  # the repository of GoClaw Nodes, where it is",

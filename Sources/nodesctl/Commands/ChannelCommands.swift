@@ -6,9 +6,10 @@ import PairingCore
 /// `nodesctl channel`
 struct ChannelCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "channel", abstract: "For authors of channels: start one, check one.",
+        commandName: "channel",
+        abstract: "For authors of channels: start one, check one, run one while you write it.",
         discussion: "These commands need no configuration and no database.",
-        subcommands: [New.self, Check.self, CheckChildCommand.self])
+        subcommands: [New.self, Check.self, ChannelDevCommand.self, CheckChildCommand.self])
 
     /// `nodesctl channel new`
     struct New: AsyncParsableCommand {
@@ -57,7 +58,7 @@ struct ChannelCommand: AsyncParsableCommand {
                 The library's code runs in processes of its own, as this account: one that crashes, hangs or \
                 prints ends none but those. Ends with 0 where no check failed, with 1 otherwise; warnings are \
                 for you to judge. Say with --sender, --metadata and --message what an ordinary device of the \
-                channel looks like, if the channel takes not any.
+                channel looks like, if the channel takes not any, and with --agent-message what an agent says to it.
                 """)
 
         @OptionGroup var output: OutputOptions
@@ -77,6 +78,9 @@ struct ChannelCommand: AsyncParsableCommand {
         @Option(help: "An ordinary message of such a device: a JSON value.")
         var message: String?
 
+        @Option(help: "An ordinary message of an agent to such a device: a JSON value.")
+        var agentMessage: String?
+
         @Option(help: "How long a call may take, in seconds, 0.1 to 60.")
         var callLimit = 5.0
 
@@ -95,9 +99,10 @@ struct ChannelCommand: AsyncParsableCommand {
                         "\(name) is not a JSON object, such as '{\"rooms\": [\"kitchen\"]}'")
                 }
             }
-            if let message, (try? JSONValue(parsing: message.utf8)) == nil {
+            for (name, text) in [("--message", message), ("--agent-message", agentMessage)] {
+                guard let text, (try? JSONValue(parsing: text.utf8)) == nil else { continue }
                 throw ValidationError(
-                    "--message is not a JSON value, such as '{\"text\": \"hello\"}' or '\"hello\"'")
+                    "\(name) is not a JSON value, such as '{\"text\": \"hello\"}' or '\"hello\"'")
             }
             if let sender, SenderID(sender) == nil {
                 throw ValidationError("--sender is not [A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
@@ -109,7 +114,7 @@ struct ChannelCommand: AsyncParsableCommand {
                 let check = ChannelCheck(
                     subject: CheckSubject(
                         library: path, configuration: configuration, senderID: sender, metadata: metadata,
-                        message: message),
+                        message: message, agentMessage: agentMessage),
                     program: ["/proc/self/exe", "channel", CheckChildCommand.name],
                     callLimit: Int(callLimit * 1000))
                 let report = try await Self.result(of: check)

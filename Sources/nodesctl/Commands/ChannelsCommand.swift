@@ -90,7 +90,7 @@ struct ChannelsListing {
             parts.append("No gateway is running.")
         case .success(let gateways):
             if let table = running(gateways) { parts.append(table) }
-            let notes = gateways.flatMap(\.notes)
+            let notes = gateways.flatMap { $0.notes(beside: gateways, folder: here) }
             if !notes.isEmpty { parts.append(lines("To be noted:", notes)) }
         }
         return parts.joined(separator: "\n\n")
@@ -108,18 +108,22 @@ struct ChannelsListing {
     }
 
     private func running(_ gateways: [GatewayChannels]) -> String? {
-        let told = gateways.flatMap { gateway -> [(String, ChannelsReport.Channel)] in
+        let told = gateways.flatMap { gateway -> [(GatewayChannels, ChannelsReport.Channel)] in
             guard case .report(let report) = gateway.account else { return [] }
-            return report.channels.map { (gateway.name, $0) }
+            return report.channels.map { (gateway, $0) }
         }
         if told.isEmpty { return nil }
         var table = TextTable(
-            "GATEWAY", "CHANNEL", "VERSION", "SHA-256", "STATE", "SESSIONS", "RULES BROKEN", "OPEN CALLS",
+            "GATEWAY", "HEARD", "CHANNEL", "VERSION", "SHA-256", "STATE", "SESSIONS", "RULES BROKEN",
+            "OPEN CALLS",
             "COUNTERS AND GAUGES")
-        for (name, channel) in told {
+        for (gateway, channel) in told {
             table.add(
-                name, channel.id.text, channel.library.version, String(channel.library.sha256.prefix(12)),
-                channel.outOfService == nil ? "in service" : "out of service", "\(channel.sessions)",
+                gateway.name, "\(gateway.heardSeconds) s ago", channel.id.text, channel.library.version,
+                String(channel.library.sha256.prefix(12)),
+                gateway.isLate
+                    ? "unknown" : channel.outOfService == nil ? "in service" : "out of service",
+                "\(channel.sessions)",
                 "\(channel.misbehaviours)", channel.openCalls ?? "",
                 channel.valueFacts.map { "\($0.label) \($0.value)" }.joined(separator: ", "))
         }
@@ -138,7 +142,7 @@ extension ChannelsReport.Channel {
         sheet.add("Channel", id.text)
         sheet.add("SHA-256", library.sha256)
         sheet.add("Swift", library.swiftVersion)
-        for fact in limits.facts { sheet.add(fact.label, fact.value) }
+        for fact in facts { sheet.add(fact.label, fact.value) }
         return sheet.text
     }
 }
@@ -148,36 +152,87 @@ extension GatewayChannels {
         let report: JSONValue = if case .report(let report) = account { report.json } else { .null }
         return .object([
             "instanceId": .string(instanceID.text), "name": .string(name),
-            "startedAt": .integer(startedAt.milliseconds), "report": report,
+            "startedAt": .integer(startedAt.milliseconds),
+            "heardAgoMs": .integer(heardAgo.milliseconds), "isLate": .bool(isLate), "report": report,
         ])
     }
 
+    fileprivate var heardSeconds: Int64 { heardAgo.milliseconds / 1000 }
+
+    /// Whether it has missed its time to say that it lives, every two and a half seconds, twice: it ended, or cannot
+    /// reach the database.
+    fileprivate var isLate: Bool { heardAgo > .seconds(6) }
+
     /// What an operator should know or do.
-    fileprivate var notes: [String] {
+    ///
+    /// - Parameter here: what a start would load of the folder at this moment.
+    fileprivate func notes(beside others: [GatewayChannels], folder here: ChannelsReport) -> [String] {
+        if isLate {
+            let isReplaced = others.contains { $0.name == name && $0.startedAt > startedAt }
+            return [
+                "\(name) (started \(startedAt.text)) was not heard of for \(heardSeconds) s: "
+                    + (isReplaced
+                        ? "it ended, and another was started under its name."
+                        : "it ended, or cannot reach the database. What it said before may not be true any more.")
+            ]
+        }
         switch account {
-        case .none: return ["\(name) has not said yet what it loaded."]
+        case .none:
+            return [
+                "\(name) started at \(startedAt.text) and has not said yet what it loaded; look again in 5 s."
+            ]
         case .foreign:
             return ["\(name) runs another version of this software; bring all processes to the same version."]
         case .report(let report):
-            return report.channels.flatMap(\.notes).map { "\(name): \($0)" }
+            return report.channels.flatMap { $0.notes(folder: here) }.map { "\(name): \($0)" }
                 + report.refused.map { "\(name): refused \($0.path): \($0.reason)" }
                 + report.newcomers.map {
                     "\(name): a restart would load the channel \($0.id), version \($0.version), from \($0.path)."
                 }
+                + report.unseen(in: here).map { "\(name): \($0)" }
                 + report.newlyRefused.map { "\(name): a restart would refuse \($0.path): \($0.reason)" }
         }
     }
 }
 
+extension ChannelsReport {
+    /// What the folder has and the gateway has not seen yet: it looks every few seconds.
+    fileprivate func unseen(in here: ChannelsReport) -> [String] {
+        here.channels.filter { channel in
+            !channels.contains { $0.id == channel.id } && !newcomers.contains { $0.id == channel.id }
+                && !refused.contains { $0.path == channel.library.path }
+        }
+        .map {
+            "has not loaded the channel \($0.id), version \($0.library.version), of \($0.library.path): a restart "
+                + "would, if it has that folder."
+        }
+    }
+}
+
 extension ChannelsReport.Channel {
-    fileprivate var notes: [String] {
+    /// - Parameter here: what a start would load of the folder at this moment.
+    fileprivate func notes(folder here: ChannelsReport) -> [String] {
         var notes: [String] = []
         if let outOfService {
             notes.append(
-                "\(id) is out of service: \(outOfService)." + (isStuck ? " Start this process again." : ""))
+                "\(id) is out of service: \(outOfService)."
+                    + (isStuck
+                        ? " It is back when one of them returns; start this process again if none does." : "")
+            )
         }
         switch outlook {
-        case .same: break
+        // The gateway looks at its folder every few seconds; what is here is newer.
+        case .same:
+            if let refused = here.refused.first(where: { $0.path == library.path }) {
+                notes.append("a restart would refuse \(id), if it has that folder: \(refused.reason)")
+            } else if let found = here.channels.first(where: { $0.id == id }),
+                found.library.path == library.path, found.library.sha256 != library.sha256
+            {
+                notes.append(
+                    "a restart would load another library of \(id), if it has that folder: version "
+                        + "\(found.library.version), SHA-256 \(found.library.sha256), from \(found.library.path)."
+                )
+            }
         case .other(let found):
             notes.append(
                 "a restart would load another library of \(id): version \(found.version), SHA-256 "

@@ -236,6 +236,10 @@ extension DeviceClient {
             wait(payload, now)
         case (.connect, "pending_pairing"): wait(payload, now)
         case (.connect, "paired"): connected(payload, now)
+        case (.send, "ephemeral"):
+            // It was stored nowhere, so it has no number, and nobody answers it.
+            if !outbox.isEmpty { outbox.removeFirst() }
+            sendNext(now)
         case (.send, _):
             guard let sent = outbox.first, case .integer(let number) = payload["messageSeq"] else {
                 return drop(.protocolError, .unreadable, now)

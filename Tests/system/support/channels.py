@@ -10,12 +10,14 @@ from .deployment import ROOT
 HEADERS = ROOT / "Sources/CGoClawChannel/include"
 
 
-def compile_c(source: pathlib.Path, library: pathlib.Path) -> pathlib.Path:
+def compile_c(
+    source: pathlib.Path, library: pathlib.Path, *flags: str, headers: pathlib.Path = HEADERS
+) -> pathlib.Path:
     """Builds a plugin of one file."""
     done = subprocess.run(
         [
             "gcc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-pthread",
-            "-I", str(HEADERS), str(source), "-o", str(library),
+            "-I", str(headers), str(source), "-o", str(library), *flags,
         ],
         capture_output=True, text=True,
     )  # fmt: skip

@@ -1,0 +1,88 @@
+import CGoClawChannel
+
+/// What a channel asks its host to keep for it, since ABI 1.1: checked, kept with its description, and acted on by
+/// nobody yet.
+public struct ChannelDeclarations: Sendable, Equatable {
+    /// The most messages of a device that an agent is given at once, 1 to 1,000.
+    public var batchMessages: Int?
+    /// How long the first message of a batch waits for others.
+    public var batchTime: Duration?
+    /// After how long without a message of a connected device its agent is told; ascending, 8 at most.
+    public var silencePeriods: [Duration] = []
+    /// How long an agent's message is worth delivering.
+    public var commandLifetime: Duration?
+    /// The name of the operator's hook for devices that are not connected.
+    public var pushHook: String?
+
+    /// Asks for nothing.
+    public init() {}
+
+    /// Whether the channel asks for nothing.
+    public var isEmpty: Bool { self == ChannelDeclarations() }
+
+    private static let day: UInt64 = 86_400_000
+    private static let maximumPeriods = 8
+
+    /// What makes no sense in the description at an address that is aligned for it; `nil` where all does.
+    package static func problem(inDescriptionAt address: UnsafeRawPointer) -> String? {
+        guard let record = read(address.assumingMemoryBound(to: goclaw_description.self)) else { return nil }
+        do throws(DeclarationProblem) {
+            _ = try ChannelDeclarations(record)
+            return nil
+        } catch {
+            return error.rule
+        }
+    }
+
+    /// - Throws: what makes no sense.
+    init(_ record: goclaw_description) throws(DeclarationProblem) {
+        let year = 366 * Self.day
+        guard record.batch_messages <= 1000 else {
+            throw DeclarationProblem("has batch_messages \(record.batch_messages), expected up to 1,000")
+        }
+        guard record.batch_ms <= Self.day, record.batch_ms == 0 || record.batch_messages > 0 else {
+            throw DeclarationProblem(
+                "has batch_ms \(record.batch_ms), expected up to a day, with batch_messages")
+        }
+        guard record.command_lifetime_ms <= year else {
+            throw DeclarationProblem(
+                "has command_lifetime_ms \(record.command_lifetime_ms), expected up to a year")
+        }
+        let count = Int(record.silence_count)
+        var periods: [UInt64] = []
+        if count > 0 {
+            guard count <= Self.maximumPeriods, let start = record.silence_periods_ms,
+                UInt(bitPattern: start) % UInt(MemoryLayout<UInt64>.alignment) == 0
+            else {
+                throw DeclarationProblem(
+                    "has \(count) silence periods, expected up to 8 at silence_periods_ms")
+            }
+            periods = Array(UnsafeBufferPointer(start: start, count: count))
+        }
+        guard periods.allSatisfy({ (1...year).contains($0) }), zip(periods, periods.dropFirst()).allSatisfy(<)
+        else {
+            throw DeclarationProblem(
+                "has silence periods \(periods), expected each greater than the one before, up to a year")
+        }
+        if record.push_hook.len > 0 {
+            guard let name = record.push_hook.copyName() else {
+                throw DeclarationProblem("has a push_hook that is not [a-z][a-z0-9_]{0,63}")
+            }
+            pushHook = name
+        }
+        func duration(_ milliseconds: UInt64) -> Duration? {
+            milliseconds == 0 ? nil : .milliseconds(Int64(milliseconds))
+        }
+        batchMessages = record.batch_messages == 0 ? nil : Int(record.batch_messages)
+        batchTime = duration(record.batch_ms)
+        silencePeriods = periods.compactMap(duration)
+        commandLifetime = duration(record.command_lifetime_ms)
+    }
+}
+
+/// What a declaration breaks, such as `has batch_messages 2000, expected up to 1,000`.
+struct DeclarationProblem: Error {
+    let rule: String
+
+    init(_ rule: String) { self.rule = rule }
+}
