@@ -69,7 +69,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
@@ -94,6 +93,10 @@ let package = Package(
                 .embedInCode("Migrations/v003_instance_channels.sql"),
                 .embedInCode("Migrations/v004_exact_metadata.sql"),
                 .embedInCode("Migrations/v005_counted_streams.sql"),
+                .embedInCode("Migrations/v006_reserved.sql"),
+                .embedInCode("Migrations/v007_reserved.sql"),
+                .embedInCode("Migrations/v008_replaced_sessions.sql"),
+                .embedInCode("Migrations/v009_decision_reasons.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(
@@ -106,9 +109,7 @@ let package = Package(
         module("PrometheusMetrics", [.product(name: "CoreMetrics", package: "swift-metrics")]),
         module("DeviceGateway", ["PairingKernel", "NodesProtocol", "Unix", log, metrics, lifecycle] + nio),
         module("FastCGI", ["CFastCGI", "Unix", log, lifecycle]),
-        module(
-            "AdminPages",
-            ["PairingKernel", "FastCGI", .product(name: "Mustache", package: "swift-mustache")]),
+        module("AdminPages", ["PairingKernel", "FastCGI"]),
         module(
             "NodesConfiguration",
             ["PairingCore", .product(name: "Configuration", package: "swift-configuration")]),
@@ -165,7 +166,6 @@ let package = Package(
             "AdminPagesTests",
             [
                 "AdminPages", "PairingKernel", "PairingCore",
-                .product(name: "Mustache", package: "swift-mustache"),
             ],
             exclude: ["Golden"]),
         tests("CryptographyTests", ["Cryptography"]),

@@ -19,5 +19,17 @@ public enum Schema {
         Migration(
             number: 5, name: "counted_streams",
             sql: String(decoding: PackageResources.v005_counted_streams_sql, as: UTF8.self)),
+        Migration(
+            number: 6, name: "reserved",
+            sql: String(decoding: PackageResources.v006_reserved_sql, as: UTF8.self)),
+        Migration(
+            number: 7, name: "reserved",
+            sql: String(decoding: PackageResources.v007_reserved_sql, as: UTF8.self)),
+        Migration(
+            number: 8, name: "replaced_sessions",
+            sql: String(decoding: PackageResources.v008_replaced_sessions_sql, as: UTF8.self)),
+        Migration(
+            number: 9, name: "decision_reasons",
+            sql: String(decoding: PackageResources.v009_decision_reasons_sql, as: UTF8.self)),
     ]
 }

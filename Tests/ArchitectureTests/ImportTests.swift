@@ -44,7 +44,7 @@ private let table: [String: Row] = [
         package: ["PairingCore", "PairingKernel", "NodesProtocol", "Unix"],
         outside: nio.union(lifecycle).union([log, metrics, "Glibc"])),
     "FastCGI": Row(package: ["CFastCGI", "Unix"], outside: lifecycle.union([log, "Glibc"])),
-    "AdminPages": Row(package: ["PairingCore", "PairingKernel", "FastCGI"], outside: ["Mustache"]),
+    "AdminPages": Row(package: ["PairingCore", "PairingKernel", "FastCGI"]),
     "NodesConfiguration": Row(package: ["PairingCore"], outside: ["Configuration"]),
     "PrometheusMetrics": Row(outside: ["CoreMetrics", metrics]),
     "NodesProcess": Row(

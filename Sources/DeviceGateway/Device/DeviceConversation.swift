@@ -110,9 +110,9 @@ struct DeviceConversation {
         case .acknowledge(let sequence): return .acknowledge(sequence, try grant())
         case .list(let listing): return .list(listing, try authority())
         case .approve(let id, let code): return .approve(id, code, try authority())
-        case .deny(let id, let code): return .deny(id, code, try authority())
-        case .revoke(let channel, let senderID, let generation):
-            return .revoke(channel, senderID, generation, try authority())
+        case .deny(let id, let code, let reason): return .deny(id, code, reason: reason, try authority())
+        case .revoke(let channel, let senderID, let generation, let reason):
+            return .revoke(channel, senderID, generation, reason: reason, try authority())
         case .health, .challenge: return .health
         }
     }
@@ -194,9 +194,11 @@ struct DeviceConversation {
             payload.merge(facts.paired(grant)) { $1 }
             role = .paired(grant)
             return [.send(event(.pairResolved, .object(payload))), .enter(grant)]
-        case .denied(let id):
+        case .denied(let id, let reason):
             becomeStranger(now)
-            return [.send(event(.pairResolved, .object(decision("denied", id))))]
+            var payload = decision("denied", id)
+            if let reason { payload["reason"] = .string(reason) }
+            return [.send(event(.pairResolved, .object(payload)))]
         case .expired(let id):
             becomeStranger(now)
             return [.send(event(.pairResolved, .object(decision("expired", id))))]
@@ -284,7 +286,7 @@ extension SessionGrant {
 extension PairingResolution {
     fileprivate var requestID: RequestID {
         switch self {
-        case .approved(let id, _), .denied(let id), .expired(let id): id
+        case .approved(let id, _), .denied(let id, _), .expired(let id): id
         }
     }
 }
