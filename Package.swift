@@ -64,12 +64,10 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
@@ -96,6 +94,8 @@ let package = Package(
                 .embedInCode("Migrations/v004_exact_metadata.sql"),
                 .embedInCode("Migrations/v005_counted_streams.sql"),
                 .embedInCode("Migrations/v006_agent_work.sql"),
+                .embedInCode("Migrations/v007_replaced_sessions.sql"),
+                .embedInCode("Migrations/v008_decision_reasons.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(
@@ -116,9 +116,7 @@ let package = Package(
         module("PrometheusMetrics", [.product(name: "CoreMetrics", package: "swift-metrics")]),
         module("DeviceGateway", ["PairingKernel", "NodesProtocol", "Unix", log, metrics, lifecycle] + nio),
         module("FastCGI", ["CFastCGI", "Unix", log, lifecycle]),
-        module(
-            "AdminPages",
-            ["PairingKernel", "FastCGI", .product(name: "Mustache", package: "swift-mustache")]),
+        module("AdminPages", ["PairingKernel", "FastCGI"]),
         module(
             "NodesConfiguration",
             ["PairingCore", .product(name: "Configuration", package: "swift-configuration")]),
@@ -176,7 +174,6 @@ let package = Package(
             "AdminPagesTests",
             [
                 "AdminPages", "PairingKernel", "PairingCore",
-                .product(name: "Mustache", package: "swift-mustache"),
             ],
             exclude: ["Golden"]),
         tests("AgentsTests", ["Agents", "PairingCore"] + nio),

@@ -1,5 +1,4 @@
 import FastCGI
-import Mustache
 import PairingCore
 import PairingKernel
 
@@ -12,6 +11,7 @@ public struct AdminPages: Sendable {
     private let templates: PageTemplates
     private let assetVersion: String
     let processName: String
+    let processReports = ProcessReports()
 
     /// Makes the pages.
     ///
@@ -53,7 +53,12 @@ public struct AdminPages: Sendable {
 
     private func answer(_ visit: inout Visit) async throws -> Answer {
         if let secret = try visit.cookie(.session) {
-            visit.session = try await kernel.accounts.session(secret: secret)
+            if visit.route == .nodes, Route.nodes.methods.contains(visit.request.method),
+                kernel.settings.edition == .standard
+            {
+                return try await nodes(&visit, secret: secret)
+            }
+            visit.session = try await kernel.accounts.session(secret: secret, renews: !visit.isByItself)
         }
         guard let route = visit.route else {
             guard ["GET", "HEAD"].contains(visit.request.method),
@@ -75,7 +80,8 @@ public struct AdminPages: Sendable {
         if visit.isPost { try check(visit.form?["csrf_token"], expected: session.csrfToken) }
         switch route {
         case .home: return home(visit)
-        case .nodes: return try await nodes(visit, session)
+        // With a session it was answered above.
+        case .nodes: return signInFirst(visit)
         case .channels: return try await channels(visit, session)
         case .approve(let id): return try await decide(.approve, id, visit, session)
         case .deny(let id): return try await decide(.deny, id, visit, session)
@@ -122,17 +128,19 @@ public struct AdminPages: Sendable {
     /// Renders a page in its frame. A page that is shown for a GET also shows the notice of the form
     /// before it, and makes the browser forget that.
     func render(
-        _ page: PageTemplates.Page, title: String, _ content: some MustacheParent, _ visit: Visit,
-        status: Int = 200
+        _ page: PageTemplates.Page, title: String, _ content: some PageModel, _ visit: Visit,
+        status: Int = 200, pending: Int? = nil, feedPosition: Int64? = nil
     ) -> Answer {
         var frame = PageFrame(title: title, assetVersion: assetVersion, serverTime: PageTime(now()))
         if let session = visit.session {
             frame.username = session.username
             frame.csrfToken = session.csrfToken
             frame.sidebar = SidebarGroup.all(
-                hasChannels: kernel.settings.edition == .standard, at: visit.route)
+                hasChannels: kernel.settings.edition == .standard, at: visit.route, pending: pending)
         }
-        let notice = status == 200 && !visit.isPost ? (try? visit.cookie(.notice)) ?? nil : nil
+        frame.feedPosition = feedPosition
+        let notice =
+            status == 200 && !visit.isPost && !visit.isByItself ? (try? visit.cookie(.notice)) ?? nil : nil
         frame.notice = notice.flatMap(Notice.init(cookie:))
         let answer = Answer.page(
             templates.render(page, PageView(frame: frame, content: content)), status: status)

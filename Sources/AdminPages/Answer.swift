@@ -4,10 +4,10 @@ import FastCGI
 struct Answer {
     var status: Int
     var headers: [PageFault.Header] = []
-    var body = ""
+    var body: [UInt8] = []
 
     /// A page.
-    static func page(_ html: String, status: Int = 200, headers: [PageFault.Header] = []) -> Answer {
+    static func page(_ html: [UInt8], status: Int = 200, headers: [PageFault.Header] = []) -> Answer {
         Answer(status: status, headers: headers, body: html)
     }
 
@@ -46,6 +46,6 @@ struct Answer {
     var response: FastCGIResponse {
         FastCGIResponse(
             status: status, headers: (Self.commonHeaders + headers).map { ($0.name, $0.value) },
-            body: Array(body.utf8))
+            body: body)
     }
 }

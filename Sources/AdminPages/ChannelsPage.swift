@@ -1,9 +1,8 @@
-import Mustache
 import PairingCore
 import PairingKernel
 
 /// `/channels`: what is loaded, from where, how it is doing, and what was refused.
-struct ChannelsPage: MustacheParent {
+struct ChannelsPage: PageModel {
     private let view: ChannelsView
     private let now: Timestamp
 
@@ -12,7 +11,7 @@ struct ChannelsPage: MustacheParent {
         self.now = now
     }
 
-    func child(named name: String) -> Any? {
+    func child(named name: String) -> (any PageValue)? {
         switch name {
         case "channels": view.channels.map { ChannelItem($0, now: now) }
         case "hasChannels": !view.channels.isEmpty
@@ -68,7 +67,7 @@ struct ChannelsPage: MustacheParent {
 }
 
 /// Something that is not as it should be, with the processes it is true of.
-final class AlertItem: MustacheParent {
+final class AlertItem: PageModel {
     private let heading: String
     private let text: String
     private let labels: [String]
@@ -81,7 +80,7 @@ final class AlertItem: MustacheParent {
         self.sha256 = sha256
     }
 
-    func child(named name: String) -> Any? {
+    func child(named name: String) -> (any PageValue)? {
         switch name {
         case "alertHeading": heading
         case "alertText": text
@@ -94,7 +93,7 @@ final class AlertItem: MustacheParent {
 }
 
 /// What a process is called, in a list of them.
-final class LabelItem: MustacheParent {
+final class LabelItem: PageModel {
     private let label: String
     private let isLast: Bool
 
@@ -107,7 +106,7 @@ final class LabelItem: MustacheParent {
         labels.indices.map { LabelItem(labels[$0], isLast: $0 == labels.indices.last) }
     }
 
-    func child(named name: String) -> Any? {
+    func child(named name: String) -> (any PageValue)? {
         switch name {
         case "processLabel": label
         case "isLastLabel": isLast
@@ -117,7 +116,7 @@ final class LabelItem: MustacheParent {
 }
 
 /// A plugin that is not loaded, and why.
-final class PluginItem: MustacheParent {
+final class PluginItem: PageModel {
     private let path: String
     private let reason: String
     private let sentence: String?
@@ -135,7 +134,7 @@ final class PluginItem: MustacheParent {
             path: common.value.path, reason: common.value.reason, sentence: sentence, labels: common.labels)
     }
 
-    func child(named name: String) -> Any? {
+    func child(named name: String) -> (any PageValue)? {
         switch name {
         case "pluginPath": path
         case "pluginReason": reason
@@ -147,7 +146,7 @@ final class PluginItem: MustacheParent {
 }
 
 /// A channel with everything that is known of it.
-final class ChannelItem: MustacheParent {
+final class ChannelItem: PageModel {
     private let channel: ChannelsView.Channel
     private let now: Timestamp
 
@@ -156,7 +155,7 @@ final class ChannelItem: MustacheParent {
         self.now = now
     }
 
-    func child(named name: String) -> Any? {
+    func child(named name: String) -> (any PageValue)? {
         let library = channel.model.library
         return switch name {
         case "channelID": channel.id.text
@@ -222,7 +221,7 @@ final class ChannelItem: MustacheParent {
 }
 
 /// A channel in one process.
-final class PlaceItem: MustacheParent {
+final class PlaceItem: PageModel {
     private let member: ChannelsView.Member
     private let channel: ChannelsReport.Channel?
     private let now: Timestamp
@@ -233,7 +232,7 @@ final class PlaceItem: MustacheParent {
         self.now = now
     }
 
-    func child(named name: String) -> Any? {
+    func child(named name: String) -> (any PageValue)? {
         switch name {
         case "placeLabel": member.label
         case "placeKind": member.startedAt == nil ? "kernel, shows this page" : "gateway"

@@ -1,4 +1,3 @@
-import Mustache
 import PairingCore
 import PairingKernel
 
@@ -11,7 +10,7 @@ enum Verdict: String {
 }
 
 /// The dialog of Approve or Deny: the request, and the form that decides it while it is pending.
-struct DecisionPage: MustacheParent {
+struct DecisionPage: PageModel {
     var verdict: Verdict
     var row: PairingAdministration.RequestRow
     /// Whether the approver types what the device shows; then no page shows or carries it.
@@ -28,7 +27,7 @@ struct DecisionPage: MustacheParent {
         problem == nil && row.request.state != .expired && reader != nil && row.request.decidedBy == reader
     }
 
-    func child(named name: String) -> Any? {
+    func child(named name: String) -> (any PageValue)? {
         let request = row.request
         return switch name {
         case "request": RequestItem(row, showsCode: !requiresTypedCode, now: now)

@@ -1,13 +1,11 @@
-import Mustache
 import PairingCore
 import PairingKernel
 
 // What templates are given of requests and devices. An item that may be absent has a name that nothing
-// around it has, since Mustache looks for absent names in the surroundings. They are classes because Mustache
-// copies what it is given several times for every tag.
+// around it has, since templates look for absent names in the surroundings.
 
 /// A moment with the words that show it.
-final class TimeItem: MustacheParent {
+final class TimeItem: PageModel {
     /// How the page's script rewrites the words.
     enum Style: String {
         /// Date and time in the reader's zone.
@@ -33,7 +31,7 @@ final class TimeItem: MustacheParent {
             }
     }
 
-    func child(named name: String) -> Any? {
+    func child(named name: String) -> (any PageValue)? {
         switch name {
         case "machine": time.machine
         case "style": style.rawValue
@@ -44,12 +42,12 @@ final class TimeItem: MustacheParent {
 }
 
 /// A labelled fact.
-final class DetailItem: MustacheParent {
+final class DetailItem: PageModel {
     private let detail: Detail
 
     init(_ detail: Detail) { self.detail = detail }
 
-    func child(named name: String) -> Any? {
+    func child(named name: String) -> (any PageValue)? {
         switch name {
         case "label": detail.label
         case "value": detail.value
@@ -59,7 +57,7 @@ final class DetailItem: MustacheParent {
 }
 
 /// A refused claim of another device.
-final class RivalItem: MustacheParent {
+final class RivalItem: PageModel {
     private let rival: PairingAdministration.Rival
     private let lastAt: TimeItem
 
@@ -68,7 +66,7 @@ final class RivalItem: MustacheParent {
         lastAt = TimeItem(rival.lastAt, .ago, now: now)
     }
 
-    func child(named name: String) -> Any? {
+    func child(named name: String) -> (any PageValue)? {
         switch name {
         case "rivalAddress": rival.address?.description ?? "an unknown address"
         case "rivalChannel": rival.channel.text
@@ -79,8 +77,30 @@ final class RivalItem: MustacheParent {
     }
 }
 
+/// What became of a sender ID before.
+final class PastItem: PageModel {
+    private let past: PairingAdministration.PastDecision
+    private let at: TimeItem
+
+    init(_ past: PairingAdministration.PastDecision, now: Timestamp) {
+        self.past = past
+        at = TimeItem(past.at, .moment, now: now)
+    }
+
+    func child(named name: String) -> (any PageValue)? {
+        switch name {
+        case "pastKind": past.kind.rawValue.prefix(1).uppercased() + past.kind.rawValue.dropFirst()
+        case "pastAt": at
+        case "pastBy": past.by
+        case "pastReason": past.reason
+        case "pastIsSame": past.isSameCredential
+        default: nil
+        }
+    }
+}
+
 /// A pairing request.
-final class RequestItem: MustacheParent {
+final class RequestItem: PageModel {
     private let row: PairingAdministration.RequestRow
     private let showsCode: Bool
     private let now: Timestamp
@@ -92,7 +112,7 @@ final class RequestItem: MustacheParent {
         self.now = now
     }
 
-    func child(named name: String) -> Any? {
+    func child(named name: String) -> (any PageValue)? {
         let request = row.request
         return switch name {
         case "senderID": request.senderID.text
@@ -107,6 +127,11 @@ final class RequestItem: MustacheParent {
         case "expiresSoon": request.expiresAt - now < .seconds(300)
         case "hasRivals": !row.rivals.isEmpty
         case "rivals": row.rivals.map { RivalItem($0, now: now) }
+        case "hasPast": !row.past.isEmpty
+        case "past": row.past.map { PastItem($0, now: now) }
+        case "metadata": request.profile.metadata == "{}" ? nil : request.profile.metadata
+        case "requestID": request.id.text
+        case "decisionReason": request.reason
         case "approvePath": Route.approve(request.id).path
         case "denyPath": Route.deny(request.id).path
         default: nil
@@ -115,7 +140,7 @@ final class RequestItem: MustacheParent {
 }
 
 /// A pairing.
-final class DeviceItem: MustacheParent {
+final class DeviceItem: PageModel {
     private let row: PairingAdministration.DeviceRow
     private let pairedAt: PageTime
     private let now: Timestamp
@@ -126,7 +151,7 @@ final class DeviceItem: MustacheParent {
         pairedAt = PageTime(row.device.pairedAt)
     }
 
-    func child(named name: String) -> Any? {
+    func child(named name: String) -> (any PageValue)? {
         let device = row.device
         return switch name {
         case "senderID": device.senderID.text
@@ -142,6 +167,8 @@ final class DeviceItem: MustacheParent {
         case "isActive": device.state == .active
         case "revokedAt": device.revokedAt.map { TimeItem($0, .moment, now: now) }
         case "revokedBy": device.revokedBy
+        case "revokeReason": device.revokeReason
+        case "metadata": device.profile.metadata == "{}" ? nil : device.profile.metadata
         case "generation": device.generation.description
         case "isConnected": row.isConnected
         case "wasConnected": row.lastSeenAt != nil

@@ -3,21 +3,37 @@ import PairingKernel
 
 /// `/nodes` and what is below it.
 extension AdminPages {
-    func nodes(_ visit: Visit, _ session: AdminSession) async throws -> Answer {
-        let query = NodesQuery(try visit.query())
+    /// The page, with the session that asks for it: what it shows is read together with that.
+    func nodes(_ visit: inout Visit, secret: String) async throws -> Answer {
+        do {
+            return try await nodes(&visit, NodesQuery(try visit.query()), secret: secret)
+        } catch {
+            // What is wrong is said in the frame of whoever is signed in.
+            if visit.session == nil {
+                visit.session = try? await kernel.accounts.session(secret: secret, renews: false)
+            }
+            throw error
+        }
+    }
+
+    private func nodes(_ visit: inout Visit, _ query: NodesQuery, secret: String) async throws -> Answer {
+        guard
+            let (session, overview) = try await kernel.overview(
+                secret: secret, renews: !visit.isByItself, filter: query.filter,
+                requestsAfter: query.requestsAfter, devicesAfter: query.devicesAfter, limit: NodesPage.rowLimit)
+        else { return signInFirst(visit) }
+        visit.session = session
         let administration = kernel.administration
-        let requests = try await administration.pendingRequests(
-            filter: query.filter, after: query.requestsAfter, limit: NodesPage.rowLimit, by: session.authority
-        )
-        let devices = try await administration.pairedDevices(
-            filter: query.filter, after: query.devicesAfter, limit: NodesPage.rowLimit, by: session.authority)
-        let counts = try await administration.counts(by: session.authority)
+        let channels = await processReports.view(processName: processName) {
+            try await administration.channels(by: session.authority)
+        }
+        let page = NodesPage(
+            query: query, requests: overview.requests, devices: overview.devices, counts: overview.counts,
+            alerts: TroubleAlerts(overview.troubles, channels: channels, now: now()).items,
+            settings: kernel.settings, now: now())
         return render(
-            .nodes, title: "Nodes",
-            NodesPage(
-                query: query, requests: requests, devices: devices, counts: counts, settings: kernel.settings,
-                now: now()),
-            visit)
+            .nodes, title: "Nodes", page, visit, pending: overview.counts.pending,
+            feedPosition: overview.position)
     }
 
     func decide(_ verdict: Verdict, _ id: RequestID, _ visit: Visit, _ session: AdminSession) async throws
@@ -36,7 +52,8 @@ extension AdminPages {
                 return seeOther(.nodes, saying: Notice(.approved, device.senderID), visit)
             case (.deny, let code) where code != nil || kernel.settings.requiresTypedCode:
                 let request = try await kernel.administration.deny(
-                    id, code: code, from: visit.address, by: session.authority)
+                    id, code: code, because: visit.form?["reason"], from: visit.address,
+                    by: session.authority)
                 return seeOther(.nodes, saying: Notice(.denied, request.senderID), visit)
             default:
                 return decisionPage(
@@ -59,7 +76,14 @@ extension AdminPages {
 
     func device(_ senderID: SenderID, _ visit: Visit, _ session: AdminSession) async throws -> Answer {
         let rows = try await kernel.administration.device(senderID, by: session.authority)
-        return render(.device, title: senderID.text, DevicePage(rows: rows, now: now()), visit)
+        let contention = try await kernel.administration.contention(of: senderID, by: session.authority)
+        var troubles = SystemTroubles()
+        troubles.contentions = contention.map { [$0] } ?? []
+        return render(
+            .device, title: senderID.text,
+            DevicePage(
+                rows: rows, alerts: TroubleAlerts(troubles, channels: nil, now: now()).items, now: now()),
+            visit)
     }
 
     func revoke(_ senderID: SenderID, _ visit: Visit, _ session: AdminSession) async throws -> Answer {
@@ -69,7 +93,8 @@ extension AdminPages {
         }
         do throws(Refusal) {
             let device = try await kernel.administration.revoke(
-                senderID, channel: nil, generation: generation, from: visit.address, by: session.authority)
+                senderID, channel: nil, generation: generation, because: visit.form?["reason"],
+                from: visit.address, by: session.authority)
             return seeOther(.nodes, saying: Notice(.revoked, device.senderID), visit)
         } catch {
             guard error.code == .notFound || error.code == .failedPrecondition else { throw error }

@@ -1,4 +1,3 @@
-import Mustache
 import PairingCore
 import PairingKernel
 
@@ -34,7 +33,7 @@ struct NodesQuery: Equatable {
 }
 
 /// `/nodes`: Pending Requests and Paired Devices.
-struct NodesPage: MustacheParent {
+struct NodesPage: PageModel {
     /// The rows of each list on one page.
     static let rowLimit = 25
 
@@ -43,14 +42,17 @@ struct NodesPage: MustacheParent {
     var devices: PairingAdministration.Page<PairingAdministration.DeviceRow>
     /// How many there are in all, whatever the filter; 1,001 stands for more than 1,000.
     var counts: (pending: Int, paired: Int)
+    /// What is wrong, the worst first.
+    var alerts: [AlertItem] = []
     var settings: PairingSettings
     var now: Timestamp
 
-    func child(named name: String) -> Any? {
+    func child(named name: String) -> (any PageValue)? {
         switch name {
         case "filter": query.filter
         case "isFiltered": !query.filter.isEmpty
         case "findsCodes": !settings.requiresTypedCode
+        case "pageAlerts": alerts
         case "refreshPath": query.path
         case "pendingCount": counted(counts.pending)
         case "pairedCount": counted(counts.paired)
@@ -77,4 +79,5 @@ struct NodesPage: MustacheParent {
     }
 }
 
-private func counted(_ number: Int) -> String { number > 1000 ? "1000+" : String(number) }
+/// A count as it is shown: those over 1,000 are not counted on.
+func counted(_ number: Int) -> String { number > 1000 ? "1000+" : String(number) }

@@ -1,11 +1,10 @@
-import Mustache
 import PairingCore
 
 /// What a form did, told once by the page after the redirect.
 ///
 /// It travels in a cookie rather than in the address, so that a link can't make a page claim what never
 /// happened; and as one of a few words with a sender ID, so that even a forged one can't say anything else.
-struct Notice: Equatable, MustacheParent {
+struct Notice: Equatable, PageModel {
     /// What happened.
     enum Kind: String {
         case approved, denied, revoked
@@ -37,7 +36,7 @@ struct Notice: Equatable, MustacheParent {
     /// The cookie's value: neither a kind nor a sender ID contains the slash.
     var cookie: String { senderID.map { "\(kind.rawValue)/\($0)" } ?? kind.rawValue }
 
-    func child(named name: String) -> Any? {
+    func child(named name: String) -> (any PageValue)? {
         switch name {
         case "subject": senderID?.text
         case "heading":

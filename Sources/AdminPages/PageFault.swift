@@ -49,6 +49,11 @@ struct PageFault: Error, Equatable {
             "Nodes and Channels belong to the standard edition. The lite edition has no channels, so no device "
             + "can be paired. Set edition to \"standard\" to use it.")
 
+    static func noAddress(_ sent: String) -> PageFault {
+        PageFault(
+            status: 500, title: "The web server is not set up", advice: ClientAddress.absence(sent: sent))
+    }
+
     static func wrongHost(_ host: String, _ origins: OriginPolicy) -> PageFault {
         PageFault(
             status: 421, title: "This host is not served here", advice: origins.hostRefusal(host: host))

@@ -1,7 +1,5 @@
-import Mustache
-
 /// What surrounds every page: title, sidebar, who is signed in, and the notice after a redirect.
-struct PageFrame: MustacheParent {
+struct PageFrame: PageModel {
     /// The title; the browser shows it before the product's name.
     var title: String
     /// Changes with the style sheet and the script, so that browsers may keep them for ever.
@@ -16,8 +14,10 @@ struct PageFrame: MustacheParent {
     var sidebar: [SidebarGroup] = []
     /// What the form before the redirect did.
     var notice: Notice?
+    /// Up to where the event feed is in what the page shows, where its script keeps that up to date.
+    var feedPosition: Int64?
 
-    func child(named name: String) -> Any? {
+    func child(named name: String) -> (any PageValue)? {
         switch name {
         case "title": title
         case "assetVersion": assetVersion
@@ -27,13 +27,14 @@ struct PageFrame: MustacheParent {
         case "csrfToken": csrfToken
         case "sidebar": sidebar
         case "notice": notice
+        case "feedPosition": feedPosition.map { String($0) }
         default: nil
         }
     }
 }
 
 /// A page: what it shows, in its frame.
-final class PageView<Content: MustacheParent>: MustacheParent {
+final class PageView<Content: PageModel>: PageModel {
     private let frame: PageFrame
     private let content: Content
 
@@ -42,18 +43,22 @@ final class PageView<Content: MustacheParent>: MustacheParent {
         self.content = content
     }
 
-    func child(named name: String) -> Any? { content.child(named: name) ?? frame.child(named: name) }
+    func child(named name: String) -> (any PageValue)? {
+        content.child(named: name) ?? frame.child(named: name)
+    }
 }
 
 /// A group of the sidebar.
-struct SidebarGroup: MustacheParent {
+struct SidebarGroup: PageModel {
     /// The heading.
     var group: String
     /// The group's pages.
     var entries: [SidebarEntry]
 
     /// The menu as it is with channels (`hasChannels`) or without, seen from the page of `route`.
-    static func all(hasChannels: Bool, at route: Route?) -> [SidebarGroup] {
+    ///
+    /// - Parameter pending: how many requests wait, where the page knows it.
+    static func all(hasChannels: Bool, at route: Route?, pending: Int? = nil) -> [SidebarGroup] {
         guard hasChannels else { return [] }
         let isAtChannels = route == .channels
         return [
@@ -62,7 +67,8 @@ struct SidebarGroup: MustacheParent {
                 entries: [
                     SidebarEntry(
                         label: "Nodes", path: Route.nodes.path, icon: "nodes",
-                        isCurrent: !isAtChannels && route?.needsChannels ?? false),
+                        isCurrent: !isAtChannels && route?.needsChannels ?? false, countsPending: true,
+                        pending: pending),
                     SidebarEntry(
                         label: "Channels", path: Route.channels.path, icon: "channels",
                         isCurrent: isAtChannels),
@@ -70,7 +76,7 @@ struct SidebarGroup: MustacheParent {
         ]
     }
 
-    func child(named name: String) -> Any? {
+    func child(named name: String) -> (any PageValue)? {
         switch name {
         case "group": group
         case "entries": entries
@@ -80,7 +86,7 @@ struct SidebarGroup: MustacheParent {
 }
 
 /// A page's line in the sidebar.
-struct SidebarEntry: MustacheParent {
+struct SidebarEntry: PageModel {
     /// What it is called.
     var label: String
     /// Where it leads.
@@ -89,13 +95,19 @@ struct SidebarEntry: MustacheParent {
     var icon: String
     /// Whether the reader is there.
     var isCurrent: Bool
+    /// Whether it shows how many requests wait.
+    var countsPending = false
+    /// How many those are, where that is known.
+    var pending: Int?
 
-    func child(named name: String) -> Any? {
+    func child(named name: String) -> (any PageValue)? {
         switch name {
         case "label": label
         case "path": path
         case "icon": icon
         case "isCurrent": isCurrent
+        case "countsPending": countsPending
+        case "pendingCount": pending.flatMap { $0 == 0 ? nil : counted($0) }
         default: nil
         }
     }

@@ -1,5 +1,3 @@
-import Mustache
-
 /// Why the templates can't be used.
 public struct TemplateFault: Error, Equatable, CustomStringConvertible {
     /// Which template, what is wrong with it and what to do.
@@ -17,10 +15,11 @@ public struct PageTemplates: Sendable {
     }
 
     private static let partials = [
-        "layout", "request", "profile", "rivals", "time", "channel", "alert", "plugin",
+        "layout", "metadata", "past", "reason", "request", "profile", "rivals", "time", "channel", "alert",
+        "plugin",
     ]
 
-    private let library: MustacheLibrary
+    private let trees: [Page: [TemplateNode]]
 
     /// Compiles the templates.
     ///
@@ -28,8 +27,7 @@ public struct PageTemplates: Sendable {
     /// - Throws: ``TemplateFault`` where one is missing, can't be parsed, uses one that does not exist, or
     ///   writes a value without escaping it.
     public init(sources: [String: String]) throws(TemplateFault) {
-        MustacheContentTypes.register(HTMLEscaping(), named: HTMLEscaping.name)
-        var library = MustacheLibrary()
+        var read: [String: [TemplateNode]] = [:]
         for name in Self.names {
             guard let source = sources[name] else {
                 throw TemplateFault(
@@ -38,25 +36,31 @@ public struct PageTemplates: Sendable {
             }
             try Self.check(source, name: name)
             do {
-                try library.register(Self.prepared(source), named: name)
+                read[name] = try TemplateReader.read(source)
             } catch {
                 throw TemplateFault(description: "The template \(name).mustache can't be read: \(error)")
             }
         }
-        self.library = library
+        var trees: [Page: [TemplateNode]] = [:]
+        for page in Page.allCases {
+            do {
+                trees[page] = try read.resolved(page.rawValue)
+            } catch {
+                throw TemplateFault(
+                    description: "The template \(page.rawValue).mustache can't be used: \(error)")
+            }
+        }
+        self.trees = trees
     }
 
     /// Renders a page.
-    func render(_ page: Page, _ model: some MustacheParent) -> String {
-        // Every page's template was registered by the initialiser.
-        library.render(model, withTemplate: page.rawValue) ?? ""
-    }
-
-    /// The source with our escaping instead of the library's, and without its indentation, which is for
-    /// the reader of the template and would be a tenth of every page.
-    private static func prepared(_ source: String) -> String {
-        let lines = source.split(separator: "\n").map { $0.drop { $0 == " " } }
-        return "{{% CONTENT_TYPE: \(HTMLEscaping.name)}}\n" + lines.joined(separator: "\n") + "\n"
+    ///
+    /// - Returns: its HTML, in UTF-8.
+    func render(_ page: Page, _ model: some PageModel) -> [UInt8] {
+        var renderer = TemplateRenderer(model, expecting: 48 * 1024)
+        // Every page's template was read by the initialiser.
+        renderer.render(trees[page] ?? [])
+        return renderer.output
     }
 
     private static func check(_ source: String, name: String) throws(TemplateFault) {

@@ -37,7 +37,10 @@ extension AdminPages {
             again.problem = "Enter your name and your password."
             return try signInForm(visit, again, status: 400)
         }
-        guard let address = visit.address else { throw PageFault.malformed }
+        guard let address = visit.address else {
+            kernel.webServerFaults.noAddress(visit.request.remoteAddress)
+            throw PageFault.noAddress(visit.request.remoteAddress)
+        }
         let signIn: SignIn
         do throws(Refusal) {
             signIn = try await kernel.accounts.signIn(

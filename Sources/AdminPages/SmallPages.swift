@@ -1,7 +1,5 @@
-import Mustache
-
 /// `/login`.
-struct LoginPage: MustacheParent {
+struct LoginPage: PageModel {
     /// What the form sends back; bound to the browser's cookie.
     var formToken: String
     /// The name that was typed, where the form came back.
@@ -11,7 +9,7 @@ struct LoginPage: MustacheParent {
     /// Why the form came back.
     var problem: String?
 
-    func child(named name: String) -> Any? {
+    func child(named name: String) -> (any PageValue)? {
         switch name {
         case "formToken": formToken
         case "typedName": typedName
@@ -23,12 +21,12 @@ struct LoginPage: MustacheParent {
 }
 
 /// `/logout` for a browser without our script: the frame has the same form as a button.
-struct LogoutPage: MustacheParent {
-    func child(named name: String) -> Any? { nil }
+struct LogoutPage: PageModel {
+    func child(named name: String) -> (any PageValue)? { nil }
 }
 
 /// An error, or anything else that is said in one paragraph.
-struct MessagePage: MustacheParent {
+struct MessagePage: PageModel {
     /// The HTTP status, shown for those who report it.
     var status: Int
     var heading: String
@@ -36,7 +34,7 @@ struct MessagePage: MustacheParent {
     /// Where to go from here, if anywhere.
     var wayOut: Route?
 
-    func child(named name: String) -> Any? {
+    func child(named name: String) -> (any PageValue)? {
         switch name {
         case "status": status == 200 ? nil : status
         case "heading": heading

@@ -29,10 +29,14 @@ struct Visit {
     /// The browser's address, as the web server gives it.
     var address: ClientAddress? { ClientAddress(request.remoteAddress) }
 
+    /// Whether the page's script asks, without anybody having done anything: such a request is no use of the session,
+    /// and reads no notice that was meant for a person.
+    var isByItself: Bool { request.header("X-Nodes-Live") != nil }
+
     var isPost: Bool { request.method == "POST" }
 
     func cookie(_ name: CookieName) throws(PageFault) -> String? {
-        try cookies.value(name.wireName(in: scope))
+        do { return try cookies.value(name.wireName(in: scope)) } catch { throw .repeatedCookie }
     }
 
     func query() throws(PageFault) -> FormFields {

@@ -41,17 +41,27 @@ public struct GatewayServer: Service {
     /// - Throws: `ListeningSocketError` where the socket cannot be bound.
     public func run() async throws {
         let settings = context.facts.settings
+        var policy = UpgradePolicy(
+            path: NodesProtocol.path, origins: settings.origins, subprotocol: NodesProtocol.subprotocol)
+        policy.onNoAddress = context.kernel.webServerFaults.noAddress
+        let streams = EventStreams(
+            kernel: context.kernel, most: settings.eventStreams,
+            mostPerAccount: settings.eventStreamsPerAccount, logger: context.logger)
         let server = try await WebSocketServer.start(
-            at: .unixSocket(path: settings.socketPath), on: group,
-            policy: UpgradePolicy(
-                path: NodesProtocol.path, origins: settings.origins, subprotocol: NodesProtocol.subprotocol),
-            configuration: settings.webSocket, pages: pages
+            at: .unixSocket(path: settings.socketPath), on: group, policy: policy,
+            configuration: settings.webSocket, pages: pages, streams: streams
         ) { [context] request, eventLoop in
             DeviceConnection(context: context, request: request, eventLoop: eventLoop)
         }
         context.logger.notice("Serving devices", metadata: ["socket": "\(settings.socketPath)"])
-        // Cancellation ends the server in the same order.
-        try? await gracefulShutdown()
+        context.sessions.readFeed(streams.happened)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await streams.run() }
+            // Cancellation ends the server in the same order.
+            try? await gracefulShutdown()
+            streams.stop()
+            group.cancelAll()
+        }
         await stop(server)
     }
 

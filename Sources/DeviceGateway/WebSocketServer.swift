@@ -44,6 +44,18 @@ public final class WebSocketServer: Sendable {
         configuration: WebSocketConfiguration, pages: @escaping HTTPPages = { _ in nil },
         makeApplication: @escaping @Sendable (UpgradeRequest, any EventLoop) -> any WebSocketApplication
     ) async throws -> WebSocketServer {
+        try await start(
+            at: place, on: group, policy: policy, configuration: configuration, pages: pages, streams: nil,
+            makeApplication: makeApplication)
+    }
+
+    /// The same, which also serves events.
+    static func start(
+        at place: ListeningPlace, on group: MultiThreadedEventLoopGroup, policy: UpgradePolicy,
+        configuration: WebSocketConfiguration, pages: @escaping HTTPPages,
+        streams: EventStreams?,
+        makeApplication: @escaping @Sendable (UpgradeRequest, any EventLoop) -> any WebSocketApplication
+    ) async throws -> WebSocketServer {
         let loops = try await startSweeps(on: group, every: configuration.times.sweep)
         let sweeps = Dictionary(
             uniqueKeysWithValues: loops.map { (ObjectIdentifier($0.eventLoop), $0.sweep) })
@@ -64,7 +76,8 @@ public final class WebSocketServer: Sendable {
                     guard let sweep = sweeps[ObjectIdentifier(channel.eventLoop)]?.value else {
                         preconditionFailure("a connection on a loop that is not of the group")
                     }
-                    try addHandlers(to: channel, policy: policy, pages: pages, sweep: sweep) {
+                    try addHandlers(to: channel, policy: policy, pages: pages, streams: streams, sweep: sweep)
+                    {
                         WebSocket(
                             application: makeApplication($0, channel.eventLoop), configuration: configuration,
                             sweep: sweep,
@@ -147,14 +160,16 @@ public final class WebSocketServer: Sendable {
     }
 
     private static func addHandlers(
-        to channel: any Channel, policy: UpgradePolicy, pages: @escaping HTTPPages, sweep: Sweep,
+        to channel: any Channel, policy: UpgradePolicy, pages: @escaping HTTPPages, streams: EventStreams?,
+        sweep: Sweep,
         makeSocket: @escaping (UpgradeRequest, NIODeadline) -> WebSocket
     ) throws {
         let encoder = HTTPResponseEncoder()
         let decoder = ByteToMessageHandler(
             HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: .head),
             maximumBufferSize: maximumHeadSize)
-        let front = HTTPFront(policy: policy, pages: pages, sweep: sweep, now: channel.eventLoop.now)
+        let front = HTTPFront(
+            policy: policy, pages: pages, streams: streams, sweep: sweep, now: channel.eventLoop.now)
         let upgrade = HTTPServerUpgradeHandler(
             upgraders: [SocketUpgrader(policy: policy, makeSocket: makeSocket)], httpEncoder: encoder,
             extraHTTPHandlers: [decoder, front], upgradeCompletionHandler: { _ in })

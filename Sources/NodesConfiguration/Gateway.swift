@@ -55,6 +55,10 @@ extension NodesConfiguration {
         public let outboundQueueBytes: Int
         /// The most messages queued for one socket.
         public let outboundQueueMessages: Int
+        /// The most pages that follow events on one instance.
+        public let eventStreams: Int
+        /// Of these, of one account.
+        public let eventStreamsPerAccount: Int
         /// The time over which a stopping instance closes its sockets.
         public let shutdownSpread: Duration
 
@@ -153,6 +157,12 @@ extension NodesConfiguration {
             outboundQueueMessages = reader.count(
                 "gateway.outbound_queue_messages", default: 256, in: 8...65_536,
                 "The most messages queued for one socket; one that overflows is closed.")
+            eventStreams = reader.count(
+                "gateway.event_streams", default: 2000, in: 1...100_000,
+                "The most pages that follow events on one instance.")
+            eventStreamsPerAccount = reader.count(
+                "gateway.event_streams_per_account", default: 50, in: 1...100_000,
+                "Of these, the most of one account.")
             shutdownSpread = reader.duration(
                 "gateway.shutdown_spread", default: "5s", in: .zero ... .seconds(60),
                 "The time over which a stopping instance closes its sockets, so that devices do not all "

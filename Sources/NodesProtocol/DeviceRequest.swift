@@ -47,9 +47,9 @@ public enum DeviceRequest: Sendable, Equatable {
     /// `device.pair.approve`
     case approve(RequestID, PairingCode)
     /// `device.pair.deny`
-    case deny(RequestID, PairingCode?)
+    case deny(RequestID, PairingCode?, reason: String? = nil)
     /// `device.pair.revoke`
-    case revoke(ChannelID, SenderID, Generation?)
+    case revoke(ChannelID, SenderID, Generation?, reason: String? = nil)
     /// `health`
     case health
 
@@ -88,12 +88,21 @@ public enum DeviceRequest: Sendable, Equatable {
             .acknowledge(messageSeq: try required(try parameters.integer("messageSeq", in: 1...Int64.max)))
         case .pairList: .list(try listing(parameters))
         case .pairApprove: .approve(try parameters.requestID(), try requiredCode(parameters))
-        case .pairDeny: .deny(try parameters.requestID(), try parameters.code())
+        case .pairDeny:
+            .deny(try parameters.requestID(), try parameters.code(), reason: try reason(parameters))
         case .pairRevoke:
             .revoke(
                 try parameters.channel(), try parameters.senderID(),
-                try parameters.integer("generation", in: 1...Int64.max).map(Generation.init))
+                try parameters.integer("generation", in: 1...Int64.max).map(Generation.init),
+                reason: try reason(parameters))
         case .health: .health
+        }
+    }
+
+    /// Why an administrator decides so.
+    private static func reason(_ parameters: Parameters) throws(Refusal) -> String? {
+        try parameters.optional("reason", "a string of at most \(maximumDisplayNameLength) bytes") {
+            $0.utf8.count <= maximumDisplayNameLength ? $0 : nil
         }
     }
 

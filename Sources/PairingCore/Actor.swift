@@ -52,6 +52,8 @@ public enum EventName: String, Sendable, Hashable, CaseIterable {
     case pairingRivalRefused = "pairing.rival_refused"
     /// An administrator lifted the waiting time after a denial.
     case pairingCooldownCleared = "pairing.cooldown_cleared"
+    /// Sessions of a device replace each other again and again: two programs have its credential.
+    case deviceContended = "device.contended"
     case adminCreated = "admin.created"
     case adminPasswordChanged = "admin.password_changed"
     /// An operator made an account's failed sign-ins forgotten.

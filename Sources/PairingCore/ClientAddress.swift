@@ -27,6 +27,17 @@ public struct ClientAddress: Sendable, Hashable, CustomStringConvertible {
     /// The address's text; IPv6 as eight groups in hexadecimal with the longest run of zeros not shortened.
     public var description: String { Self.text(bytes) }
 
+    /// What to say, to people and in the log, of a client whose address the web server did not pass on.
+    ///
+    /// - Parameter text: what it sent instead. Only the web server can have written it.
+    public static func absence(sent text: String) -> String {
+        let seen = text.isEmpty ? "nothing" : "\"\(text.prefix(64))\""
+        return
+            "The web server does not say which address this request came from: it sent \(seen). Where nginx listens "
+            + "on a unix socket behind another proxy, let it believe that proxy: set_real_ip_from unix:; and "
+            + "real_ip_header X-Forwarded-For;"
+    }
+
     private func block(bits: Int) -> String {
         let kept = bits / 8
         return Self.text(Array(bytes.prefix(kept)) + Array(repeating: 0, count: bytes.count - kept))

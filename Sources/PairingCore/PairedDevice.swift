@@ -31,12 +31,14 @@ public struct PairedDevice: Sendable, Equatable {
     public var revokedAt: Timestamp?
     /// Who revoked; the name of an ``Actor``.
     public var revokedBy: String?
+    /// Why, in the words of whoever revoked it; for the device and for those who look later.
+    public var revokeReason: String?
 
     /// Wraps the parts.
     public init(
         requestID: RequestID, senderID: SenderID, channel: ChannelID, credential: StoredCredential,
         profile: DeviceProfile, generation: Generation, state: DeviceState, pairedAt: Timestamp,
-        pairedBy: String, revokedAt: Timestamp? = nil, revokedBy: String? = nil
+        pairedBy: String, revokedAt: Timestamp? = nil, revokedBy: String? = nil, revokeReason: String? = nil
     ) {
         self.requestID = requestID
         self.senderID = senderID
@@ -49,5 +51,6 @@ public struct PairedDevice: Sendable, Equatable {
         self.pairedBy = pairedBy
         self.revokedAt = revokedAt
         self.revokedBy = revokedBy
+        self.revokeReason = revokeReason
     }
 }

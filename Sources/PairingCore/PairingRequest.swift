@@ -67,12 +67,15 @@ public struct PairingRequest: Sendable, Equatable {
     public var decidedAt: Timestamp?
     /// Who decided; the name of an ``Actor``.
     public var decidedBy: String?
+    /// Why, in the words of whoever denied it; for the device and for those who look later.
+    public var reason: String?
 
     /// Wraps the parts.
     public init(
         id: RequestID, senderID: SenderID, channel: ChannelID, code: PairingCode,
         credential: StoredCredential, profile: DeviceProfile, address: ClientAddress?, state: RequestState,
-        createdAt: Timestamp, expiresAt: Timestamp, decidedAt: Timestamp? = nil, decidedBy: String? = nil
+        createdAt: Timestamp, expiresAt: Timestamp, decidedAt: Timestamp? = nil, decidedBy: String? = nil,
+        reason: String? = nil
     ) {
         self.id = id
         self.senderID = senderID
@@ -86,5 +89,6 @@ public struct PairingRequest: Sendable, Equatable {
         self.expiresAt = expiresAt
         self.decidedAt = decidedAt
         self.decidedBy = decidedBy
+        self.reason = reason
     }
 }

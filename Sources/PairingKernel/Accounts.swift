@@ -273,7 +273,7 @@ public struct Accounts: Sendable {
 
     /// HMAC under the secret itself: whoever knows the token does not know the cookie, and no key is shared
     /// between processes.
-    private static func csrfToken(secret: [UInt8]) -> String {
+    static func csrfToken(secret: [UInt8]) -> String {
         secret.isEmpty ? "" : Base64URL.encode(hmacSHA256(key: secret, message: Array("csrf-v1".utf8)))
     }
 

@@ -62,12 +62,12 @@ public enum PairingStatus: Sendable, Equatable {
     case pending(PairingTicket)
     /// Paired: connect.
     case approved
-    /// Denied; `retryAfter` while a new request has to wait.
-    case denied(retryAfter: Duration?)
+    /// Denied; `retryAfter` while a new request has to wait, and why where the administrator said so.
+    case denied(retryAfter: Duration?, reason: String? = nil)
     /// Nobody decided in time.
     case expired
-    /// Paired once, then revoked.
-    case revoked
+    /// Paired once, then revoked, and why where the administrator said so.
+    case revoked(reason: String? = nil)
 }
 
 /// A live session of a paired device.
@@ -119,8 +119,8 @@ public enum PairingResolution: Sendable, Equatable {
     /// Approved. With a grant the socket is authenticated from now on; without one, a newer socket of the
     /// device is, or the device should call `connect`.
     case approved(RequestID, SessionGrant?)
-    /// Denied; the socket is closed with 4003 next.
-    case denied(RequestID)
+    /// Denied, and why where the administrator said so; the socket is closed with 4003 next.
+    case denied(RequestID, reason: String? = nil)
     /// Nobody decided in time.
     case expired(RequestID)
 }

@@ -34,9 +34,9 @@ struct DevicePairing: Sendable {
     enum Standing {
         case active(PairedDevice)
         case pending(PairingTicket)
-        case denied(retryAfter: Duration?)
+        case denied(retryAfter: Duration?, reason: String?)
         case expired
-        case revoked
+        case revoked(reason: String?)
         /// Nothing is known that the evidence proves; a stranger's answer, whatever there is.
         case unknown
     }
@@ -157,9 +157,9 @@ struct DevicePairing: Sendable {
             guard ended.state == .denied else { return .expired }
             let left = at + settings.pairingCooldown - history.now
             let waits = left > .zero && !history.cooldownCleared.contains(ended.id)
-            return .denied(retryAfter: waits ? left : nil)
+            return .denied(retryAfter: waits ? left : nil, reason: ended.reason)
         }
-        return revoked == nil ? .unknown : .revoked
+        return revoked.map { .revoked(reason: $0.revokeReason) } ?? .unknown
     }
 
     /// The credential a claim is bound to, proven; a key without a valid proof is `INVALID_REQUEST`.

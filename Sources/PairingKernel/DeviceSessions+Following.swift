@@ -52,7 +52,10 @@ extension DeviceSessions {
                     let sockets = change(because: "replaced") {
                         $0.table.replace(replaced.senderKey, below: replaced.epoch)
                     }
-                    for socket in sockets { socket.close(.replaced) }
+                    for socket in sockets {
+                        noteReplacement(of: replaced.senderKey)
+                        socket.close(.replaced)
+                    }
                 }
             case .wake(let wake, let devices, on: let instance) where instance == instanceID:
                 act(on: wake, of: devices)
@@ -89,6 +92,7 @@ extension DeviceSessions {
                 while let from = position {
                     let events = try await store.events(after: from, limit: 500)
                     for event in events { await act(on: event) }
+                    if !events.isEmpty, let reader = feedReader.withLock({ $0 }) { reader(events) }
                     position = events.last?.position ?? from
                     if events.count < 500 { break }
                 }
@@ -207,7 +211,7 @@ extension DeviceSessions {
                     }
                 case .denied:
                     state.withLock { $0.table.abandon(waiter.id) }
-                    waiter.socket.resolve(.denied(id))
+                    waiter.socket.resolve(.denied(id, reason: request.reason))
                     waiter.socket.close(.denied)
                 case .expired, .pending:
                     state.withLock { $0.table.abandon(waiter.id) }

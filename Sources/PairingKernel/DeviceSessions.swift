@@ -50,6 +50,10 @@ public final class DeviceSessions: Service, Sendable {
     let clock: WallClock
     let logger: Logger
     let state: Mutex<State>
+    /// Slows devices whose sessions replace each other.
+    let contention = Mutex(ContentionPace())
+    /// Told what the feed brings, in order, by whoever follows it.
+    let feedReader = Mutex<(@Sendable ([PairingStore.Event]) -> Void)?>(nil)
     /// Wakes the follower of the event feed; wakes that come together are one.
     let wakes = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     /// Wakes whoever passes decisions on.
@@ -137,9 +141,9 @@ public final class DeviceSessions: Service, Sendable {
         switch try await pairing.standing(of: identity, purpose: .status, from: peer) {
         case .active: return .approved
         case .pending(let ticket): return .pending(ticket)
-        case .denied(let retryAfter): return .denied(retryAfter: retryAfter)
+        case .denied(let retryAfter, let reason): return .denied(retryAfter: retryAfter, reason: reason)
         case .expired: return .expired
-        case .revoked: return .revoked
+        case .revoked(let reason): return .revoked(reason: reason)
         case .unknown: throw .unknownDevice
         }
     }
@@ -158,6 +162,7 @@ public final class DeviceSessions: Service, Sendable {
             switch try await pairing.standing(of: identity, purpose: .connect, from: peer) {
             case .active(let device):
                 socket.proven()
+                try checkContention(of: device.senderID)
                 return .paired(try await begin(device.generation, of: device, at: peer.address, on: socket))
             case .pending(let ticket):
                 let id = ticket.requestID
@@ -169,9 +174,10 @@ public final class DeviceSessions: Service, Sendable {
                 await wait(socket, for: id, of: ticket.senderID)
                 if !stillPending { wakes.continuation.yield() }
                 return .pending(ticket)
-            case .denied(let retryAfter): throw .denied(retryAfter: retryAfter)
+            case .denied(let retryAfter, let reason):
+                throw .denied(retryAfter: retryAfter).explained(by: reason)
             case .expired: throw .expired
-            case .revoked: throw .pairingEnded
+            case .revoked(let reason): throw Refusal.pairingEnded.explained(by: reason)
             case .unknown: throw .unknownDevice
             }
         }
@@ -236,7 +242,10 @@ public final class DeviceSessions: Service, Sendable {
         }
         switch activation {
         case .granted(let replaced):
-            for older in replaced { older.close(.replaced) }
+            for older in replaced {
+                noteReplacement(of: grant.senderID.key)
+                older.close(.replaced)
+            }
         case .ended(let closure):
             socket.close(closure)
             throw closure == .revoked ? .pairingEnded : .sessionEnded

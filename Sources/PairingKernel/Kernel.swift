@@ -18,6 +18,8 @@ public struct Kernel: Sendable {
     public let channels: ChannelHost
     /// What the configuration decides.
     public let settings: PairingSettings
+    /// Where to report what the web server in front does wrong.
+    public let webServerFaults: WebServerFaults
     let store: PairingStore
     let pairing: DevicePairing
     let clock: WallClock
@@ -35,6 +37,7 @@ public struct Kernel: Sendable {
         self.settings = settings
         self.clock = clock
         self.logger = logger
+        webServerFaults = WebServerFaults(logger: logger)
         administration = PairingAdministration(
             store: store, host: channels, settings: settings, logger: logger)
         accounts = try Accounts(store: store, settings: settings, logger: logger)

@@ -40,6 +40,8 @@ public struct PairingAdministration: Sendable {
         public var fingerprint: String?
         /// Other devices that claimed the same sender ID meanwhile.
         public var rivals: [Rival]
+        /// What became of the sender ID before, newest first; in a dialog only.
+        public var past: [PastDecision] = []
     }
 
     /// A pairing with what is known of its device.
@@ -120,7 +122,9 @@ public struct PairingAdministration: Sendable {
             guard let request = try await store.request(id) else {
                 throw Refusal(.notFound, "unknown_request", "There is no pairing request with this ID.")
             }
-            return requestRow(request, try await rivals(of: [request.senderID]))
+            var row = requestRow(request, try await rivals(of: [request.senderID]))
+            row.past = PastDecision.all(in: try await store.history(of: request.senderID), before: request)
+            return row
         }
     }
 
@@ -152,11 +156,14 @@ public struct PairingAdministration: Sendable {
 
     /// Denies the request that was displayed with `code`.
     ///
-    /// - Parameter code: `nil` where codes have to be typed to approve: they are not displayed then, and who
-    ///   denies a stranger's request can't look at the device.
+    /// - Parameters:
+    ///   - code: `nil` where codes have to be typed to approve: they are not displayed then, and who denies a
+    ///     stranger's request can't look at the device.
+    ///   - reason: why, as it was typed; the device is told its first ``maximumReasonLength`` characters.
     /// - Throws: as ``approve(_:code:from:by:)``.
     public func deny(
-        _ id: RequestID, code: PairingCode?, from address: ClientAddress? = nil, by authority: Authority
+        _ id: RequestID, code: PairingCode?, because reason: String? = nil,
+        from address: ClientAddress? = nil, by authority: Authority
     ) async throws(Refusal) -> PairingRequest {
         let origination = try origination(authority, address)
         guard code != nil || settings.requiresTypedCode else {
@@ -166,20 +173,25 @@ public struct PairingAdministration: Sendable {
         }
         // A request keeps its code, so this is the one that was displayed.
         let code = if let code { code } else { try await request(id, by: authority).request.code }
-        return try await refusing(logger) { try await store.deny(id, code: code, by: origination) }.get()
+        return try await refusing(logger) {
+            try await store.deny(id, code: code, because: Self.reason(reason), by: origination)
+        }.get()
     }
 
     /// Revokes the pairing that was displayed with `generation`; its sessions end on every instance.
     ///
+    /// - Parameter reason: why, as it was typed; the device is told its first ``maximumReasonLength`` characters.
     /// - Throws: `NOT_FOUND`, or `FAILED_PRECONDITION` with the new state in `details`, where it has changed
     ///   since.
     public func revoke(
-        _ senderID: SenderID, channel: ChannelID?, generation: Generation?,
+        _ senderID: SenderID, channel: ChannelID?, generation: Generation?, because reason: String? = nil,
         from address: ClientAddress? = nil, by authority: Authority
     ) async throws(Refusal) -> PairedDevice {
         let origination = try origination(authority, address)
         return try await refusing(logger) {
-            try await store.revoke(senderID, channel: channel, generation: generation, by: origination)
+            try await store.revoke(
+                senderID, channel: channel, generation: generation, because: Self.reason(reason),
+                by: origination)
         }.get()
     }
 
@@ -222,25 +234,37 @@ public struct PairingAdministration: Sendable {
         return Origination(authority.actor, address: address)
     }
 
-    private func searchText(_ filter: String) -> String {
+    /// The greatest number of characters (Unicode scalars) of a decision's reason.
+    public static let maximumReasonLength = 200
+
+    private static func reason(_ text: String?) -> String? {
+        let clean = cleanDeviceText(text ?? "", maximumScalars: maximumReasonLength)
+        return clean.isEmpty ? nil : clean
+    }
+
+    func searchText(_ filter: String) -> String {
         cleanDeviceText(filter, maximumScalars: 128)
     }
 
     private func rivals(of senderIDs: [SenderID]) async throws -> [String: [Rival]] {
-        Dictionary(grouping: try await store.rivals(of: senderIDs), by: \.senderKey).mapValues {
+        rivals(try await store.rivals(of: senderIDs))
+    }
+
+    func rivals(_ listing: [PairingStore.RivalListing]) -> [String: [Rival]] {
+        Dictionary(grouping: listing, by: \.senderKey).mapValues {
             $0.prefix(20).map {
                 Rival(address: $0.address, channel: $0.channel, attempts: $0.attempts, lastAt: $0.lastAt)
             }
         }
     }
 
-    private func requestRow(_ request: PairingRequest, _ rivals: [String: [Rival]]) -> RequestRow {
+    func requestRow(_ request: PairingRequest, _ rivals: [String: [Rival]]) -> RequestRow {
         RequestRow(
             request: request, fingerprint: fingerprint(request.credential),
             rivals: rivals[request.senderID.key] ?? [])
     }
 
-    private func deviceRow(_ row: PairingStore.DeviceListing, _ rivals: [String: [Rival]]) -> DeviceRow {
+    func deviceRow(_ row: PairingStore.DeviceListing, _ rivals: [String: [Rival]]) -> DeviceRow {
         DeviceRow(
             device: row.device, fingerprint: fingerprint(row.device.credential),
             rivals: rivals[row.device.senderID.key] ?? [], isConnected: row.isConnected,
@@ -253,7 +277,7 @@ public struct PairingAdministration: Sendable {
         return "SHA256:" + Base64URL.encode(sha256(key.bytes))
     }
 
-    private func cursor(_ text: String?) throws(Refusal) -> PairingStore.Cursor? {
+    func cursor(_ text: String?) throws(Refusal) -> PairingStore.Cursor? {
         guard let text else { return nil }
         let parts = text.split(separator: "_", maxSplits: 1)
         // Up to the year 9999: PostgreSQL knows no later one than 294276.
@@ -266,5 +290,5 @@ public struct PairingAdministration: Sendable {
         return PairingStore.Cursor(microseconds: microseconds, id: id)
     }
 
-    private func text(_ cursor: PairingStore.Cursor) -> String { "\(cursor.microseconds)_\(cursor.id)" }
+    func text(_ cursor: PairingStore.Cursor) -> String { "\(cursor.microseconds)_\(cursor.id)" }
 }

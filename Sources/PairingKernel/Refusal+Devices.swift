@@ -2,6 +2,13 @@ import PairingCore
 import PairingStore
 
 extension Refusal {
+    /// The same with what the administrator gave as a reason, if anything.
+    func explained(by reason: String?) -> Refusal {
+        var explained = self
+        if let reason { explained.details["decisionReason"] = .string(reason) }
+        return explained
+    }
+
     /// One answer for all who prove nothing, whatever there is (I6).
     static let unknownDevice = Refusal(
         .notPaired, "unknown",

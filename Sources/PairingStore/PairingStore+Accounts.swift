@@ -18,20 +18,29 @@ extension PairingStore {
     public func account(
         ofSession hash: [UInt8], idle: Duration, absolute: Duration, renews: Bool
     ) async throws -> String? {
-        let row = try await pool.query(
+        let (sql, parameters) = Self.sessionQuery(hash, idle: idle, absolute: absolute)
+        guard let row = try await pool.query(sql, parameters).first else { return nil }
+        if renews, try row.bool("stale") { try await renewSession(hash: hash) }
+        return try row.text("username")
+    }
+
+    /// Notes that a session is in use.
+    public func renewSession(hash: [UInt8]) async throws {
+        try await pool.execute(
+            "UPDATE admin_sessions SET last_used_at = clock_timestamp() WHERE session_hash = $1",
+            [.bytes(hash)])
+    }
+
+    static func sessionQuery(
+        _ hash: [UInt8], idle: Duration, absolute: Duration
+    ) -> (sql: String, parameters: [PostgresValue]) {
+        (
             """
             SELECT username, last_used_at < clock_timestamp() - interval '1 minute' AS stale FROM admin_sessions
             WHERE session_hash = $1 AND last_used_at > clock_timestamp() - $2 * interval '1 millisecond'
                 AND created_at > clock_timestamp() - $3 * interval '1 millisecond'
             """, [.bytes(hash), .int64(idle.milliseconds), .int64(absolute.milliseconds)]
-        ).first
-        guard let row else { return nil }
-        if renews, try row.bool("stale") {
-            try await pool.execute(
-                "UPDATE admin_sessions SET last_used_at = clock_timestamp() WHERE session_hash = $1",
-                [.bytes(hash)])
-        }
-        return try row.text("username")
+        )
     }
 
     /// The sessions among `hashes` that are neither idle for too long nor too old.

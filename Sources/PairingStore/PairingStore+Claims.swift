@@ -185,13 +185,15 @@ extension Transaction {
             requestID: expired.id)
     }
 
-    func end(_ request: PairingRequest, as state: RequestState, by actor: Actor) throws {
+    func end(
+        _ request: PairingRequest, as state: RequestState, by actor: Actor, because reason: String? = nil
+    ) throws {
         try enqueue(
             """
             UPDATE pairing_requests SET state = $2, decided_at = clock_timestamp(), decided_by = $3,
-                waiting_instance = NULL, waiting_socket = NULL
+                reason = normalize($4::text, NFC), waiting_instance = NULL, waiting_socket = NULL
             WHERE request_id = $1
-            """, [.uuid(request.id.text), .text(state.rawValue), .text(actor.name)])
+            """, [.uuid(request.id.text), .text(state.rawValue), .text(actor.name), .text(reason)])
     }
 
     /// Remembers which socket waits: of several, the newest is authenticated on approval. One that asks again and
@@ -223,6 +225,7 @@ extension Transaction {
             """
             SELECT count(*) AS total, count(*) FILTER (WHERE address_limit_key = $1) AS of_address,
                 count(*) FILTER (WHERE network_block = $2) AS of_block,
+                min(expires_at) FILTER (WHERE address_limit_key = $1) AS address_until, clock_timestamp() AS now,
                 octet_length(normalize($3, NFC)) AS metadata_bytes
             FROM pairing_requests WHERE state = 'pending' AND expires_at > clock_timestamp()
             """,
@@ -241,7 +244,9 @@ extension Transaction {
                 Refusal(
                     .resourceExhausted, "requests_of_address",
                     "\(claim.requestsPerAddress) pairing requests from this address wait already. Have them "
-                        + "decided, or wait until they expire.", retryable: true, retryAfter: .seconds(60)))
+                        + "decided, or wait until they expire.", retryable: true,
+                    retryAfter: .untilDecided(
+                        try counts.optionalMoment("address_until").map { $0 - (try counts.moment("now")) })))
         }
         // A block may hold as many as there is room left. So the blocks that hold most are refused first, and a
         // flood from one network leaves half of the room to the others (Choudhury and Hahne, "Dynamic queue length
@@ -320,6 +325,17 @@ extension Transaction {
                 .pairingRivalRefused, channel: claim.channel, senderID: claim.senderID,
                 by: Origination(.device, address: claim.address))
         }
+    }
+}
+
+extension Duration {
+    /// How long to wait for room among the requests that wait for a decision.
+    ///
+    /// Administrators make room at any moment, so it is a short time; where a request expires before, it is until then.
+    ///
+    /// - Parameter left: until the first of them expires; `nil` where that is not known.
+    static func untilDecided(_ left: Duration?) -> Duration {
+        max(.seconds(1), min(left ?? .seconds(5), .seconds(5)))
     }
 }
 

@@ -33,17 +33,20 @@ extension PairingStore {
     }
 
     /// Denies a request that was displayed with `code`.
+    ///
+    /// - Parameter reason: why, cleaned; the device is told.
     public func deny(
-        _ id: RequestID, code: PairingCode, by origination: Origination
+        _ id: RequestID, code: PairingCode, because reason: String? = nil, by origination: Origination
     ) async throws -> Outcome<PairingRequest> {
         try await decide(id) { transaction, life, now in
             switch life.deny(id: id, code: code, by: origination.actor, now: now) {
             case .refuse(let refusal): return .refused(refusal)
-            case .write(let request):
-                try transaction.end(request, as: .denied, by: origination.actor)
+            case .write(var request):
+                request.reason = reason
+                try transaction.end(request, as: .denied, by: origination.actor, because: reason)
                 try transaction.record(
                     .pairingDenied, channel: request.channel, senderID: request.senderID, by: origination,
-                    requestID: id)
+                    requestID: id, details: .decision(reason))
                 return .done(request)
             }
         }
@@ -54,8 +57,10 @@ extension PairingStore {
     /// - Parameters:
     ///   - channel: the channel that was displayed; `nil` for whichever it is.
     ///   - generation: the generation that was displayed; `nil` for whichever it is.
+    ///   - reason: why, cleaned; the device is told.
     public func revoke(
-        _ senderID: SenderID, channel: ChannelID?, generation: Generation?, by origination: Origination
+        _ senderID: SenderID, channel: ChannelID?, generation: Generation?, because reason: String? = nil,
+        by origination: Origination
     ) async throws -> Outcome<PairedDevice> {
         try await pool.transaction { transaction in
             try transaction.lock(senderID)
@@ -64,7 +69,8 @@ extension PairingStore {
                 channel: channel, displayed: generation, by: origination.actor, now: now)
             switch decision {
             case .refuse(let refusal): return .refused(try transaction.explain(refusal, senderID))
-            case .write(let device):
+            case .write(var device):
+                device.revokeReason = reason
                 // Waits for messages and sessions that hold the row, and fails all that come later (I3).
                 try transaction.enqueue(
                     """
@@ -80,7 +86,8 @@ extension PairingStore {
                             end_reason = 'revoked'
                         WHERE sender_key || '/' || generation::text || '/' || direction = ANY($3)
                             AND done_at IS NULL)
-                    UPDATE paired_devices SET state = 'revoked', revoked_at = clock_timestamp(), revoked_by = $2
+                    UPDATE paired_devices SET state = 'revoked', revoked_at = clock_timestamp(), revoked_by = $2,
+                        revoke_reason = normalize($4::text, NFC)
                     WHERE request_id = $1
                     """,
                     [
@@ -89,10 +96,11 @@ extension PairingStore {
                             [MessageDirection.inbound, .outbound].map {
                                 $0.key(of: senderID, device.generation)
                             }),
+                        .text(reason),
                     ])
                 try transaction.record(
                     .pairingRevoked, channel: device.channel, senderID: device.senderID, by: origination,
-                    requestID: device.requestID, generation: life.generation)
+                    requestID: device.requestID, generation: life.generation, details: .decision(reason))
                 return .done(device)
             }
         }
@@ -177,6 +185,13 @@ extension PairingStore {
             if case .refused(let refusal) = outcome { return .refused(try transaction.explain(refusal, id)) }
             return outcome
         }
+    }
+}
+
+extension JSONValue {
+    /// What the event of a decision says beyond who decided about what.
+    fileprivate static func decision(_ reason: String?) -> JSONValue {
+        .object(reason.map { ["reason": .string($0)] } ?? [:])
     }
 }
 

@@ -57,5 +57,5 @@ extension Refusal {
     static let requestsTotal = Refusal(
         .resourceExhausted, "requests_total",
         "Too many pairing requests wait for a decision. Ask an administrator to decide them, and try again.",
-        retryable: true, retryAfter: .seconds(60))
+        retryable: true, retryAfter: .untilDecided(nil))
 }

@@ -59,9 +59,18 @@ extension PairingStore {
     public func pendingRequests(
         filter: String, matchesCode: Bool = true, after cursor: Cursor?, limit: Int
     ) async throws -> [Listed<PairingRequest>] {
-        try await pool.query(
+        let (sql, parameters) = Self.requestsQuery(
+            filter: filter, matchesCode: matchesCode, after: cursor, limit: limit)
+        return try await pool.query(sql, parameters).map { try $0.listedRequest() }
+    }
+
+    static func requestsQuery(
+        filter: String, matchesCode: Bool, after cursor: Cursor?, limit: Int
+    ) -> (sql: String, parameters: [PostgresValue]) {
+        (
             """
-            SELECT \(Columns.request), (extract(epoch FROM created_at) * 1000000)::bigint AS microseconds
+            SELECT \(Columns.request), (extract(epoch FROM created_at) * 1000000)::bigint AS microseconds,
+                \(Columns.rivals(of: "pairing_requests"))
             FROM pairing_requests
             WHERE state = 'pending' AND expires_at > clock_timestamp()
                 AND ($1 = '' OR strpos(
@@ -77,17 +86,24 @@ extension PairingStore {
                 .text(filter), .int64(cursor?.microseconds), .uuid(cursor?.id.text), .int(limit),
                 .bool(matchesCode),
             ]
-        ).map { Listed(row: try $0.pairingRequest(), cursor: try $0.cursor()) }
+        )
     }
 
     /// The active pairings, newest first.
     public func pairedDevices(
         filter: String, after cursor: Cursor?, limit: Int
     ) async throws -> [Listed<DeviceListing>] {
-        try await pool.query(
+        let (sql, parameters) = Self.devicesQuery(filter: filter, after: cursor, limit: limit)
+        return try await pool.query(sql, parameters).map { try $0.listedDevice() }
+    }
+
+    static func devicesQuery(
+        filter: String, after cursor: Cursor?, limit: Int
+    ) -> (sql: String, parameters: [PostgresValue]) {
+        (
             """
             SELECT \(Columns.device), \(Columns.presence),
-                (extract(epoch FROM d.paired_at) * 1000000)::bigint AS microseconds
+                (extract(epoch FROM d.paired_at) * 1000000)::bigint AS microseconds, \(Columns.rivals(of: "d"))
             FROM (SELECT * FROM paired_devices
                 WHERE state = 'active'
                     AND ($1 = '' OR strpos(
@@ -100,7 +116,7 @@ extension PairingStore {
             ORDER BY d.paired_at DESC, d.request_id DESC
             """,
             [.text(filter), .int64(cursor?.microseconds), .uuid(cursor?.id.text), .int(limit)]
-        ).map { Listed(row: try $0.deviceListing(), cursor: try $0.cursor()) }
+        )
     }
 
     /// The pairings of a sender ID, newest first; a hundred at most.
@@ -115,14 +131,19 @@ extension PairingStore {
 
     /// How many requests are pending and devices are paired; counted up to `most` each.
     public func counts(upTo most: Int) async throws -> (pending: Int, paired: Int) {
-        let row = try await pool.query(
+        let (sql, parameters) = Self.countsQuery(upTo: most)
+        let row = try await pool.query(sql, parameters).only()
+        return (try row.int("pending"), try row.int("paired"))
+    }
+
+    static func countsQuery(upTo most: Int) -> (sql: String, parameters: [PostgresValue]) {
+        (
             """
             SELECT (SELECT count(*) FROM (SELECT 1 FROM pairing_requests
                     WHERE state = 'pending' AND expires_at > clock_timestamp() LIMIT $1) AS p) AS pending,
                 (SELECT count(*) FROM (SELECT 1 FROM paired_devices WHERE state = 'active' LIMIT $1) AS d) AS paired
             """, [.int(most)]
-        ).only()
-        return (try row.int("pending"), try row.int("paired"))
+        )
     }
 
     /// The refused claims on those sender IDs, newest first, twenty each at most.
@@ -155,6 +176,14 @@ extension Columns {
 }
 
 extension PostgresRow {
+    func listedRequest() throws -> PairingStore.Listed<PairingRequest> {
+        PairingStore.Listed(row: try pairingRequest(), cursor: try cursor())
+    }
+
+    func listedDevice() throws -> PairingStore.Listed<PairingStore.DeviceListing> {
+        PairingStore.Listed(row: try deviceListing(), cursor: try cursor())
+    }
+
     fileprivate func cursor() throws -> PairingStore.Cursor {
         PairingStore.Cursor(microseconds: try int64("microseconds"), id: try requestID())
     }

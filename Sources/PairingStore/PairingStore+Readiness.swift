@@ -11,6 +11,7 @@ extension PairingStore {
         ("device_streams", ["SELECT", "INSERT", "UPDATE"]),
         ("instances", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
         ("device_sessions", ["SELECT", "INSERT", "UPDATE"]),
+        ("replaced_sessions", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
         ("rival_claims", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
         ("messages", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
         ("admins", ["SELECT", "UPDATE"]),

@@ -27,7 +27,7 @@ public struct PairingStore: Sendable {
     public func ping() async throws { try await pool.ping() }
 
     /// Removes what nobody needs any more: ended requests after 30 days, settled messages after 7, rivals
-    /// and instances after 30, and sign-in records after a day (failures) or 400 days (places).
+    /// and instances after 30, replaced sessions' counts after one, and sign-in records after a day (failures) or 400 days (places).
     ///
     /// What somebody works with at this moment stays until the next call: several gateways remove, and nobody
     /// waits for them.
@@ -50,6 +50,11 @@ public struct PairingStore: Sendable {
             DELETE FROM rival_claims WHERE (sender_key, address_limit_key, channel) IN (
                 SELECT sender_key, address_limit_key, channel FROM rival_claims
                 WHERE last_at < now() - interval '30 days' LIMIT $1
+                FOR UPDATE SKIP LOCKED)
+            """,
+            """
+            DELETE FROM replaced_sessions WHERE sender_key IN (SELECT sender_key FROM replaced_sessions
+                WHERE last_at < now() - interval '1 day' LIMIT $1
                 FOR UPDATE SKIP LOCKED)
             """,
             """

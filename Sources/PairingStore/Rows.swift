@@ -13,14 +13,15 @@ enum Columns {
     static let request = """
         request_id::text AS request_id, sender_id, channel, code, state, public_key, token_hash, display_name,
         metadata::text AS metadata, detail_labels, detail_values, address, created_at, expires_at, decided_at,
-        decided_by
+        decided_by, reason
         """
 
     /// The columns of ``PairedDevice``, of a table named `d`.
     static let device = """
         d.request_id::text AS request_id, d.sender_id, d.channel, d.generation, d.state, d.public_key,
         d.token_hash, d.display_name, d.metadata::text AS metadata, d.detail_labels, d.detail_values, d.paired_at,
-        d.paired_by, d.revoked_at, d.revoked_by
+        d.paired_by, d.revoked_at, d.revoked_by,
+        d.revoke_reason
         """
 }
 
@@ -63,7 +64,8 @@ extension PostgresRow {
             code: try parsed("code", PairingCode.init), credential: try credential(), profile: try profile(),
             address: try address(), state: try parsed("state", RequestState.init(rawValue:)),
             createdAt: try moment("created_at"), expiresAt: try moment("expires_at"),
-            decidedAt: try optionalMoment("decided_at"), decidedBy: try optionalText("decided_by"))
+            decidedAt: try optionalMoment("decided_at"), decidedBy: try optionalText("decided_by"),
+            reason: try optionalText("reason"))
     }
 
     func pairedDevice() throws -> PairedDevice {
@@ -73,7 +75,7 @@ extension PostgresRow {
             generation: Generation(try int64("generation")),
             state: try parsed("state", DeviceState.init(rawValue:)), pairedAt: try moment("paired_at"),
             pairedBy: try text("paired_by"), revokedAt: try optionalMoment("revoked_at"),
-            revokedBy: try optionalText("revoked_by"))
+            revokedBy: try optionalText("revoked_by"), revokeReason: try optionalText("revoke_reason"))
     }
 
     func parsed<Value>(_ column: String, _ parse: (String) -> Value?) throws -> Value {

@@ -22,5 +22,11 @@ public enum Schema {
         Migration(
             number: 6, name: "agent_work",
             sql: String(decoding: PackageResources.v006_agent_work_sql, as: UTF8.self)),
+        Migration(
+            number: 7, name: "replaced_sessions",
+            sql: String(decoding: PackageResources.v007_replaced_sessions_sql, as: UTF8.self)),
+        Migration(
+            number: 8, name: "decision_reasons",
+            sql: String(decoding: PackageResources.v008_decision_reasons_sql, as: UTF8.self)),
     ]
 }

@@ -81,6 +81,25 @@ public final class PostgresPool: Service, Sendable {
         try await query(sql, parameters).affected
     }
 
+    /// Runs statements that change nothing in one round trip, and answers with each one's rows. Each sees what was
+    /// committed before it.
+    ///
+    /// - Throws: `PostgresError`: of the first that fails.
+    public func read(
+        _ statements: [(sql: String, parameters: [PostgresValue])]
+    ) async throws -> [PostgresRows] {
+        try await perform { connection in
+            let checked = try statements.map { try Statement($0.sql, $0.parameters) }
+            do {
+                return try connection.run(checked)
+            } catch let error as PostgresError {
+                // Prepared before a change of the schema; nothing was run.
+                guard error.isOutdatedStatement, !connection.isSpent else { throw error }
+                return try connection.run(checked)
+            }
+        }
+    }
+
     /// Asks the server for a sign of life: at most a second for a connection and another for the answer.
     ///
     /// - Throws: `PostgresError`.

@@ -77,6 +77,8 @@ extension GatewaySettings {
         signaturesPerSecond = gateway.signaturesPerSecond
         outboundQueueBytes = gateway.outboundQueueBytes
         outboundQueueMessages = gateway.outboundQueueMessages
+        eventStreams = gateway.eventStreams
+        eventStreamsPerAccount = gateway.eventStreamsPerAccount
         shutdownSpread = gateway.shutdownSpread
     }
 }

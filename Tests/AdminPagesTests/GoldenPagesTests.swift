@@ -1,5 +1,4 @@
 import Foundation
-import Mustache
 import PairingCore
 import Testing
 
@@ -52,14 +51,14 @@ struct GoldenPagesTests {
     ]
 
     private static func page(_ name: String, _ templates: PageTemplates) -> String? {
-        func render(_ page: PageTemplates.Page, _ content: some MustacheParent, notice: Notice? = nil)
+        func render(_ page: PageTemplates.Page, _ content: some PageModel, notice: Notice? = nil)
             -> String
         {
-            templates.render(page, PageView(frame: sampleFrame("Sample", notice: notice), content: content))
+            html(templates, page, PageView(frame: sampleFrame("Sample", notice: notice), content: content))
         }
-        func renderSignedOut(_ page: PageTemplates.Page, _ content: some MustacheParent) -> String {
-            templates.render(
-                page,
+        func renderSignedOut(_ page: PageTemplates.Page, _ content: some PageModel) -> String {
+            html(
+                templates, page,
                 PageView(
                     frame: PageFrame(title: "Sample", assetVersion: "1", serverTime: PageTime(sampleNow)),
                     content: content))

@@ -1,5 +1,4 @@
 import Foundation
-import Mustache
 import Testing
 
 @testable import AdminPages
@@ -48,8 +47,8 @@ struct PageTemplatesTests {
         var sources = try templateSources()
         sources["message"] = "{{<layout}}{{$main}}[{{heading}}]{{>time}}{{/main}}{{/layout}}"
         sources["time"] = "({{advice}})"
-        let html = try PageTemplates(sources: sources).render(
-            .message,
+        let html = html(
+            try PageTemplates(sources: sources), .message,
             PageView(
                 frame: PageFrame(title: text, assetVersion: "1", serverTime: PageTime(sampleNow)),
                 content: MessagePage(status: 200, heading: text, advice: text, wayOut: .home)))

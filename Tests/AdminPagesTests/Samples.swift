@@ -68,3 +68,7 @@ func sampleFrame(_ title: String, notice: Notice? = nil, at route: Route? = .nod
         csrfToken: "csrf-token",
         sidebar: SidebarGroup.all(hasChannels: true, at: route), notice: notice)
 }
+
+func html(_ templates: PageTemplates, _ page: PageTemplates.Page, _ model: some PageModel) -> String {
+    String(decoding: templates.render(page, model), as: UTF8.self)
+}

@@ -87,7 +87,7 @@ struct PairingTests {
             one.sessions.detach(socket)
             let peer = try TestPeer.fresh()
             let status = try await two.sessions.status(of: try device.identity(.status, to: peer), from: peer)
-            guard case .denied(let wait?) = status else {
+            guard case .denied(let wait?, _) = status else {
                 Issue.record("expected denied, not \(status)")
                 return
             }

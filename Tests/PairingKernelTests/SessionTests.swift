@@ -52,7 +52,7 @@ struct SessionTests {
             let peer = try TestPeer.fresh()
             #expect(
                 try await two.sessions.status(of: try device.identity(.status, to: peer), from: peer)
-                    == .revoked)
+                    == .revoked())
             try await eventually("the device as not connected") {
                 try await two.kernel.administration.device(device.senderID, by: System.admin)
                     .allSatisfy { !$0.isConnected }

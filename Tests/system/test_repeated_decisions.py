@@ -1,9 +1,11 @@
 """A decision that is sent again, since the answer to it was lost or somebody else was quicker."""
 
+import json
 import re
 
 import pytest
 from support.deployment import PASSWORD, Deployment
+from support.device import TokenCredential
 
 MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"
 
@@ -53,3 +55,40 @@ def test_a_revocation_that_is_repeated_after_a_new_pairing_is_not_done(nodes: De
     again.pair(administrator)
     page = administrator.submit(form)
     assert page.status == 409 and "paired again since" in page.text
+
+
+def test_a_decision_repeated_over_the_socket_is_answered_as_the_first_time(nodes: Deployment):
+    made = nodes.nodesctl(
+        "token", "create", "repeats", "--owner", "admin", "--scope", "administer", "--expires", "1d", "--json"
+    )
+    token = json.loads(made.stdout)
+    socket = nodes.socket()
+    socket.request("connect", {"token": token["secret"]})
+    wanted, unwanted = (nodes.device(credential=TokenCredential()) for _ in range(2))
+    first, second = wanted.ask(), unwanted.ask()
+    for method, params, status in (
+        ("device.pair.approve", {"requestId": first["requestId"], "code": first["code"]}, "approved"),
+        ("device.pair.deny", {"requestId": second["requestId"], "code": second["code"]}, "denied"),
+        ("device.pair.revoke", {"channel": "web", "senderId": wanted.sender_id, "generation": 1}, "revoked"),
+        ("device.pair.revoke", {"channel": "web", "senderId": wanted.sender_id}, "revoked"),
+    ):
+        answers = [socket.request(method, params) for _ in range(2)]
+        assert {answer["status"] for answer in answers} == {status}
+        assert answers[1]["repeated"] is True and answers[1]["decidedAt"] > 0
+        assert answers[1]["senderId"] in (wanted.sender_id, unwanted.sender_id)
+    # The same by somebody else is refused with who was first.
+    other = nodes.nodesctl("approve", first["requestId"], "--code", first["code"], check=False)
+    assert other.returncode == 65 and "repeats" in other.stderr
+
+
+def test_a_decision_repeated_at_the_command_line_is_done(nodes: Deployment):
+    wanted, unwanted = (nodes.device(credential=TokenCredential()) for _ in range(2))
+    first, second = wanted.ask(), unwanted.ask()
+    for command in (
+        ("approve", first["requestId"], "--code", first["code"]),
+        ("deny", second["requestId"], "--code", second["code"]),
+        ("revoke", wanted.sender_id),
+    ):
+        assert "by you" not in nodes.nodesctl(*command).stdout
+        again = nodes.nodesctl(*command)
+        assert "Done already, by you, at" in again.stdout, again.stdout

@@ -34,6 +34,10 @@ DIRECT = """\
             include snippets/gateway.conf;
             proxy_pass http://gateway_{gateway};
         }}
+        location = /events {{
+            include snippets/gateway.conf;
+            proxy_pass http://gateway_{gateway};
+        }}
         location / {{
             include snippets/kernel.conf;
             fastcgi_pass kernel_{kernel};

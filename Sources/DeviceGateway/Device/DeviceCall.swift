@@ -10,8 +10,8 @@ enum DeviceCall: Sendable {
     case authenticate(token: String)
     case list(PairingListing, Authority)
     case approve(RequestID, PairingCode, Authority)
-    case deny(RequestID, PairingCode?, Authority)
-    case revoke(ChannelID, SenderID, Generation?, Authority)
+    case deny(RequestID, PairingCode?, reason: String?, Authority)
+    case revoke(ChannelID, SenderID, Generation?, reason: String?, Authority)
     case health
 }
 
@@ -59,19 +59,54 @@ extension DeviceCall {
         case .list(let listing, let authority):
             return .payload(try await list(listing, authority, kernel))
         case .approve(let id, let code, let authority):
-            let device = try await kernel.administration.approve(
-                id, code: code, from: peer.address, by: authority)
-            return .payload(.decision("approved", id, device.channel, device.senderID))
-        case .deny(let id, let code, let authority):
-            let request = try await kernel.administration.deny(
-                id, code: code, from: peer.address, by: authority)
-            return .payload(.decision("denied", id, request.channel, request.senderID))
-        case .revoke(let channel, let senderID, let generation, let authority):
-            let device = try await kernel.administration.revoke(
-                senderID, channel: channel, generation: generation, from: peer.address, by: authority)
-            return .payload(.decision("revoked", device.requestID, device.channel, device.senderID))
+            return .payload(
+                try await decide(id, as: .approved, authority, kernel) { () async throws(Refusal) in
+                    let device = try await kernel.administration.approve(
+                        id, code: code, from: peer.address, by: authority)
+                    return .decision("approved", id, device.channel, device.senderID)
+                })
+        case .deny(let id, let code, let reason, let authority):
+            return .payload(
+                try await decide(id, as: .denied, authority, kernel) { () async throws(Refusal) in
+                    let request = try await kernel.administration.deny(
+                        id, code: code, because: reason, from: peer.address, by: authority)
+                    return .decision("denied", id, request.channel, request.senderID)
+                })
+        case .revoke(let channel, let senderID, let generation, let reason, let authority):
+            do throws(Refusal) {
+                let device = try await kernel.administration.revoke(
+                    senderID, channel: channel, generation: generation, because: reason,
+                    from: peer.address, by: authority)
+                return .payload(.decision("revoked", device.requestID, device.channel, device.senderID))
+            } catch {
+                guard
+                    let device = try await kernel.administration.revokedBefore(
+                        senderID, channel: channel, generation: generation, by: authority, error)
+                else { throw error }
+                return .payload(
+                    .decision(
+                        "revoked", device.requestID, device.channel, device.senderID, doneAt: device.revokedAt
+                    ))
+            }
         case .health:
             return .payload(.object(["status": .string(sessions.hasAuthority ? "ok" : "unavailable")]))
+        }
+    }
+
+    /// Decides; a decision that the same authority has carried out before is answered as it was then.
+    private func decide(
+        _ id: RequestID, as state: RequestState, _ authority: Authority, _ kernel: Kernel,
+        _ body: () async throws(Refusal) -> JSONValue
+    ) async throws(Refusal) -> JSONValue {
+        do throws(Refusal) {
+            return try await body()
+        } catch {
+            guard
+                let request = try await kernel.administration.decidedBefore(
+                    id, as: state, by: authority, error)
+            else { throw error }
+            return .decision(
+                state.rawValue, id, request.channel, request.senderID, doneAt: request.decidedAt)
         }
     }
 

@@ -230,7 +230,7 @@ final class DeviceConnection: WebSocketApplication {
 
     private func send(_ frame: ServerFrame, isDelivery: Bool = false) {
         switch frame {
-        case .failure(_, let refusal): context.metrics.refusal(refusal.code)
+        case .failure(_, let refusal): context.metrics.refusal(refusal)
         case .event, .channelEvent: context.metrics.events.increment()
         case .response, .accepted: break
         }

@@ -49,9 +49,9 @@ extension DeviceExchange {
             return .authenticate(token: token)
         case .list(let listing): return .list(listing, try authority())
         case .approve(let id, let code): return .approve(id, code, try authority())
-        case .deny(let id, let code): return .deny(id, code, try authority())
-        case .revoke(let channel, let senderID, let generation):
-            return .revoke(channel, senderID, generation, try authority())
+        case .deny(let id, let code, let reason): return .deny(id, code, reason: reason, try authority())
+        case .revoke(let channel, let senderID, let generation, let reason):
+            return .revoke(channel, senderID, generation, reason: reason, try authority())
         // The others are answered without a call, or beside others.
         case .health, .challenge, .send, .acknowledge: return .health
         }
@@ -169,6 +169,7 @@ extension DeviceExchange {
         var payload: [String: JSONValue] = [
             "decision": .string(resolution.decision), "requestId": .string(resolution.requestID.text),
         ]
+        if case .denied(_, let reason?) = resolution { payload["reason"] = .string(reason) }
         guard case .approved(_, let grant?) = resolution else {
             return [.send(conversation.event(.pairResolved, .object(payload)), isDelivery: false)]
                 + become(.stranger, now)
@@ -197,7 +198,7 @@ extension SessionGrant {
 extension PairingResolution {
     fileprivate var requestID: RequestID {
         switch self {
-        case .approved(let id, _), .denied(let id), .expired(let id): id
+        case .approved(let id, _), .denied(let id, _), .expired(let id): id
         }
     }
 

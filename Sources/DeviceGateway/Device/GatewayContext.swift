@@ -104,15 +104,31 @@ struct GatewayMetrics: Sendable {
     let events = Counter(label: "gateway_events")
     let answerTime = Metrics.Timer(label: "gateway_answer")
     private let refusals: [ErrorCode: Counter]
+    private let limits: [String: Counter]
+    private let otherLimits = Counter(label: "gateway_limits_reached", dimensions: [("reason", "other")])
+
+    /// The reasons that are counted by themselves; a plugin's own ones, which know no bounds, are not.
+    private static let limitReasons = [
+        "denied_recently", "messages_waiting", "overloaded", "replaced_too_often", "requests_of_address",
+        "requests_total",
+        "too_many_proofs", "too_many_wrong_codes",
+    ]
 
     init() {
+        limits = Dictionary(
+            uniqueKeysWithValues: Self.limitReasons.map {
+                ($0, Counter(label: "gateway_limits_reached", dimensions: [("reason", $0)]))
+            })
         refusals = Dictionary(
             uniqueKeysWithValues: ErrorCode.allCases.map {
                 ($0, Counter(label: "gateway_refusals", dimensions: [("code", $0.rawValue)]))
             })
     }
 
-    func refusal(_ code: ErrorCode) { refusals[code]?.increment() }
+    func refusal(_ refusal: Refusal) {
+        refusals[refusal.code]?.increment()
+        if refusal.code == .resourceExhausted { (limits[refusal.reason] ?? otherLimits).increment() }
+    }
 
     func sockets(_ admission: SocketAdmission<ConnectionHandle>) {
         strangers.record(admission.strangerCount)

@@ -42,6 +42,10 @@ public struct GatewaySettings: Sendable {
     public var outboundQueueBytes = 1 << 20
     /// The most messages that wait for one client.
     public var outboundQueueMessages = 256
+    /// The most pages that follow events on this instance.
+    public var eventStreams = 2000
+    /// Of these, of one account.
+    public var eventStreamsPerAccount = 50
     /// The time over which a stopping instance closes its sockets.
     public var shutdownSpread = Duration.seconds(5)
 

@@ -73,27 +73,39 @@ extension JSONValue {
         switch status {
         case .pending(let ticket): payload = Self.ticket(ticket)
         case .approved: payload["status"] = .string("approved")
-        case .denied(let retryAfter):
+        case .denied(let retryAfter, let reason):
             payload["status"] = .string("denied")
-            payload["reason"] = .string("An administrator denied the request.")
+            payload["reason"] = .string(explained("An administrator denied the request", reason))
             if let retryAfter { payload["retryAfterMs"] = .integer(retryAfter.milliseconds) }
         case .expired:
             payload["status"] = .string("expired")
             payload["reason"] = .string("No administrator decided in time; ask again.")
-        case .revoked:
+        case .revoked(let reason):
             payload["status"] = .string("revoked")
-            payload["reason"] = .string("An administrator revoked the pairing; pair again.")
+            payload["reason"] = .string(
+                explained("An administrator revoked the pairing; pair again", reason))
         }
         return .object(payload)
     }
 
+    private static func explained(_ text: String, _ reason: String?) -> String {
+        reason.map { "\(text): \($0)" } ?? text + "."
+    }
+
+    /// - Parameter doneAt: when it was carried out, where that was before this request.
     static func decision(
-        _ status: String, _ id: RequestID, _ channel: ChannelID, _ senderID: SenderID
+        _ status: String, _ id: RequestID, _ channel: ChannelID, _ senderID: SenderID,
+        doneAt: Timestamp? = nil
     ) -> JSONValue {
-        .object([
+        var payload: [String: JSONValue] = [
             "status": .string(status), "requestId": .string(id.text), "channel": .string(channel.text),
             "senderId": .string(senderID.text),
-        ])
+        ]
+        if let doneAt {
+            payload["repeated"] = .bool(true)
+            payload["decidedAt"] = .integer(doneAt.milliseconds)
+        }
+        return .object(payload)
     }
 
     /// - Parameter hidesCode: where an administrator has to type what the device shows.

@@ -19,7 +19,10 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
 
     private let policy: UpgradePolicy
     private let pages: HTTPPages
+    private let streams: EventStreams?
     private let sweep: Sweep
+    /// What the connection has become, where its request was for events.
+    private var stream: (id: StreamID, stream: EventStream)?
     private var deadline: NIODeadline
     private var context: ChannelHandlerContext?
     /// Whether the one request has come, or cannot come any more.
@@ -27,9 +30,13 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
     private var isAnswered = false
     var sweepIndex = -1
 
-    init(policy: UpgradePolicy, pages: @escaping HTTPPages, sweep: Sweep, now: NIODeadline) {
+    init(
+        policy: UpgradePolicy, pages: @escaping HTTPPages, streams: EventStreams?, sweep: Sweep,
+        now: NIODeadline
+    ) {
         self.policy = policy
         self.pages = pages
+        self.streams = streams
         self.sweep = sweep
         deadline = now + Self.patience
     }
@@ -41,10 +48,12 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        if let stream { streams?.leave(stream.id) }
         sweep.remove(self)
     }
 
     func swept(now: NIODeadline) {
+        if let stream { return stream.stream.swept(now: now) }
         guard now >= deadline else { return }
         if isAnswered {
             context?.close(promise: nil)
@@ -60,7 +69,12 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
         isDecided = true
         switch policy.decide(head) {
         case .refuse(let refusal): answer(refusal)
-        case .page(let path): answerPage(path, context)
+        case .page(let path):
+            if path == EventStreams.path, let streams {
+                enter(streams, head, context)
+            } else {
+                answerPage(path, context)
+            }
         case .upgrade:
             // Granted, and yet the handshake failed: NIO's own checks are stricter somewhere.
             answer(HTTPAnswer(.badRequest, "The WebSocket handshake is not acceptable.\n"))
@@ -77,6 +91,34 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
         case is HTTPParserError:
             answer(HTTPAnswer(.badRequest, "This is not an HTTP/1.1 request.\n"))
         default: context.close(promise: nil)
+        }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        stream?.stream.writabilityChanged()
+        context.fireChannelWritabilityChanged()
+    }
+
+    private func enter(_ streams: EventStreams, _ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let eventLoop = context.eventLoop
+        Task {
+            let entrance = await streams.enter(head)
+            eventLoop.execute { bound.value.entered(streams, entrance) }
+        }
+    }
+
+    private func entered(_ streams: EventStreams, _ entrance: EventStreams.Entrance) {
+        switch entrance {
+        case .refused(let refusal): answer(refusal)
+        case .admitted(let id):
+            // The client may have gone meanwhile, or have waited for too long.
+            guard let context, !isAnswered else { return streams.leave(id) }
+            isAnswered = true
+            let begun = EventStream(channel: context.channel)
+            stream = (id, begun)
+            begun.begin()
+            streams.attach(id, begun, on: context.eventLoop)
         }
     }
 

@@ -45,6 +45,8 @@ public struct UpgradePolicy: Sendable {
     public var subprotocol: String?
     /// Whose address a client has that came without nginx, for test servers; `nil` refuses such a client.
     public var directAddress: ClientAddress?
+    /// Told what nginx sent where a client's address was expected; called on an event loop.
+    public var onNoAddress: @Sendable (String) -> Void = { _ in }
 
     /// Wraps the parts.
     public init(
@@ -76,8 +78,9 @@ public struct UpgradePolicy: Sendable {
             return .refuse(refusal)
         }
         guard let address = address(head) else {
-            return .refuse(
-                HTTPAnswer(.badRequest, "X-Real-IP: expected the client's address, once, from nginx.\n"))
+            let sent = head.headers["x-real-ip"].joined(separator: ", ")
+            onNoAddress(sent)
+            return .refuse(HTTPAnswer(.badRequest, "X-Real-IP: \(ClientAddress.absence(sent: sent))\n"))
         }
         return .upgrade(
             UpgradeRequest(

@@ -39,6 +39,23 @@ struct DecisionOptions: ParsableArguments {
     }
 }
 
+extension Desk {
+    /// Says of a decision that was refused because the same person has carried it out before that it is done.
+    ///
+    /// - Throws: the refusal, where it was somebody else or something else.
+    fileprivate func printRepeat(of id: RequestID, as state: RequestState, _ refusal: Refusal) async throws {
+        guard
+            let request = try await administration.decidedBefore(id, as: state, by: authority, refusal)
+        else { throw refusal }
+        try print(.request(request), repeatText(request.senderID, request.channel, request.decidedAt))
+    }
+}
+
+private func repeatText(_ senderID: SenderID, _ channel: ChannelID, _ doneAt: Timestamp?) -> String {
+    let moment = doneAt.map { ", at \($0.text)" } ?? ""
+    return "Done already, by you\(moment): \(senderID) on channel \(channel). Nothing was changed this time."
+}
+
 /// `nodesctl approve`
 struct ApproveCommand: OperatorCommand {
     static let configuration = CommandConfiguration(
@@ -49,7 +66,12 @@ struct ApproveCommand: OperatorCommand {
 
     func run(at desk: Desk) async throws {
         let code = try await decision.readCode(at: desk, to: "approve")
-        let device = try await desk.administration.approve(decision.request, code: code, by: desk.authority)
+        let device: PairedDevice
+        do throws(Refusal) {
+            device = try await desk.administration.approve(decision.request, code: code, by: desk.authority)
+        } catch {
+            return try await desk.printRepeat(of: decision.request, as: .approved, error)
+        }
         try desk.print(
             .pairing(device),
             "Approved: \(device.senderID) on channel \(device.channel) is paired, generation \(device.generation)."
@@ -66,11 +88,20 @@ struct DenyCommand: OperatorCommand {
     @OptionGroup var options: OperatorOptions
     @OptionGroup var decision: DecisionOptions
 
+    @Option(help: "Why; the device is told, and whoever looks later.")
+    var reason: String?
+
     func run(at desk: Desk) async throws {
         // Where codes have to be typed to approve, denying needs none: they are shown nowhere but on the device.
         let needsNone = decision.code == nil && desk.kernel.settings.requiresTypedCode
         let code = needsNone ? nil : try await decision.readCode(at: desk, to: "deny")
-        let request = try await desk.administration.deny(decision.request, code: code, by: desk.authority)
+        let request: PairingRequest
+        do throws(Refusal) {
+            request = try await desk.administration.deny(
+                decision.request, code: code, because: reason, by: desk.authority)
+        } catch {
+            return try await desk.printRepeat(of: decision.request, as: .denied, error)
+        }
         try desk.print(
             .request(request),
             "Denied request \(request.id) of \(request.senderID) on channel \(request.channel).")
@@ -97,6 +128,9 @@ struct RevokeCommand: OperatorCommand {
     @Option(help: "Only if the pairing still has this generation.")
     var generation: Int64?
 
+    @Option(help: "Why; the device is told, and whoever looks later.")
+    var reason: String?
+
     @Option(
         help: "Revoke every device paired at or after this time: RFC 3339 with its zone, or milliseconds.",
         transform: readTime)
@@ -109,8 +143,9 @@ struct RevokeCommand: OperatorCommand {
         guard (sender == nil) != (allSince == nil) else {
             throw ValidationError("Give either a sender ID or --all-since.")
         }
-        guard allSince == nil || (channel == nil && generation == nil) else {
-            throw ValidationError("--channel and --generation belong to one device, not to --all-since.")
+        guard allSince == nil || (channel == nil && generation == nil && reason == nil) else {
+            throw ValidationError(
+                "--channel, --generation and --reason belong to one device, not to --all-since.")
         }
         guard channel == nil || channel.flatMap(ChannelID.init) != nil else {
             throw ValidationError("--channel: expected a channel's name, such as web.")
@@ -120,9 +155,20 @@ struct RevokeCommand: OperatorCommand {
     func run(at desk: Desk) async throws {
         if let allSince { return try await revokeAll(since: allSince, at: desk) }
         guard let sender else { return }
-        let device = try await desk.administration.revoke(
-            sender, channel: channel.flatMap(ChannelID.init), generation: generation.map(Generation.init),
-            by: desk.authority)
+        let channel = channel.flatMap(ChannelID.init)
+        let generation = generation.map(Generation.init)
+        let device: PairedDevice
+        do throws(Refusal) {
+            device = try await desk.administration.revoke(
+                sender, channel: channel, generation: generation, because: reason, by: desk.authority)
+        } catch {
+            guard
+                let device = try await desk.administration.revokedBefore(
+                    sender, channel: channel, generation: generation, by: desk.authority, error)
+            else { throw error }
+            return try desk.print(
+                .pairing(device), repeatText(device.senderID, device.channel, device.revokedAt))
+        }
         try desk.print(
             .pairing(device), "Revoked \(device.senderID) on channel \(device.channel). It must pair again.")
     }
