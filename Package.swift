@@ -45,7 +45,7 @@ func channel(_ name: String) -> Target {
 
 /// Everything a server process is made of.
 let server: [Target.Dependency] = [
-    "PairingCore", "Cryptography", "Postgres", "PairingStore", "ChannelHost", "PairingKernel",
+    "PairingCore", "Cryptography", "Postgres", "PairingStore", "ChannelHost", "Agents", "PairingKernel",
     "NodesConfiguration", "NodesProcess", "PrometheusMetrics", log, metrics, lifecycle, unixSignals,
     arguments,
 ]
@@ -125,7 +125,7 @@ let package = Package(
         module(
             "NodesProcess",
             [
-                "PairingCore", "Postgres", "PairingStore", "ChannelHost", "PairingKernel",
+                "PairingCore", "Postgres", "PairingStore", "ChannelHost", "Agents", "PairingKernel",
                 "NodesConfiguration", "PrometheusMetrics", log, metrics, lifecycle,
             ]),
 
@@ -204,7 +204,7 @@ let package = Package(
             "NodesProcessTests",
             [
                 "NodesProcess", "NodesConfiguration", "PairingCore", "PairingKernel", "Postgres",
-                "ChannelHost",
+                "ChannelHost", "Agents",
                 "FastCGI", "DeviceGateway", "nodes-gateway",
             ]),
         .target(

@@ -16,7 +16,7 @@ package struct WebhookAgent: Agent {
         /// What signs them: 24 to 64 bytes, shared with the agent; never logged.
         package var secret: [UInt8]
         /// How long an answer may take.
-        package var times = AgentTimes(whole: .seconds(30), silence: .seconds(30))
+        package var times = AgentTimes(whole: .seconds(120), silence: .seconds(60))
 
         /// Wraps the two.
         package init(url: String, secret: [UInt8]) {

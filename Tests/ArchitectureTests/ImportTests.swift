@@ -14,7 +14,7 @@ private let nio: Set<String> = ["NIOCore", "NIOPosix", "NIOHTTP1", "NIOWebSocket
 /// A main may import everything.
 private let everything = Row(
     package: [
-        "ChannelCheck", "ChannelHost", "Cryptography", "DeviceGateway", "FastCGI", "AdminPages",
+        "Agents", "ChannelCheck", "ChannelHost", "Cryptography", "DeviceGateway", "FastCGI", "AdminPages",
         "NodesConfiguration",
         "NodesProcess", "NodesProtocol", "PairingCore", "PairingKernel", "PairingStore", "Postgres",
         "PrometheusMetrics",
@@ -52,8 +52,8 @@ private let table: [String: Row] = [
     "PrometheusMetrics": Row(outside: ["CoreMetrics", metrics]),
     "NodesProcess": Row(
         package: [
-            "PairingCore", "Postgres", "PairingStore", "ChannelHost", "PairingKernel", "NodesConfiguration",
-            "PrometheusMetrics",
+            "PairingCore", "Postgres", "PairingStore", "ChannelHost", "Agents", "PairingKernel",
+            "NodesConfiguration", "PrometheusMetrics",
         ],
         outside: lifecycle.union([log, metrics, "FoundationEssentials", "Glibc"])),
     "nodes-kernel": everything, "nodes-gateway": everything, "nodesctl": everything,
