@@ -88,15 +88,16 @@ package struct WebhookAgent: Agent {
     }
 
     private func headers(for body: String, key: String, at now: Timestamp) -> HTTPHeaders {
-        let seconds = String(now.milliseconds / 1000)
+        let (id, seconds) = (Self.identifier(key), String(now.milliseconds / 1000))
+        let signature = Self.signature(of: body, id: id, timestamp: seconds, secret: settings.secret)
         return HTTPHeaders([
-            ("webhook-id", key), ("webhook-timestamp", seconds),
-            (
-                "webhook-signature",
-                Self.signature(of: body, id: key, timestamp: seconds, secret: settings.secret)
-            ),
+            ("webhook-id", id), ("webhook-timestamp", seconds), ("webhook-signature", signature),
         ])
     }
+
+    /// The header `webhook-id`: the key without the dots that part what is signed, and no two keys' the same, as a
+    /// sender ID has no tilde.
+    static func identifier(_ key: String) -> String { key.replacing(".", with: "~") }
 
     /// The header `webhook-signature`: HMAC-SHA-256 over identifier, time and body.
     static func signature(of body: String, id: String, timestamp: String, secret: [UInt8]) -> String {

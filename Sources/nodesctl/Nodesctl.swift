@@ -16,7 +16,8 @@ struct Nodesctl: AsyncParsableCommand {
         subcommands: [
             MigrateCommand.self, AdminCommand.self, RequestsCommand.self, DevicesCommand.self,
             ApproveCommand.self, DenyCommand.self, RevokeCommand.self, TokenCommand.self, EventsCommand.self,
-            AgentsCommand.self, ChannelsCommand.self, ChannelCommand.self, ConfigCommand.self, DeviceCommand.self,
+            AgentsCommand.self, ChannelsCommand.self, ChannelCommand.self, ConfigCommand.self,
+            DeviceCommand.self,
         ])
 
     // Accepted before a subcommand as well, which then finds them here.
