@@ -45,7 +45,7 @@ func channel(_ name: String) -> Target {
 
 /// Everything a server process is made of.
 let server: [Target.Dependency] = [
-    "PairingCore", "Cryptography", "Postgres", "PairingStore", "ChannelHost", "Agents", "PairingKernel",
+    "Agents", "PairingCore", "Cryptography", "Postgres", "PairingStore", "ChannelHost", "PairingKernel",
     "NodesConfiguration", "NodesProcess", "PrometheusMetrics", log, metrics, lifecycle, unixSignals,
     arguments,
 ]
@@ -110,7 +110,7 @@ let package = Package(
             ]),
         module(
             "PairingKernel",
-            ["PairingCore", "PairingStore", "ChannelHost", "Cryptography", log, metrics, lifecycle]),
+            ["PairingCore", "PairingStore", "ChannelHost", "Agents", "Cryptography", log, metrics, lifecycle]),
         module("NodesProtocol", ["PairingCore"]),
         module("PrometheusMetrics", [.product(name: "CoreMetrics", package: "swift-metrics")]),
         module("DeviceGateway", ["PairingKernel", "NodesProtocol", "Unix", log, metrics, lifecycle] + nio),

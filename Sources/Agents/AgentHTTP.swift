@@ -41,6 +41,11 @@ package final class AgentHTTP: Sendable {
         client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }
 
+    deinit {
+        // The client insists on its end, also where a start fails half way; a second end is none.
+        client.shutdown { _ in }
+    }
+
     /// Ends what is under way; no request may be made afterwards.
     package func shutdown() async throws { try await client.shutdown() }
 

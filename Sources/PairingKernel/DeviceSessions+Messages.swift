@@ -229,9 +229,8 @@ extension DeviceSessions {
         guard let lane = lanes[grant.channel] else { return }
         do {
             var answers: [PairingStore.Reply.Answer] = []
-            for message in forwarded {
-                let body = try await agent.answer(to: message.body, from: grant.senderID)
-                answers.append(PairingStore.Reply.Answer(agent: agent.name, body: body))
+            for (part, message) in forwarded.enumerated() {
+                answers.append(try await answer(message, key: "\(sequence)/\(part)", for: grant))
             }
             let reply = PairingStore.Reply(
                 session: grant.liveSession, inReplyTo: sequence, answers: answers)

@@ -1,3 +1,4 @@
+import Agents
 import ChannelHost
 import Logging
 import Metrics
@@ -55,6 +56,7 @@ public final class DeviceSessions: Service, Sendable {
     let hints: StoreHints
     let channels: ChannelHost
     let agent: any Agent
+    let agents: AgentDirectory?
     let clock: WallClock
     let logger: Logger
     let state: Mutex<State>
@@ -70,14 +72,16 @@ public final class DeviceSessions: Service, Sendable {
     ///   - instanceID: a new UUID.
     ///   - name: what operators call this gateway.
     ///   - hints: runs as a service of its own, and is read by nobody else.
-    public init(
+    ///   - agents: who answers devices' messages; `nil` for `agent` alone.
+    package init(
         kernel: Kernel, instanceID: InstanceID, name: String, hints: StoreHints,
-        agent: any Agent = EchoAgent(), logger: Logger
+        agent: any Agent = EchoAgent(), agents: AgentDirectory? = nil, logger: Logger
     ) {
         self.instanceID = instanceID
         self.name = name
         self.hints = hints
         self.agent = agent
+        self.agents = agents
         self.logger = logger
         channels = kernel.channels
         clock = kernel.clock

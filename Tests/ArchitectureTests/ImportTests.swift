@@ -40,7 +40,7 @@ private let table: [String: Row] = [
         package: ["PairingCore", "Cryptography"],
         outside: nio.union([log, metrics, "AsyncHTTPClient", "FoundationEssentials"])),
     "PairingKernel": Row(
-        package: ["PairingCore", "PairingStore", "ChannelHost", "Cryptography"],
+        package: ["PairingCore", "PairingStore", "ChannelHost", "Agents", "Cryptography"],
         outside: lifecycle.union([log, metrics])),
     "NodesProtocol": Row(package: ["PairingCore"], outside: ["FoundationEssentials"]),
     "DeviceGateway": Row(

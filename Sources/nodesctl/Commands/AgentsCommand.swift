@@ -8,8 +8,9 @@ import PairingCore
 /// `nodesctl agents`
 struct AgentsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "agents", abstract: "List the configured agents, or ask one whether it answers.",
-        subcommands: [AgentsListCommand.self, AgentsCheckCommand.self],
+        commandName: "agents",
+        abstract: "List the agents, ask one whether it answers, or see how they are doing.",
+        subcommands: [AgentsListCommand.self, AgentsCheckCommand.self, AgentsStatusCommand.self],
         defaultSubcommand: AgentsListCommand.self)
 }
 
