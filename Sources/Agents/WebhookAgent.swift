@@ -59,7 +59,7 @@ package struct WebhookAgent: Agent {
         return try await http.post(
             body, to: settings.url, headers: headers(for: body, key: request.key, at: now),
             times: settings.times, complaint: { _ in nil }
-        ) { status, body in
+        ) { status, body, _ in
             if status == .accepted || status == .noContent { return .accepted }
             var bytes: [UInt8] = []
             for try await buffer in body {

@@ -230,7 +230,7 @@ extension DeviceSessions {
         do {
             var answers: [PairingStore.Reply.Answer] = []
             for (part, message) in forwarded.enumerated() {
-                answers.append(try await answer(message, key: "\(sequence)/\(part)", for: grant))
+                answers.append(try await answer(message, sequence: sequence, part: part, for: grant))
             }
             let reply = PairingStore.Reply(
                 session: grant.liveSession, inReplyTo: sequence, answers: answers)

@@ -145,7 +145,7 @@ extension PairingStore.LiveSession {
 }
 
 extension PostgresRow {
-    fileprivate func forwarded() throws -> [PairingStore.ForwardedMessage] {
+    func forwarded() throws -> [PairingStore.ForwardedMessage] {
         guard let text = try optionalText("forwarded") else {
             return [PairingStore.ForwardedMessage(agent: "", body: try self.text("body"))]
         }

@@ -64,6 +64,11 @@ def test_each_channel_has_its_agent_answer(deploy, keys):
         send(tablet, {"type": "text", "text": "again"}, "m2")
         assert json.loads(support.requests[1][1])["user"] == asked["user"]
         assert support.requests[1][0]["Idempotency-Key"] != headers["Idempotency-Key"]
+        # The conversation goes along.
+        said = [(turn["role"], turn["content"].strip()) for turn in json.loads(support.requests[1][1])["messages"]]
+        assert said == [
+            ("system", "Be kind."), ("user", "hello"), ("assistant", "You said hello."), ("user", "again"),
+        ]  # fmt: skip
         assert send(phone, {"a": 1})["agent"] == "echo"
 
         sensor = nodes.device("iot")
