@@ -124,7 +124,7 @@ let package = Package(
         module(
             "NodesProcess",
             [
-                "PairingCore", "Postgres", "PairingStore", "ChannelHost", "PairingKernel",
+                "PairingCore", "Postgres", "PairingStore", "ChannelHost", "Agents", "PairingKernel",
                 "NodesConfiguration", "PrometheusMetrics", log, metrics, lifecycle,
             ]),
 
@@ -204,7 +204,7 @@ let package = Package(
             "NodesProcessTests",
             [
                 "NodesProcess", "NodesConfiguration", "PairingCore", "PairingKernel", "Postgres",
-                "ChannelHost",
+                "ChannelHost", "Agents",
                 "FastCGI", "DeviceGateway", "nodes-gateway",
             ]),
         .target(

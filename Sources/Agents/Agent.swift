@@ -8,6 +8,9 @@ package protocol Agent: Sendable {
     /// How often, and after which pauses, whoever asks should try again what failed.
     var retries: RetryPolicy { get }
 
+    /// What of a conversation it wants to be told with each message.
+    var context: ContextLimits { get }
+
     /// Asks for the answer to one message. Cancelling the task ends the request.
     ///
     /// - Parameters:
@@ -24,6 +27,9 @@ package protocol Agent: Sendable {
 extension Agent {
     /// The rule as shipped.
     package var retries: RetryPolicy { RetryPolicy() }
+
+    /// Nothing.
+    package var context: ContextLimits { .none }
 }
 
 /// One message for an agent.

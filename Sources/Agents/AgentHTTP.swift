@@ -28,6 +28,9 @@ package final class AgentHTTP: Sendable {
     /// How much of an answer with an error status is read.
     private static let maximumComplaint = 16 << 10
 
+    /// How long the end of an answer that is known already is waited for.
+    private static let patience = Duration.milliseconds(50)
+
     private let client: HTTPClient
 
     /// Follows no redirect: a key is for the address it was configured with.
@@ -41,6 +44,11 @@ package final class AgentHTTP: Sendable {
         client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }
 
+    deinit {
+        // The client insists on its end, also where a start fails half way; a second end is none.
+        client.shutdown { _ in }
+    }
+
     /// Ends what is under way; no request may be made afterwards.
     package func shutdown() async throws { try await client.shutdown() }
 
@@ -49,11 +57,14 @@ package final class AgentHTTP: Sendable {
     /// - Parameters:
     ///   - times: for all of it, to the last byte that `read` takes.
     ///   - complaint: what an answer with an error status says of itself.
-    ///   - read: takes the answer's status and body; what it leaves of the body is not waited for.
+    ///   - read: takes the answer's status and body. It may say what the answer is while bytes that mean nothing are
+    ///     still to come; these are waited for a moment, as a connection read to its end can be used again.
     func post<Value: Sendable>(
         _ body: String, to url: String, headers: HTTPHeaders, times: AgentTimes,
         complaint: @escaping @Sendable ([UInt8]) -> String?,
-        read: @escaping @Sendable (HTTPResponseStatus, AgentBody) async throws -> Value
+        read:
+            @escaping @Sendable (HTTPResponseStatus, AgentBody, _ settle: (Value) -> Void) async throws ->
+            Value
     ) async throws(AgentFailure) -> Value {
         var request = HTTPClientRequest(url: url)
         request.method = .POST
@@ -62,10 +73,10 @@ package final class AgentHTTP: Sendable {
         request.headers.replaceOrAdd(name: "User-Agent", value: "goclaw-nodes")
         request.body = .bytes(ByteBuffer(string: body))
         let prepared = request
-        let heard = Heard()
-        return try await within(times, since: heard) { [client] in
+        let progress = Progress<Value>()
+        return try await within(times, progress) { [client] in
             let response = try await client.execute(prepared, deadline: .distantFuture)
-            heard.now()
+            progress.heard()
             guard (200..<300).contains(response.status.code) else {
                 let text = try? await response.body.collect(upTo: Self.maximumComplaint)
                 throw AgentFailure(
@@ -73,31 +84,48 @@ package final class AgentHTTP: Sendable {
                     complaint: text.flatMap { complaint(Array($0.readableBytesView)) })
             }
             let body = response.body.map { buffer in
-                heard.now()
+                progress.heard()
                 return buffer
             }
-            return try await read(response.status, body)
+            return try await read(response.status, body, progress.settle)
         }
     }
 
-    /// When the agent was last heard.
-    private final class Heard: Sendable {
-        private let instant = Mutex(ContinuousClock.now)
+    /// How far an answer has come.
+    private final class Progress<Value: Sendable>: Sendable {
+        private struct State {
+            var lastHeard = ContinuousClock.now
+            var answer: Value?
+        }
 
-        var last: ContinuousClock.Instant { instant.withLock { $0 } }
+        private let state = Mutex(State())
+        private let pair = AsyncStream.makeStream(of: Void.self)
 
-        func now() { instant.withLock { $0 = .now } }
+        /// When the agent was last heard.
+        var lastHeard: ContinuousClock.Instant { state.withLock { $0.lastHeard } }
+        /// The answer, where it is known already.
+        var answer: Value? { state.withLock { $0.answer } }
+        /// Ends once the answer is known.
+        var isSettled: AsyncStream<Void> { pair.stream }
+
+        func heard() { state.withLock { $0.lastHeard = .now } }
+
+        func settle(_ answer: Value) {
+            state.withLock { $0.answer = answer }
+            pair.continuation.finish()
+        }
     }
 
     private enum Outcome<Value: Sendable>: Sendable {
         case ended(Result<Value, AgentFailure>)
         case late
         case silent
+        case settled
     }
 
     /// Carries out `body`, but no longer than that.
     private func within<Value: Sendable>(
-        _ times: AgentTimes, since heard: Heard, _ body: @escaping @Sendable () async throws -> Value
+        _ times: AgentTimes, _ progress: Progress<Value>, _ body: @escaping @Sendable () async throws -> Value
     ) async throws(AgentFailure) -> Value {
         let outcome = await withTaskGroup(of: Outcome<Value>.self) { group in
             group.addTask {
@@ -113,15 +141,22 @@ package final class AgentHTTP: Sendable {
             }
             group.addTask {
                 while true {
-                    let quiet = ContinuousClock.now - heard.last
+                    let quiet = ContinuousClock.now - progress.lastHeard
                     guard quiet < times.silence, (try? await Task.sleep(for: times.silence - quiet)) != nil
                     else { return .silent }
                 }
+            }
+            group.addTask {
+                for await _ in progress.isSettled {}
+                try? await Task.sleep(for: Self.patience)
+                return .settled
             }
             let first = await group.next() ?? .late
             group.cancelAll()
             return first
         }
+        // Whatever becomes of the connection then.
+        if let answer = progress.answer { return answer }
         if case .ended(let result) = outcome { return try result.get() }
         if Task.isCancelled { throw AgentFailure(.cancelled, "The answer was not waited for.") }
         if case .silent = outcome {

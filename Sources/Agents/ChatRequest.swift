@@ -10,6 +10,13 @@ package struct ContextLimits: Sendable, Equatable {
 
     /// The limits as shipped.
     package init() {}
+
+    /// Nothing goes along.
+    package static var none: ContextLimits {
+        var limits = ContextLimits()
+        (limits.messages, limits.bytes) = (0, 0)
+        return limits
+    }
 }
 
 /// The request to a server with the chat completions interface.

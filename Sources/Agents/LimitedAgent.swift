@@ -55,6 +55,7 @@ package final class LimitedAgent: Agent {
 
     package var name: String { agent.name }
     package var retries: RetryPolicy { limits.retries }
+    package var context: ContextLimits { agent.context }
     private let agent: any Agent
     private let limits: Limits
     private let state: Mutex<State>

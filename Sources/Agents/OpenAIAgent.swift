@@ -27,6 +27,7 @@ package struct OpenAIAgent: Agent {
     }
 
     package let name: String
+    package var context: ContextLimits { settings.context }
     private let settings: Settings
     private let http: AgentHTTP
 
@@ -53,8 +54,8 @@ package struct OpenAIAgent: Agent {
             text = try await http.post(
                 body, to: settings.url + "/chat/completions", headers: headers, times: settings.times,
                 complaint: ChatCompletion.complaint
-            ) { _, body in
-                try await Self.read(body, part: part)
+            ) { _, body, settle in
+                try await Self.read(body, settle, part: part)
             }
         } catch {
             throw withoutKey(error)
@@ -71,14 +72,18 @@ package struct OpenAIAgent: Agent {
     }
 
     private static func read(
-        _ body: AgentBody, part: @Sendable (String) async -> Void
+        _ body: AgentBody, _ settle: (String) -> Void, part: @Sendable (String) async -> Void
     ) async throws -> String {
         var answer = ChatAnswer()
+        var isSettled = false
         for try await buffer in body {
             let new = try answer.append(buffer.readableBytesView)
             if !new.isEmpty { await part(new) }
             // Nothing after the mark counts, and some servers keep the connection open.
-            if answer.isComplete { break }
+            if answer.isComplete, !isSettled {
+                isSettled = true
+                settle(try answer.end())
+            }
         }
         return try answer.end()
     }

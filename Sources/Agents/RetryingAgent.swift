@@ -4,6 +4,7 @@
 package struct RetryingAgent: Agent {
     package var name: String { agent.name }
     package var retries: RetryPolicy { agent.retries }
+    package var context: ContextLimits { agent.context }
     private let agent: any Agent
     private let sleep: @Sendable (Duration) async throws -> Void
 

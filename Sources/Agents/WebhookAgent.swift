@@ -16,7 +16,7 @@ package struct WebhookAgent: Agent {
         /// What signs them: 24 to 64 bytes, shared with the agent; never logged.
         package var secret: [UInt8]
         /// How long an answer may take.
-        package var times = AgentTimes(whole: .seconds(30), silence: .seconds(30))
+        package var times = AgentTimes(whole: .seconds(120), silence: .seconds(60))
 
         /// Wraps the two.
         package init(url: String, secret: [UInt8]) {
@@ -59,7 +59,7 @@ package struct WebhookAgent: Agent {
         return try await http.post(
             body, to: settings.url, headers: headers(for: body, key: request.key, at: now),
             times: settings.times, complaint: { _ in nil }
-        ) { status, body in
+        ) { status, body, _ in
             if status == .accepted || status == .noContent { return .accepted }
             var bytes: [UInt8] = []
             for try await buffer in body {
@@ -88,15 +88,16 @@ package struct WebhookAgent: Agent {
     }
 
     private func headers(for body: String, key: String, at now: Timestamp) -> HTTPHeaders {
-        let seconds = String(now.milliseconds / 1000)
+        let (id, seconds) = (Self.identifier(key), String(now.milliseconds / 1000))
+        let signature = Self.signature(of: body, id: id, timestamp: seconds, secret: settings.secret)
         return HTTPHeaders([
-            ("webhook-id", key), ("webhook-timestamp", seconds),
-            (
-                "webhook-signature",
-                Self.signature(of: body, id: key, timestamp: seconds, secret: settings.secret)
-            ),
+            ("webhook-id", id), ("webhook-timestamp", seconds), ("webhook-signature", signature),
         ])
     }
+
+    /// The header `webhook-id`: the key without the dots that part what is signed, and no two keys' the same, as a
+    /// sender ID has no tilde.
+    static func identifier(_ key: String) -> String { key.replacing(".", with: "~") }
 
     /// The header `webhook-signature`: HMAC-SHA-256 over identifier, time and body.
     static func signature(of body: String, id: String, timestamp: String, secret: [UInt8]) -> String {

@@ -13,37 +13,137 @@ extension NodesConfiguration {
             case webhook
         }
 
-        /// The kind.
-        public var kind: Kind
-        /// Where it is reached; empty for an echo. May be internal: never shown to devices.
-        public var url = ""
-        /// What the server calls the model.
-        public var model = ""
-        /// The environment variable that holds the key, or the secret of a web hook.
-        public var keyVariable: String?
-        /// The file that holds it.
-        public var keyFile: String?
-        /// What a model is told before each conversation.
-        public var systemPrompt = ""
-        /// How long a whole answer may take.
-        public var timeout = Duration.seconds(120)
-        /// Requests under way at once.
-        public var concurrency = 16
-        /// Requests that may wait for their turn.
-        public var waiting = 256
-        /// Messages of the conversation that go along.
-        public var contextMessages = 20
-        /// Bytes of those.
-        public var contextBytes = 32 << 10
+        /// Where a key is, which is never in the configuration itself.
+        public enum KeySource: Sendable, Equatable {
+            /// The environment variable of that name holds it.
+            case variable(String)
+            /// The file at that absolute path holds it.
+            case file(String)
+        }
 
-        /// An agent with the settings as shipped.
-        public init(_ kind: Kind) { self.kind = kind }
+        /// The kind.
+        public let kind: Kind
+        /// Where it is reached, without a slash at its end; empty for an echo. May be internal: never shown to devices.
+        public let url: String
+        /// What the server calls the model; empty except for `openai`.
+        public let model: String
+        /// Where the key is, or the secret of a web hook.
+        public let key: KeySource?
+        /// What a model is told before each conversation.
+        public let systemPrompt: String
+        /// Messages of the conversation that go along.
+        public let contextMessages: Int
+        /// Bytes of those.
+        public let contextBytes: Int
+        /// How long a whole answer may take.
+        public let timeout: Duration
+        /// How long nothing may come of it.
+        public let silenceTimeout: Duration
+        /// Requests under way at once.
+        public let concurrency: Int
+        /// Requests that may wait for their turn.
+        public let waiting: Int
+        /// How often one message is tried.
+        public let attempts: Int
+        /// Failures in a row after which nobody asks for a while.
+        public let breakerFailures: Int
+        /// How long nobody asks then.
+        public let breakerPause: Duration
     }
 
     static let agentsKey = "agents"
     static let defaultAgentsKey = "channels.default_agents"
     /// The agent of a channel that none is chosen for: it is there without being configured.
     public static let defaultAgent = "echo"
+
+    /// One setting of an agent, as the reference lists it.
+    struct AgentSetting: Sendable, Equatable {
+        var key: String
+        var kinds: [Agent.Kind]
+        var form: String
+        /// `nil` where one must be given, or nothing stands in its place.
+        var defaultText: String?
+        var summary: String
+    }
+
+    /// Every setting that an agent may have, in the order of the reference.
+    static let agentSettings: [AgentSetting] = {
+        var settings: [AgentSetting] = []
+        // Those with most settings first.
+        for kind in [Agent.Kind.openai, .webhook, .echo] {
+            var section = AgentSection(path: "", settings: ["type": .string(kind.rawValue)])
+            _ = Agent(&section)
+            for setting in section.known {
+                if let index = settings.firstIndex(where: { $0.key == setting.key }) {
+                    settings[index].kinds.append(kind)
+                } else {
+                    settings.append(setting)
+                }
+            }
+        }
+        return settings
+    }()
+}
+
+extension NodesConfiguration.Agent {
+    private static let times = Duration.milliseconds(100) ... .seconds(3600)
+
+    /// - Returns: `nil` where its type is not known.
+    init?(_ section: inout AgentSection) {
+        guard let kind = section.kind() else { return nil }
+        self.kind = kind
+        url =
+            kind == .echo
+            ? ""
+            : section.url(
+                "Where it is reached. A chat completions interface begins there: `…/chat/completions`.")
+        model =
+            kind == .openai
+            ? section.text("model", isRequired: true, "What the server calls the model, or the agent.") : ""
+        switch kind {
+        case .echo: key = nil
+        case .openai: key = section.key(isRequired: false)
+        case .webhook: key = section.key(isRequired: true)
+        }
+        systemPrompt =
+            kind == .openai
+            ? section.text("system_prompt", "What a model is told before each conversation.") : ""
+        contextMessages =
+            kind == .openai
+            ? section.count(
+                "context_messages", default: 20, in: 0...200,
+                "How many earlier messages of the conversation go along.")
+            : 0
+        contextBytes =
+            kind == .openai
+            ? section.size(
+                "context_bytes", default: "32KiB", in: 0...1 << 20, "How much of them, the newest first.") : 0
+        timeout =
+            kind == .echo
+            ? .zero
+            : section.duration("timeout", default: "2m", in: Self.times, "How long a whole answer may take.")
+        silenceTimeout =
+            kind == .echo
+            ? .zero
+            : section.duration(
+                "silence_timeout", default: "60s", in: Self.times,
+                "How long nothing may come, before an answer and in its midst.")
+        concurrency = section.count(
+            "concurrency", default: 16, in: 1...10_000, "Requests of one gateway that are under way at once.")
+        waiting = section.count(
+            "waiting", default: 256, in: 0...100_000,
+            "Requests of one gateway that may wait for their turn; more fail at once.")
+        attempts = section.count(
+            "attempts", default: 3, in: 1...100,
+            "How often one message is tried, where trying again makes sense; pauses double, and `Retry-After` is obeyed."
+        )
+        breakerFailures = section.count(
+            "breaker_failures", default: 5, in: 1...100_000,
+            "Failures in a row after which a gateway does not ask for a while.")
+        breakerPause = section.duration(
+            "breaker_pause", default: "15s", in: Self.times, "How long; then one request tries it.")
+        section.refuseRest()
+    }
 }
 
 /// Reads `agents` and `channels.default_agents`. The environment has no spelling for objects.
@@ -70,11 +170,14 @@ struct AgentReader {
                 problems.append("\(key).\(name) is refused; expected an object with the key type")
                 continue
             }
-            agents[name] = agent(settings, at: "\(key).\(name)")
+            var section = AgentSection(path: "\(key).\(name)", settings: settings)
+            agents[name] = NodesConfiguration.Agent(&section)
+            problems += section.problems
         }
         return agents
     }
 
+    /// - Parameter agents: every name that the file configures, whatever else is wrong with it.
     mutating func defaults(
         in file: ConfigurationFile?, among agents: some Collection<String>
     ) -> [ChannelID: String] {
@@ -102,136 +205,18 @@ struct AgentReader {
         return defaults
     }
 
-    private mutating func agent(
-        _ settings: [String: JSONValue], at path: String
-    ) -> NodesConfiguration.Agent? {
-        var section = AgentSection(path: path, settings: settings)
-        let kind = section.kind()
-        defer { problems += section.problems }
-        guard let kind else { return nil }
-        var agent = NodesConfiguration.Agent(kind)
-        if kind != .echo {
-            agent.url = section.url()
-            agent.keyVariable = section.text("key_env")
-            agent.keyFile = section.text("key_file")
-            if agent.keyVariable != nil, agent.keyFile != nil {
-                section.problem("key_file", "is refused beside key_env; expected one of them")
-            }
-            if kind == .webhook, agent.keyVariable == nil, agent.keyFile == nil {
-                section.problem("key_env", "is missing; expected where the secret whsec_… is, or key_file")
-            }
-            agent.timeout = section.duration("timeout") ?? (kind == .webhook ? .seconds(30) : agent.timeout)
-        }
-        if kind == .openai {
-            agent.model = section.text("model") ?? ""
-            if agent.model.isEmpty {
-                section.problem("model", "is missing; expected the server's name of a model")
-            }
-            agent.systemPrompt = section.text("system_prompt") ?? ""
-            agent.contextMessages = section.count("context_messages", in: 0...200) ?? agent.contextMessages
-            agent.contextBytes = section.count("context_bytes", in: 0...(1 << 20)) ?? agent.contextBytes
-        }
-        agent.concurrency = section.count("concurrency", in: 1...10_000) ?? agent.concurrency
-        agent.waiting = section.count("waiting", in: 0...100_000) ?? agent.waiting
-        section.refuseRest()
-        return agent
+    /// The names under `agents`, those of agents that are refused as well.
+    func names(in file: ConfigurationFile?) -> [String] {
+        guard case .object(let members)? = file?.value(at: NodesConfiguration.agentsKey) else { return [] }
+        return Array(members.keys)
     }
 
-    static func isName(_ text: String) -> Bool {
+    private static func isName(_ text: String) -> Bool {
         (1...64).contains(text.utf8.count)
-            && text.utf8.allSatisfy {
-                switch $0 {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"),
-                    UInt8(ascii: "_"):
-                    true
-                default: false
-                }
+            && text.unicodeScalars.allSatisfy { scalar in
+                scalar.isASCII
+                    && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar)
+                        || "._-".unicodeScalars.contains(scalar))
             }
-    }
-}
-
-/// The settings of one agent while they are read: each is taken once, and what is left is unknown.
-private struct AgentSection {
-    let path: String
-    var settings: [String: JSONValue]
-    var problems: [String] = []
-    private var known: [String] = []
-
-    init(path: String, settings: [String: JSONValue]) {
-        self.path = path
-        self.settings = settings
-    }
-
-    mutating func problem(_ key: String, _ what: String) { problems.append("\(path).\(key) \(what)") }
-
-    mutating func kind() -> NodesConfiguration.Agent.Kind? {
-        let names = NodesConfiguration.Agent.Kind.allCases.map(\.rawValue).joined(separator: ", ")
-        let text = text("type")
-        guard let kind = text.flatMap(NodesConfiguration.Agent.Kind.init) else {
-            problem(
-                "type",
-                text.map { "“\($0)” is refused; expected one of \(names)" }
-                    ?? "is missing; expected one of \(names)")
-            return nil
-        }
-        return kind
-    }
-
-    mutating func url() -> String {
-        guard let text = text("url") else {
-            problem("url", "is missing; expected an address such as https://agents.example.org/v1")
-            return ""
-        }
-        let rest = ["http://", "https://"].compactMap { text.hasPrefix($0) ? text.dropFirst($0.count) : nil }
-            .first
-        let authority = rest?.prefix { !"/?#".contains($0) } ?? ""
-        guard !authority.isEmpty, !authority.contains("@"),
-            !text.contains(where: { $0.isWhitespace || $0 == "#" })
-        else {
-            problem(
-                "url", "is refused; expected http:// or https:// and a host, without a name or password in it"
-            )
-            return ""
-        }
-        return text.hasSuffix("/") ? String(text.dropLast()) : text
-    }
-
-    mutating func text(_ key: String) -> String? {
-        known.append(key)
-        guard let value = settings.removeValue(forKey: key) else { return nil }
-        guard let text = value.string, !text.isEmpty, !text.utf8.contains(0) else {
-            problem(key, "is refused; expected text")
-            return nil
-        }
-        return text
-    }
-
-    mutating func duration(_ key: String) -> Duration? {
-        guard let text = text(key) else { return nil }
-        let range = Duration.milliseconds(100) ... .seconds(3600)
-        guard let duration = Quantities.duration(text), range.contains(duration) else {
-            problem(key, "“\(text)” is refused; expected a duration from 100ms to 1h, such as 60s")
-            return nil
-        }
-        return duration
-    }
-
-    mutating func count(_ key: String, in range: ClosedRange<Int>) -> Int? {
-        known.append(key)
-        guard let value = settings.removeValue(forKey: key) else { return nil }
-        guard let number = value.wholeNumber, range.contains(Int(clamping: number)) else {
-            problem(
-                key,
-                "\(value.text) is refused; expected a number from \(range.lowerBound) to \(range.upperBound)")
-            return nil
-        }
-        return Int(number)
-    }
-
-    mutating func refuseRest() {
-        for key in settings.keys.sorted() {
-            problem(key, "is not a setting of such an agent; there are \(known.joined(separator: ", "))")
-        }
     }
 }

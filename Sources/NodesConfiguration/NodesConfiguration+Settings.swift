@@ -18,9 +18,9 @@ extension NodesConfiguration {
         agents = agentReader.agents(in: file)
         reader.onlyInFile(
             Self.agentsKey, form: "object of agents",
-            "`{\"support\": {\"type\": \"openai\", …}}`: the agents that devices' messages go to, by name; see "
-                + "the operators' document.")
-        defaultAgents = agentReader.defaults(in: file, among: agents.keys)
+            "`{\"support\": {\"type\": \"openai\", …}}`: the agents that devices' messages go to, by name; "
+                + "the settings of one are listed below.")
+        defaultAgents = agentReader.defaults(in: file, among: agentReader.names(in: file))
         reader.onlyInFile(
             Self.defaultAgentsKey, form: "object of names",
             "`{\"web\": \"support\"}`: the agent of each channel's devices; `\(Self.defaultAgent)` where none is named."

@@ -33,6 +33,9 @@ public struct ConfigurationError: Error, Sendable, Equatable, CustomStringConver
     /// One sentence each: the key, what is wrong with its value, what is expected.
     public let problems: [String]
 
+    /// Everything that is wrong.
+    public init(problems: [String]) { self.problems = problems }
+
     /// The problems, one a line.
     public var description: String { problems.joined(separator: "\n") }
 }

@@ -31,9 +31,14 @@ struct NodesGateway: AsyncParsableCommand {
         }
         let listener = PostgresListener(
             configuration: process.database, channels: StoreHints.channels, logger: process.logger)
+        let agentHTTP = AgentHTTP()
+        let agents = try ConfiguredAgents(
+            process.configuration, environment: ProcessInfo.processInfo.environment, http: agentHTTP,
+            clock: { .now }
+        ).directory()
         let sessions = DeviceSessions(
             kernel: process.kernel, instanceID: instanceID, name: process.name, hints: StoreHints(listener),
-            agents: try AgentDirectory(), logger: process.logger)
+            agents: agents, logger: process.logger)
         let settings = GatewaySettings(process.configuration.gateway)
         let server = GatewayServer(
             kernel: process.kernel, sessions: sessions, settings: settings, clock: { .now },
@@ -51,6 +56,7 @@ struct NodesGateway: AsyncParsableCommand {
         process.logger.notice(
             "Starting", metadata: ["instance": "\(process.name)", "instanceId": "\(instanceID)"])
         try await ServiceGroup(configuration: group).run()
+        try? await agentHTTP.shutdown()
         await process.stopChannels()
     }
 }

@@ -20,7 +20,7 @@ enum ExitStatus: Int32, CaseIterable {
         case .usage: "the command line is wrong; nothing was done"
         case .refused:
             "refused: the state is not the one expected, such as a request that was decided meanwhile"
-        case .notFound: "there is no such request, device, account, token or file"
+        case .notFound: "there is no such request, device, account, token, agent or file"
         case .unavailable:
             "PostgreSQL cannot be reached, or is busy; a change may have been carried out: look, or repeat it, a repeat "
                 + "decides nothing twice"

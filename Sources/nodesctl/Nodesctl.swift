@@ -5,7 +5,7 @@ import NodesProcess
 struct Nodesctl: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "nodesctl",
-        abstract: "Operates GoClaw Nodes: accounts, requests, devices, tokens, events, channels.",
+        abstract: "Operates GoClaw Nodes: accounts, requests, devices, tokens, events, agents, channels.",
         discussion: """
             Talks to PostgreSQL directly, so it works when no page can be reached. Whoever may read the \
             database's password may do everything; what is done carries the operating system account's name.
@@ -16,7 +16,8 @@ struct Nodesctl: AsyncParsableCommand {
         subcommands: [
             MigrateCommand.self, AdminCommand.self, RequestsCommand.self, DevicesCommand.self,
             ApproveCommand.self, DenyCommand.self, RevokeCommand.self, TokenCommand.self, EventsCommand.self,
-            ChannelsCommand.self, ChannelCommand.self, ConfigCommand.self, DeviceCommand.self,
+            AgentsCommand.self, ChannelsCommand.self, ChannelCommand.self, ConfigCommand.self,
+            DeviceCommand.self,
         ])
 
     // Accepted before a subcommand as well, which then finds them here.

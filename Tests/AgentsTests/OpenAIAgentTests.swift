@@ -41,6 +41,21 @@ struct OpenAIAgentTests {
         try await http.shutdown()
     }
 
+    @Test("An answer that is read to its end leaves its connection for the next one")
+    func connections() async throws {
+        let body = Oddities.events(Oddities.delta("Hello"), Oddities.stop).utf8
+        let http = AgentHTTP()
+        let request = try request()
+        try await ScriptedServer.serving([[Oddities.chunked(body, of: 1000)]]) { server in
+            let agent = OpenAIAgent(
+                name: "support", settings: OpenAIAgent.Settings(url: server.url, model: "m"), http: http)
+            for _ in 0..<5 { _ = try await agent.answer(request) { _ in } }
+            #expect(server.requests.count == 5)
+            #expect(server.connections == 1)
+        }
+        try await http.shutdown()
+    }
+
     @Test("The request names the model, the user and what tells a repeat from another, and asks for a stream")
     func asks() async throws {
         let asked = try await askChat([Self.answer], try request(#"{"text":"hi"}"#, key: "web.Tablet-1.3.7"))

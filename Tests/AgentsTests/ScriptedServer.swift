@@ -32,6 +32,7 @@ final class ScriptedServer: Sendable {
     let port: Int
     private let answers: [[Step]]
     private let received = Mutex<[Request]>([])
+    private let made = Mutex(0)
 
     private init(port: Int, answers: [[Step]]) {
         self.port = port
@@ -43,6 +44,9 @@ final class ScriptedServer: Sendable {
 
     /// What was asked so far.
     var requests: [Request] { received.withLock { $0 } }
+
+    /// How many connections were made.
+    var connections: Int { made.withLock { $0 } }
 
     /// The steps for one more request; the last are repeated.
     fileprivate func steps(for request: Request) -> [Step] {
@@ -63,6 +67,7 @@ final class ScriptedServer: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let server = made.withLock { $0 }
+                    server?.made.withLock { $0 += 1 }
                     try channel.pipeline.syncOperations.addHandler(
                         Script { server?.steps(for: $0) ?? [.close] })
                 }

@@ -20,7 +20,7 @@ struct ReferenceTests {
     func table() throws {
         let settings = NodesConfiguration.settings
         #expect(Set(settings.map(\.key)).count == settings.count)
-        #expect(Set(settings.compactMap(\.environmentName)).count == settings.count - 1)
+        #expect(Set(settings.compactMap(\.environmentName)).count == settings.count - 3)
         for setting in settings {
             #expect(setting.summary.hasSuffix("."), "\(setting.key)")
             #expect(!"\(setting)".contains("|"), "\(setting.key)")

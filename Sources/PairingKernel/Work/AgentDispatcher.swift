@@ -28,7 +28,7 @@ final class AgentDispatcher: Sendable {
     /// As whom this instance claims work.
     let claim: PairingStore.WorkClaim
     private let store: PairingStore
-    private let agents: AgentDirectory
+    let agents: AgentDirectory
     private let logger: Logger
     private let metrics = AgentWorkMetrics()
     private let state: Mutex<State>
@@ -179,7 +179,7 @@ final class AgentDispatcher: Sendable {
             let agent = try agent(named: ask.agent)
             do throws(AgentFailure) {
                 let reply = try await agent.answer(
-                    await request(ask, of: agent), part: parts(of: ask, audience))
+                    try await request(ask, of: agent), part: parts(of: ask, audience))
                 answer =
                     switch reply {
                     case .reply(let body): .replied(PairingStore.AgentReply(agent: agent.name, body: body))
@@ -209,10 +209,19 @@ final class AgentDispatcher: Sendable {
         }
     }
 
-    private func request(_ ask: AgentWorkMachine.Ask, of agent: any Agent) async -> AgentRequest {
-        AgentRequest(
+    private func request(
+        _ ask: AgentWorkMachine.Ask, of agent: any Agent
+    ) async throws(AgentFailure) -> AgentRequest {
+        var request = AgentRequest(
             key: "\(ask.sender.senderID.key)/\(ask.sender.generation.number)/\(ask.sequence)/\(ask.part)",
             channel: ask.channel, senderID: ask.sender.senderID, body: ask.body)
+        do {
+            request.context = try await store.context(
+                for: agent, of: ask.sender.senderID, ask.sender.generation, before: ask.sequence)
+        } catch {
+            throw AgentFailure(.busy, "The conversation so far cannot be read: \(error)")
+        }
+        return request
     }
 
     private func parts(

@@ -1,0 +1,141 @@
+"""Agents answer devices: through nginx, a gateway, and a server that the test runs."""
+
+import base64
+import json
+import secrets
+import subprocess
+
+import pytest
+
+from support.agents import Agent, document, hang, is_signed, says, status
+from support.deployment import Deployment, eventually
+
+KEY = "sk-" + secrets.token_hex(16)
+SECRET = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+@pytest.fixture
+def keys(tmp_path):
+    """The keys' files by agent."""
+    files = {}
+    for name, key in {"support": KEY, "readings": SECRET}.items():
+        files[name] = tmp_path / f"{name}.key"
+        files[name].touch(mode=0o600)
+        files[name].write_text(key + "\n")
+    return files
+
+
+def send(device, message, identifier: str = "m1") -> dict:
+    device.socket.request("message.send", {"messageId": identifier, "message": message})
+    return device.socket.event("message")
+
+
+def test_each_channel_has_its_agent_answer(deploy, keys):
+    """A tablet's message goes to a chat completions server, a sensor's to a web hook, a phone's to echo."""
+    chat = says(lambda body: f"You said {body['messages'][-1]['content']}.")
+    with Agent(chat) as support, Agent(document({"thanks": True})) as readings:
+        nodes: Deployment = deploy(
+            gateways=1, kernels=1,
+            settings={
+                "agents": {
+                    "support": {
+                        "type": "openai", "url": support.url, "model": "m", "key_file": str(keys["support"]),
+                        "system_prompt": "Be kind.",
+                    },
+                    "readings": {"type": "webhook", "url": readings.url, "key_file": str(keys["readings"])},
+                },
+                "channels": {"default_agents": {"web": "support", "iot": "readings"}},
+                "log": {"level": "trace"},
+            },
+        )  # fmt: skip
+        administrator = nodes.administrator()
+        tablet, phone = nodes.device("web"), nodes.device("mobile")
+        for device in (tablet, phone):
+            device.pair(administrator)
+        answer = send(tablet, {"type": "text", "text": "hello"})
+        assert answer["agent"] == "support"
+        assert answer["message"]["text"].split() == ["You", "said", "hello."]
+        headers, body = support.requests[0]
+        assert headers["Authorization"] == f"Bearer {KEY}"
+        asked = json.loads(body)
+        assert asked["stream"] is True and asked["messages"][0] == {"role": "system", "content": "Be kind."}
+        # The server learns a stable name and not who the device is.
+        assert asked["user"].startswith("device-") and tablet.sender_id not in body.decode()
+        send(tablet, {"type": "text", "text": "again"}, "m2")
+        assert json.loads(support.requests[1][1])["user"] == asked["user"]
+        assert support.requests[1][0]["Idempotency-Key"] != headers["Idempotency-Key"]
+        # The conversation goes along.
+        said = [(turn["role"], turn["content"].strip()) for turn in json.loads(support.requests[1][1])["messages"]]
+        assert said == [
+            ("system", "Be kind."), ("user", "hello"), ("assistant", "You said hello."), ("user", "again"),
+        ]  # fmt: skip
+        assert send(phone, {"a": 1})["agent"] == "echo"
+
+        sensor = nodes.device("iot")
+        reading = {"name": "temperature", "unit": "Cel", "type": "number", "periodMs": 60000}
+        sensor.pair(administrator, metadata={"readings": [reading]})
+        answer = send(sensor, {"readings": {"temperature": 21.5}})
+        assert (answer["agent"], answer["message"]) == ("readings", {"thanks": True})
+        headers, body = readings.requests[0]
+        assert is_signed(headers, body, SECRET)
+        data = json.loads(body)["data"]
+        assert data["senderId"] == sensor.sender_id and data["channel"] == "iot"
+        assert data["message"]["readings"] == [{"name": "temperature", "unit": "Cel", "value": 21.5}]
+
+        def reported():
+            told = json.loads(nodes.nodesctl("agents", "status", "--json").stdout)
+            agents = {agent["name"]: agent for agent in told[0]["agents"] or []}
+            return agents if agents.get("support", {}).get("answers") == 2 else None
+
+        agents = eventually(reported, "the gateway tells how its agents are doing")
+        assert set(agents) == {"echo", "readings", "support"}
+        assert agents["readings"]["answers"] == 1 and agents["support"]["failures"] == 0
+        assert 0 <= agents["support"]["medianMs"] <= agents["support"]["percentile99Ms"]
+        assert agents["support"]["state"] == "working" and agents["support"]["lastFailure"] is None
+        assert "support" in nodes.nodesctl("agents", "status").stdout
+        assert 'agent_answer_seconds_count{agent="support"} 2' in nodes.status("gateway/0/metrics")[1]
+
+        # No log holds a key, nor what was said, however much is logged.
+        for process in nodes.processes:
+            log = nodes.log_of(process)
+            assert KEY not in log and SECRET not in log and SECRET.removeprefix("whsec_") not in log, process.name
+            assert "hello." not in log
+
+
+def test_an_agent_that_fails_for_a_while_is_asked_again_and_the_others_notice_nothing(deploy):
+    with Agent(status(503, "warming up"), status(500), says("Here.")) as support, Agent(hang()) as stuck:
+        nodes: Deployment = deploy(
+            gateways=1, kernels=1,
+            settings={
+                "agents": {
+                    "support": {"type": "openai", "url": support.url, "model": "m"},
+                    "stuck": {"type": "openai", "url": stuck.url, "model": "m", "concurrency": 1},
+                },
+                "channels": {"default_agents": {"web": "support", "mobile": "stuck"}},
+            },
+        )  # fmt: skip
+        administrator = nodes.administrator()
+        phone, tablet = nodes.device("mobile"), nodes.device("web")
+        for device in (phone, tablet):
+            device.pair(administrator)
+        for number in range(3):
+            phone.socket.request("message.send", {"messageId": f"m{number}", "message": {"a": number}})
+        eventually(lambda: stuck.requests, "the agent that hangs is asked")
+        assert send(tablet, {"type": "text", "text": "hello"})["message"]["text"].strip() == "Here."
+        keys = {headers["Idempotency-Key"] for headers, _ in support.requests}
+        assert len(support.requests) == 3 and len(keys) == 1
+        assert len(stuck.requests) == 1
+
+
+def test_a_gateway_with_an_unusable_key_names_the_setting_and_does_not_start(nodes: Deployment, tmp_path):
+    file = tmp_path / "gateway.json"
+    settings = json.loads((nodes.config / "gateway-0.json").read_text())
+    settings["agents"] = {"support": {"type": "openai", "url": "http://a", "model": "m", "key_env": "NOT_SET"}}
+    settings["gateway"]["socket"] = str(tmp_path / "gateway.sock")
+    file.write_text(json.dumps(settings))
+    done = subprocess.run(
+        [nodes.binaries / "nodes-gateway", "--config", file],
+        env=nodes.environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "agents.support.key_env: the variable NOT_SET is not set" in done.stdout + done.stderr
