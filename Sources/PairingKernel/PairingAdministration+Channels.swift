@@ -14,6 +14,8 @@ public struct GatewayChannels: Sendable, Equatable {
     public var account: Account
     /// How long ago it was last heard of; what it says was true then.
     public var heardAgo: Duration = .zero
+    /// Whether it has missed its time to say that it lives twice: it ended, or cannot reach the database.
+    public var isLate = false
 
     /// What is known of a gateway's channels.
     public enum Account: Sendable, Equatable {
@@ -48,10 +50,12 @@ extension PairingAdministration {
         let here = try channelsHere(by: authority)
         let gateways = try await refusing(logger) {
             try await store.instanceChannels().map {
-                GatewayChannels(
+                // A lease is renewed four times in its life.
+                let heardAgo = max(.zero, settings.authorityLease - $0.leaseLeft)
+                return GatewayChannels(
                     instanceID: $0.instanceID, name: cleanDeviceText($0.name, maximumScalars: 256),
-                    startedAt: $0.startedAt, account: .init($0.report),
-                    heardAgo: max(.zero, settings.authorityLease - $0.leaseLeft))
+                    startedAt: $0.startedAt, account: .init($0.report), heardAgo: heardAgo,
+                    isLate: heardAgo > settings.authorityLease * 3 / 5)
             }
         }
         return ChannelsOverview(here: here, gateways: gateways)

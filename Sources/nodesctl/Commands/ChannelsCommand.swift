@@ -159,10 +159,6 @@ extension GatewayChannels {
 
     fileprivate var heardSeconds: Int64 { heardAgo.milliseconds / 1000 }
 
-    /// Whether it has missed its time to say that it lives, every two and a half seconds, twice: it ended, or cannot
-    /// reach the database.
-    fileprivate var isLate: Bool { heardAgo > .seconds(6) }
-
     /// What an operator should know or do.
     ///
     /// - Parameter here: what a start would load of the folder at this moment.
