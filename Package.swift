@@ -95,6 +95,7 @@ let package = Package(
                 .embedInCode("Migrations/v003_instance_channels.sql"),
                 .embedInCode("Migrations/v004_exact_metadata.sql"),
                 .embedInCode("Migrations/v005_counted_streams.sql"),
+                .embedInCode("Migrations/v006_agent_work.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(
@@ -196,7 +197,8 @@ let package = Package(
         tests(
             "PairingKernelTests",
             [
-                "PairingCore", "PairingStore", "PairingKernel", "ChannelHost", "Cryptography", "Postgres",
+                "Agents", "PairingCore", "PairingStore", "PairingKernel", "ChannelHost", "Cryptography",
+                "Postgres",
                 "PostgresTestSupport", log, lifecycle,
             ]),
         tests("NodesConfigurationTests", ["NodesConfiguration"]),

@@ -83,61 +83,6 @@ extension DeviceSessions {
             return ChannelOutput()
         }
     }
-
-    /// Has an agent's message turned into frames and sends them.
-    ///
-    /// A channel that can't at the moment ends the session: the device acknowledges by number, so what comes
-    /// next must not overtake this message (I4). One that refuses the message for good has it left out.
-    ///
-    /// - Returns: whether the session goes on.
-    func deliver(
-        _ message: PairingStore.StoredMessage, for grant: SessionGrant, on socket: any DeviceSocket
-    ) async -> Bool {
-        let session = state.withLock { state in
-            state.table.isLive(socket.id, grant) ? state.work[socket.id]?.channel : nil
-        }
-        guard let session else { return false }
-        let agentMessage = ChannelAgentMessage(
-            number: message.sequence, id: "\(grant.generation)-\(message.sequence)",
-            agent: message.agent ?? agent.name, body: message.body)
-        do throws(Refusal) {
-            let frames = try await channels.deliver(agentMessage, in: session)
-            guard state.withLock({ $0.table.isLive(socket.id, grant) }) else { return false }
-            for frame in frames { socket.deliver(OutboundFrame(frame)) }
-            delivered(message, on: socket)
-            if frames.isEmpty { await leaveOut(message.sequence, for: grant) }
-            return true
-        } catch {
-            logger.warning(
-                "A channel did not take a message for its device",
-                metadata: [
-                    "channel": "\(grant.channel)", "senderId": "\(grant.senderID)",
-                    "messageSeq": "\(message.sequence)", "reason": "\(error.reason)",
-                ])
-            guard error.retryable else {
-                delivered(message, on: socket)
-                await leaveOut(message.sequence, for: grant)
-                return true
-            }
-            end(grant, on: socket, .channelUnavailable, because: "the channel is unavailable")
-            return false
-        }
-    }
-
-    private func delivered(_ message: PairingStore.StoredMessage, on socket: any DeviceSocket) {
-        state.withLock { $0.work[socket.id]?.delivered = message.sequence }
-    }
-
-    /// The device never hears of this message, so it can't acknowledge it either.
-    private func leaveOut(_ sequence: Int64, for grant: SessionGrant) async {
-        do {
-            try await lanes[grant.channel]?.leftOut.submit(
-                PairingStore.Acknowledgement(session: grant.liveSession, sequence: sequence))
-        } catch {
-            // It is offered to the channel again with the next session.
-            logger.debug("A message that was left out is not settled", metadata: ["error": "\(error)"])
-        }
-    }
 }
 
 extension OutboundFrame {

@@ -26,9 +26,12 @@ extension DeviceSessions {
             group.addTask { await self.tick() }
             group.addTask { await self.watchLease() }
             group.addTask { await self.touch() }
+            group.addTask { await self.carryOutDeliveries() }
+            group.addTask { await self.dispatcher.run(telling: self) }
             try? await gracefulShutdown()
             group.cancelAll()
         }
+        await dispatcher.stop()
         await flushEnded()
         do {
             try await store.retire(instanceID)
@@ -51,7 +54,23 @@ extension DeviceSessions {
                     }
                     for socket in sockets { socket.close(.replaced) }
                 }
-            case .replaced: continue
+            case .wake(let wake, let devices, on: let instance) where instance == instanceID:
+                act(on: wake, of: devices)
+            case .replaced, .wake: continue
+            }
+        }
+    }
+
+    /// Another instance has something for devices of this one.
+    private func act(on wake: PairingStore.Wake, of devices: [String]) {
+        switch wake {
+        case .deliver: look(for: devices)
+        case .work: dispatcher.want(devices.compactMap { SenderID($0) })
+        case .abort:
+            for device in devices {
+                let parts = device.split(separator: "=")
+                guard parts.count == 2, let sequence = Int64(parts[1]) else { continue }
+                dispatcher.abort(sequence, of: String(parts[0]))
             }
         }
     }
@@ -99,10 +118,10 @@ extension DeviceSessions {
         guard let senderID = event.senderID.flatMap({ SenderID($0) }) else { return }
         switch EventName(rawValue: event.event) {
         case .pairingRevoked:
-            let sockets = change(because: "revoked") {
-                $0.table.revoke(senderID, below: Generation(event.generation ?? .max))
-            }
+            let generation = Generation(event.generation ?? .max)
+            let sockets = change(because: "revoked") { $0.table.revoke(senderID, below: generation) }
             for socket in sockets { socket.close(.revoked) }
+            dispatcher.revoke(senderID, below: generation)
         case .pairingApproved, .pairingDenied, .pairingExpired:
             guard let id = event.requestID.flatMap({ RequestID($0) }) else { return }
             // Not here: an approval asks the database, and a revocation behind it must not wait for that.

@@ -20,7 +20,7 @@ extension DeviceSessions {
     /// What it says of its channels, with its agents as one more member.
     private var report: JSONValue {
         let channels = ChannelsReport(pairing.channels.report).json
-        guard let agents, case .object(var members) = channels else { return channels }
+        guard case .object(var members) = channels else { return channels }
         members[AgentsReport.member] = AgentsReport(agents).json
         return .object(members)
     }

@@ -26,20 +26,11 @@ public final class DeviceSessions: Service, Sendable {
 
     /// What a live session has to do.
     struct SessionWork {
-        var queue = SessionQueue()
         let channel: ChannelSession
         /// What the channel says to the device when the session begins; said once.
         var greeting: [OutboundFrame]
-        /// The greatest number up to which the device was handed everything; what is handed out next comes after it.
-        var delivered: Int64 = 0
-        /// Whether there is something to catch up with.
-        var hasBacklog = false
-        /// Whether what could not be answered waits to be tried again.
-        var waitsToRetry = false
-        /// How long it waits the next time.
-        var retryDelay = firstRetryDelay
-
-        static let firstRetryDelay = Duration.seconds(1)
+        /// Which messages the device is handed, and up to where it was.
+        var delivery = SessionDelivery()
     }
 
     /// The greatest size of a device's message as compact JSON, in bytes: what a channel makes of it, and a frame
@@ -55,8 +46,8 @@ public final class DeviceSessions: Service, Sendable {
     let settings: PairingSettings
     let hints: StoreHints
     let channels: ChannelHost
-    let agent: any Agent
-    let agents: AgentDirectory?
+    let agents: AgentDirectory
+    let dispatcher: AgentDispatcher
     let clock: WallClock
     let logger: Logger
     let state: Mutex<State>
@@ -64,6 +55,8 @@ public final class DeviceSessions: Service, Sendable {
     let wakes = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     /// Wakes whoever passes decisions on.
     let decisions = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    /// Sessions that have something to deliver.
+    let deliveries = AsyncStream.makeStream(of: Live.self)
     private let arrivals: Batcher<PairingStore.Arrival, PairingStore.SessionRow?>
     let lanes: [ChannelID: MessageLane]
     let acknowledgements: Batcher<PairingStore.Acknowledgement, Void>
@@ -72,16 +65,14 @@ public final class DeviceSessions: Service, Sendable {
     ///   - instanceID: a new UUID.
     ///   - name: what operators call this gateway.
     ///   - hints: runs as a service of its own, and is read by nobody else.
-    ///   - agents: who answers devices' messages; `nil` for `agent` alone.
+    ///   - agents: who answers devices' messages.
     package init(
-        kernel: Kernel, instanceID: InstanceID, name: String, hints: StoreHints,
-        agent: any Agent = EchoAgent(), agents: AgentDirectory? = nil, logger: Logger
+        kernel: Kernel, instanceID: InstanceID, name: String, hints: StoreHints, agents: AgentDirectory,
+        logger: Logger
     ) {
         self.instanceID = instanceID
         self.name = name
         self.hints = hints
-        self.agent = agent
-        self.agents = agents
         self.logger = logger
         channels = kernel.channels
         clock = kernel.clock
@@ -99,8 +90,15 @@ public final class DeviceSessions: Service, Sendable {
         ) {
             try await store.beginSessions($0, on: instanceID)
         }
+        let dispatcher = AgentDispatcher(
+            store: store, agents: agents, instanceID: instanceID, lease: kernel.settings.workLease,
+            logger: logger)
+        self.agents = agents
+        self.dispatcher = dispatcher
         lanes = Dictionary(
-            uniqueKeysWithValues: kernel.channels.channels.map { ($0.id, MessageLane(store: store)) })
+            uniqueKeysWithValues: kernel.channels.channels.map {
+                ($0.id, MessageLane(of: $0.id, store: store, dispatcher: dispatcher))
+            })
         acknowledgements = Batcher(
             key: { $0.session.senderID.key }, locks: .ofDevices(\.session.senderID, in: store)
         ) {
@@ -216,9 +214,9 @@ public final class DeviceSessions: Service, Sendable {
                 sessionID: row.sessionID, instanceID: instanceID, channel: device.channel,
                 senderID: device.senderID, generation: generation, epoch: row.epoch,
                 limits: sessionLimits(of: device.channel))
-            work.hasBacklog = row.hasOpenMessages
-            work.delivered = row.acknowledged
+            work.delivery = SessionDelivery(delivered: row.acknowledged, hasBacklog: row.hasOpenMessages)
             try activate(grant, work, on: socket)
+            if row.hasOpenMessages { dispatcher.want([device.senderID]) }
             return grant
         } catch {
             channels.close(work.channel, reason: "not connected")

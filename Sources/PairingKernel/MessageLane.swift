@@ -5,16 +5,20 @@ import PairingStore
 struct MessageLane: Sendable {
     let numbers: Batcher<PairingStore.MessageKey, PairingStore.MessageNumber?>
     let inbound: Batcher<PairingStore.InboundMessage, Outcome<PairingStore.Acceptance>>
-    let replies: Batcher<PairingStore.Reply, [PairingStore.StoredMessage]>
     let leftOut: Batcher<PairingStore.Acknowledgement, Void>
 
-    init(store: PairingStore) {
+    init(of channel: ChannelID, store: PairingStore, dispatcher: AgentDispatcher) {
         numbers = Batcher { try await store.numbers(of: $0) }
-        inbound = Batcher(cost: \.bytes, locks: .ofDevices(\.session.senderID, in: store)) {
-            try await store.accept($0)
-        }
-        replies = Batcher(cost: \.bytes, locks: .ofDevices(\.session.senderID, in: store)) {
-            try await store.reply($0)
+        inbound = Batcher(cost: \.bytes, locks: .ofDevices(\.session.senderID, in: store)) { messages in
+            do {
+                let outcomes = try await store.accept(messages, claim: dispatcher.claim)
+                // Here, where batches are in their order.
+                dispatcher.accepted(messages, on: channel, outcomes)
+                return outcomes
+            } catch {
+                if StoreFailure.leavesOpen(error) { dispatcher.want(messages.map(\.session.senderID)) }
+                throw error
+            }
         }
         leftOut = Batcher(locks: .ofDevices(\.session.senderID, in: store)) {
             try await store.leaveOut($0)
@@ -34,8 +38,4 @@ extension Batcher.Locks {
 
 extension PairingStore.InboundMessage {
     fileprivate var bytes: Int { forwarded.reduce(body.utf8.count) { $0 + $1.body.utf8.count } }
-}
-
-extension PairingStore.Reply {
-    fileprivate var bytes: Int { answers.reduce(0) { $0 + $1.body.utf8.count } }
 }

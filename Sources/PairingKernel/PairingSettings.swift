@@ -24,6 +24,12 @@ public struct PairingSettings: Sendable {
     public var authorityLease: Duration
     /// How long its sessions then pause before they are closed.
     public var authorityGrace: Duration
+    /// How long a claim on agents' work lasts without being renewed.
+    public var workLease: Duration
+    /// How often a channel may fail to deliver a message before the message ends as undeliverable.
+    public var deliveryAttempts: Int
+    /// How long it waits after its first failure; longer after each further one.
+    public var deliveryPause: Duration
     /// How long an unused administrator session lasts.
     public var sessionIdleTimeout: Duration
     /// How long an administrator session lasts at most.
@@ -42,6 +48,9 @@ public struct PairingSettings: Sendable {
         requiresTypedCode = false
         authorityLease = .seconds(10)
         authorityGrace = .seconds(5)
+        workLease = .seconds(10)
+        deliveryAttempts = 5
+        deliveryPause = .seconds(1)
         sessionIdleTimeout = .seconds(12 * 3600)
         sessionAbsoluteTimeout = .seconds(7 * 86400)
     }

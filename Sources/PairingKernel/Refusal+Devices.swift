@@ -35,11 +35,6 @@ extension Refusal {
         .unavailable, "database_busy", "The pairing database is busy. Try again shortly.", retryable: true,
         retryAfter: .seconds(1))
 
-    static let tooManyMessages = Refusal(
-        .resourceExhausted, "messages_waiting",
-        "\(SessionQueue.capacity) messages of this device wait to be answered. Wait before sending more.",
-        retryable: true, retryAfter: .seconds(1))
-
     static func messageTooLarge(_ bytes: Int) -> Refusal {
         Refusal(
             .invalidRequest, "message_too_large",

@@ -227,6 +227,15 @@ struct SessionTable<Socket> {
         return current.epoch == grant.epoch && current.generation == grant.generation
     }
 
+    /// The session of a device, by the key of its sender ID.
+    func session(ofKey key: String) -> (id: SocketID, socket: Socket, grant: SessionGrant)? {
+        for id in socketsBySender[key] ?? [] {
+            guard let entry = entries[id], case .live(let grant) = entry.role else { continue }
+            return (id, entry.socket, grant)
+        }
+        return nil
+    }
+
     /// The sockets that wait for a decision, newest first.
     func waiting(for request: RequestID, of senderID: SenderID) -> [(id: SocketID, socket: Socket)] {
         (socketsBySender[senderID.key] ?? []).sorted(by: >).compactMap { id in

@@ -15,6 +15,19 @@ struct Stream {
     var unansweredBytes: Int64
     /// The bytes of the messages to the device that it has not acknowledged.
     var unacknowledgedBytes: Int64
+    /// Which instance works on the messages from the device; `nil` where none does.
+    var claimedBy: InstanceID?
+    /// For how long it does from now on, or since when it does not; `nil` where there is nothing to do.
+    var claimLeft: Duration?
+    /// A change of the claim that has yet to be written.
+    private(set) var claimChange: ClaimChange?
+
+    /// What becomes of a claim.
+    enum ClaimChange {
+        case claim(InstanceID, Duration)
+        /// Whoever looks may take it.
+        case offer
+    }
 
     /// Whether messages of either direction wait.
     var hasOpenMessages: Bool { unanswered > 0 || acknowledgedOut < nextOut - 1 }
@@ -45,6 +58,27 @@ struct Stream {
         // Never below nothing, should a program of an older version have stored messages without counting them.
         unanswered = max(0, unanswered - 1)
         unansweredBytes = max(0, unansweredBytes - bytes)
+    }
+
+    /// Whether nobody but this instance works on the device's messages.
+    func isFree(for instance: InstanceID) -> Bool {
+        unanswered == 0 || claimedBy == nil || claimedBy == instance || (claimLeft ?? .zero) <= .zero
+    }
+
+    /// The instance works on the device's messages. Written once in a while only: what has just been renewed is left
+    /// as it is.
+    mutating func claim(for instance: InstanceID, lease: Duration) {
+        guard claimedBy != instance || (claimLeft ?? .zero) < lease / 2 else { return }
+        claimedBy = instance
+        claimLeft = lease
+        claimChange = .claim(instance, lease)
+    }
+
+    /// Nobody works on the device's messages: whoever looks may.
+    mutating func offer() {
+        claimedBy = nil
+        claimLeft = .zero
+        claimChange = .offer
     }
 
     /// Messages to the device are settled.
@@ -120,9 +154,26 @@ extension Transaction {
         return (streams, Array(answers.dropFirst(2)))
     }
 
+    /// Locks those of the devices' rows that nobody else has locked.
+    ///
+    /// - Parameter questions: what is read under the locks, in the same round trip.
+    /// - Returns: the rows by key, and the answers to the questions.
+    func lockFreeStreams(
+        _ keys: [String], then questions: [(sql: String, parameters: [PostgresValue])]
+    ) throws -> (streams: [String: Stream], answers: [PostgresRows]) {
+        let answers = try query([(Self.lockStreams + " SKIP LOCKED", [.texts(keys)])] + questions)
+        return (try streams(answers[0]), Array(answers.dropFirst()))
+    }
+
+    /// The columns of ``Stream``.
+    static let streamColumns = """
+        sender_key, generation, active, next_in, next_out, acknowledged_out, unanswered, unanswered_bytes,
+        unacknowledged_bytes, claimed_by::text AS claimed_by,
+        (extract(epoch FROM claimed_until - clock_timestamp()) * 1000)::bigint AS claim_left
+        """
+
     private static let lockStreams = """
-        SELECT sender_key, generation, active, next_in, next_out, acknowledged_out, unanswered, unanswered_bytes,
-            unacknowledged_bytes
+        SELECT \(streamColumns)
         FROM device_streams WHERE sender_key = ANY($1) ORDER BY sender_key FOR UPDATE
         """
 
@@ -134,7 +185,7 @@ extension Transaction {
             [.text("\(seconds * 1000 + attoseconds / 1_000_000_000_000_000)ms")])
     }
 
-    private func streams(_ rows: PostgresRows) throws -> [String: Stream] {
+    func streams(_ rows: PostgresRows) throws -> [String: Stream] {
         Dictionary(
             try rows.map {
                 (
@@ -145,7 +196,9 @@ extension Transaction {
                         acknowledgedOut: try $0.int64("acknowledged_out"),
                         unanswered: try $0.int64("unanswered"),
                         unansweredBytes: try $0.int64("unanswered_bytes"),
-                        unacknowledgedBytes: try $0.int64("unacknowledged_bytes"))
+                        unacknowledgedBytes: try $0.int64("unacknowledged_bytes"),
+                        claimedBy: try $0.optionalText("claimed_by").flatMap { InstanceID($0) },
+                        claimLeft: try $0.optionalInt64("claim_left").map { .milliseconds($0) })
                 )
             }, uniquingKeysWith: { first, _ in first })
     }
@@ -159,24 +212,39 @@ extension Transaction {
         if rows.isEmpty { return }
         try enqueue(
             """
-            INSERT INTO device_streams (sender_key, generation, active, next_in, next_out, acknowledged_out, unanswered,
-                unanswered_bytes, unacknowledged_bytes)
+            INSERT INTO device_streams AS d (sender_key, generation, active, next_in, next_out, acknowledged_out,
+                unanswered, unanswered_bytes, unacknowledged_bytes, claimed_by, claimed_until)
             SELECT sender_key, generation, true, next_in, next_out, acknowledged_out, unanswered, unanswered_bytes,
-                unacknowledged_bytes
+                unacknowledged_bytes, claimed_by::uuid, clock_timestamp() + lease * interval '1 millisecond'
             FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-                $7::bigint[], $8::bigint[])
+                $7::bigint[], $8::bigint[], $9::text[], $10::bigint[])
                 AS a (sender_key, generation, next_in, next_out, acknowledged_out, unanswered, unanswered_bytes,
-                unacknowledged_bytes)
+                unacknowledged_bytes, claimed_by, lease)
             ON CONFLICT (sender_key) DO UPDATE SET next_in = excluded.next_in, next_out = excluded.next_out,
                 acknowledged_out = excluded.acknowledged_out, unanswered = excluded.unanswered,
                 unanswered_bytes = excluded.unanswered_bytes,
-                unacknowledged_bytes = excluded.unacknowledged_bytes
+                unacknowledged_bytes = excluded.unacknowledged_bytes,
+                claimed_by = CASE WHEN excluded.claimed_until IS NULL THEN d.claimed_by
+                    ELSE excluded.claimed_by END,
+                claimed_until = coalesce(excluded.claimed_until, d.claimed_until)
             """,
             [
                 .texts(rows.map(\.key)), .int64s(rows.map(\.stream.generation.number)),
                 .int64s(rows.map(\.stream.nextIn)), .int64s(rows.map(\.stream.nextOut)),
                 .int64s(rows.map(\.stream.acknowledgedOut)), .int64s(rows.map(\.stream.unanswered)),
                 .int64s(rows.map(\.stream.unansweredBytes)), .int64s(rows.map(\.stream.unacknowledgedBytes)),
+                .texts(rows.map { $0.stream.claimChange?.instance }),
+                .int64s(rows.map { $0.stream.claimChange?.milliseconds }),
             ])
+    }
+}
+
+extension Stream.ClaimChange {
+    fileprivate var instance: String? {
+        if case .claim(let instance, _) = self { instance.text } else { nil }
+    }
+
+    fileprivate var milliseconds: Int64 {
+        if case .claim(_, let lease) = self { lease.milliseconds } else { 0 }
     }
 }

@@ -69,14 +69,15 @@ extension PairingStore {
                 try transaction.enqueue(
                     """
                     UPDATE device_streams SET generation = $2, active = false, unanswered = 0, unanswered_bytes = 0,
-                        unacknowledged_bytes = 0
+                        unacknowledged_bytes = 0, claimed_by = NULL, claimed_until = NULL
                     WHERE sender_key = $1
                     """,
                     [.text(senderID.key), .int64(life.generation.number)])
-                // Nobody will answer or acknowledge the messages: from now on they are kept as long as settled ones.
+                // Nobody will answer or acknowledge the messages: that is how they end.
                 try transaction.enqueue(
                     """
-                    WITH unsettled AS (UPDATE messages SET done_at = clock_timestamp()
+                    WITH unsettled AS (UPDATE messages SET done_at = clock_timestamp(), ended = 'withdrawn',
+                            end_reason = 'revoked'
                         WHERE sender_key || '/' || generation::text || '/' || direction = ANY($3)
                             AND done_at IS NULL)
                     UPDATE paired_devices SET state = 'revoked', revoked_at = clock_timestamp(), revoked_by = $2

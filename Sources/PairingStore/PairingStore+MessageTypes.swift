@@ -72,37 +72,9 @@ extension PairingStore {
         public var sequence: Int64
         /// Whether it had been accepted before: a repeat is acknowledged again and answered once.
         public var isRepeat: Bool
-    }
-
-    /// What agents answer to one message of a device.
-    public struct Reply: Sendable {
-        /// One agent's answer.
-        public struct Answer: Sendable, Equatable {
-            /// Which agent answers.
-            public var agent: String
-            /// The answer: JSON text.
-            public var body: String
-
-            /// Wraps the two.
-            public init(agent: String, body: String) {
-                self.agent = agent
-                self.body = body
-            }
-        }
-
-        /// The session that the answered message came by.
-        public var session: LiveSession
-        /// The number of the answered message.
-        public var inReplyTo: Int64
-        /// All of its answers, one at least, in order.
-        public var answers: [Answer]
-
-        /// Wraps the parts.
-        public init(session: LiveSession, inReplyTo: Int64, answers: [Answer]) {
-            self.session = session
-            self.inReplyTo = inReplyTo
-            self.answers = answers
-        }
+        /// How many of the device's messages waited for an answer before it, where the work on it was claimed with
+        /// it. Of a repeat: how many wait, where it is one of them, whoever works on it.
+        public var openBefore: Int64?
     }
 
     /// A stored message of either direction.
@@ -115,6 +87,23 @@ extension PairingStore {
         public var body: String
         /// What a device's message became for agents; empty for an agent's.
         public var forwarded: [ForwardedMessage] = []
+        /// The device's identifier of the message that this one answers.
+        public var inReplyTo: String?
+        /// How often its channel failed to deliver it.
+        public var attempts = 0
+
+        /// Wraps the parts.
+        public init(
+            sequence: Int64, agent: String?, body: String, forwarded: [ForwardedMessage] = [],
+            inReplyTo: String? = nil, attempts: Int = 0
+        ) {
+            self.sequence = sequence
+            self.agent = agent
+            self.body = body
+            self.forwarded = forwarded
+            self.inReplyTo = inReplyTo
+            self.attempts = attempts
+        }
     }
 
     /// What a device says it has.

@@ -49,7 +49,9 @@ extension PairingStore {
 
     /// Settles messages to devices that their channel left out, so that they are neither offered again nor waited
     /// for; once all before one is acknowledged, it counts as acknowledged too.
-    public func leaveOut(_ messages: [Acknowledgement]) async throws {
+    ///
+    /// - Parameter end: how they ended, where that is to be recorded.
+    public func leaveOut(_ messages: [Acknowledgement], as end: MessageEnd? = nil) async throws {
         if messages.isEmpty { return }
         try await pool.transaction { transaction in
             var streams = try transaction.lockStreams(of: messages.map(\.session), waiting: lockWait).streams
@@ -63,14 +65,18 @@ extension PairingStore {
             let answers = try transaction.query([
                 (
                     """
-                    UPDATE messages SET done_at = clock_timestamp() WHERE ctid = ANY(ARRAY(
+                    UPDATE messages SET done_at = clock_timestamp(), ended = $3, end_reason = $4
+                    WHERE ctid = ANY(ARRAY(
                         SELECT m.place FROM unnest($1::text[], $2::bigint[]) AS a (key, sequence), LATERAL (
                             SELECT ctid AS place FROM messages
                             WHERE sender_key || '/' || generation::text || '/' || direction = a.key
                                 AND sequence = a.sequence AND done_at IS NULL LIMIT 1) AS m))
                     RETURNING sender_key, octet_length(body)::bigint AS bytes
                     """,
-                    [.texts(settled.map { $0.session.key(.outbound) }), .int64s(settled.map(\.sequence))]
+                    [
+                        .texts(settled.map { $0.session.key(.outbound) }), .int64s(settled.map(\.sequence)),
+                        .text(end?.state.rawValue), .text(end?.reason),
+                    ]
                 ),
                 (
                     """
@@ -97,6 +103,29 @@ extension PairingStore {
         }
     }
 
+    /// A channel failed to deliver a message.
+    ///
+    /// - Returns: how often by now; `nil` where the session is over, or the message has ended.
+    public func countFailedDelivery(of message: Acknowledgement) async throws -> Int? {
+        try await pool.transaction { transaction in
+            let stream = try transaction.lockStreams(of: [message.session]).streams[
+                message.session.senderID.key]
+            guard let stream, stream.refusal(of: message.session) == nil else { return nil }
+            return try transaction.query(
+                """
+                UPDATE messages SET attempts = attempts + 1
+                WHERE sender_key = $1 AND generation = $2 AND direction = 'out' AND sequence = $3
+                    AND done_at IS NULL
+                RETURNING attempts
+                """,
+                [
+                    .text(message.session.senderID.key), .int64(message.session.generation.number),
+                    .int64(message.sequence),
+                ]
+            ).first?.int("attempts")
+        }
+    }
+
     /// A page of the messages that a session has to catch up with, claimed under the device's lock.
     ///
     /// - Parameters:
@@ -112,7 +141,9 @@ extension PairingStore {
             guard let stream, stream.refusal(of: session) == nil else { return nil }
             let messages = try transaction.query(
                 """
-                SELECT sequence, agent, body, forwarded FROM messages
+                SELECT sequence, agent, body, forwarded, attempts,
+                    CASE direction WHEN 'out' THEN message_id END AS in_reply_to
+                FROM messages
                 WHERE sender_key || '/' || generation::text || '/' || direction = $1
                     AND sequence > $2 AND sequence <= $3 AND done_at IS NULL
                 ORDER BY sequence LIMIT 100
@@ -122,7 +153,8 @@ extension PairingStore {
                 StoredMessage(
                     sequence: try $0.int64("sequence"), agent: try $0.optionalText("agent"),
                     body: try $0.text("body"),
-                    forwarded: direction == .inbound ? try $0.forwarded() : [])
+                    forwarded: direction == .inbound ? try $0.forwarded() : [],
+                    inReplyTo: try $0.optionalText("in_reply_to"), attempts: try $0.int("attempts"))
             }
             return OpenMessages(
                 messages: messages,

@@ -19,5 +19,8 @@ public enum Schema {
         Migration(
             number: 5, name: "counted_streams",
             sql: String(decoding: PackageResources.v005_counted_streams_sql, as: UTF8.self)),
+        Migration(
+            number: 6, name: "agent_work",
+            sql: String(decoding: PackageResources.v006_agent_work_sql, as: UTF8.self)),
     ]
 }

@@ -34,6 +34,11 @@ public enum StoreFailure: Sendable {
         }
     }
 
+    /// Whether nobody knows if what was asked has happened.
+    public static func leavesOpen(_ error: any Error) -> Bool {
+        (error as? PostgresError)?.code == .commitOutcomeUnknown
+    }
+
     /// Whether everything else would fail in the same way.
     public var concernsAll: Bool {
         switch self {

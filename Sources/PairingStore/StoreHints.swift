@@ -10,10 +10,14 @@ public struct StoreHints: Sendable {
         case readFeed
         /// Newer sessions of these devices exist than those on this instance.
         case replaced([PairingStore.ReplacedSession], on: InstanceID)
+        /// There is something for these devices on this instance.
+        case wake(PairingStore.Wake, [String], on: InstanceID)
     }
 
     /// The channels to LISTEN to.
-    public static let channels = [PairingStore.eventsChannel, PairingStore.sessionsChannel]
+    public static let channels = [
+        PairingStore.eventsChannel, PairingStore.sessionsChannel, PairingStore.wakesChannel,
+    ]
 
     private let listener: PostgresListener
 
@@ -23,10 +27,19 @@ public struct StoreHints: Sendable {
     /// The hints, for one reader; ends when the listener does.
     public var hints: some AsyncSequence<Hint, Never> & Sendable {
         listener.events.map { event in
-            guard case .notification(PairingStore.sessionsChannel, let payload) = event,
-                let (instance, sessions) = PairingStore.ReplacedSession.parse(payload)
-            else { return .readFeed }
-            return .replaced(sessions, on: instance)
+            switch event {
+            case .notification(PairingStore.sessionsChannel, let payload):
+                guard let (instance, sessions) = PairingStore.ReplacedSession.parse(payload) else {
+                    return .readFeed
+                }
+                return .replaced(sessions, on: instance)
+            case .notification(PairingStore.wakesChannel, let payload):
+                guard let (instance, wake, devices) = PairingStore.Wake.parse(payload) else {
+                    return .readFeed
+                }
+                return .wake(wake, devices, on: instance)
+            default: return .readFeed
+            }
         }
     }
 }

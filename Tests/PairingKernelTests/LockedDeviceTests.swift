@@ -106,38 +106,29 @@ struct LockedDeviceTests {
         }
     }
 
-    /// Fails until it is told not to.
-    private final class FailingAgent: Agent {
-        struct Failed: Error {}
-
-        let name = "failing"
-        private let isFailing = Atomic(true)
-
-        func recover() { isFailing.store(false, ordering: .relaxed) }
-
-        func answer(to body: String, from senderID: SenderID) async throws -> String {
-            if isFailing.load(ordering: .relaxed) { throw Failed() }
-            return body
-        }
-    }
-
     @Test(
         "An answer that was stored without anybody learning of it is delivered, before any later one (I4)",
         arguments: [false, true])
     func storedUnknown(isFollowed: Bool) async throws {
-        let agent = FailingAgent()
-        try await System.run(agent: agent) { one, _ in
+        let agent = TestAgent(isFailing: true)
+        try await System.run(agents: [agent]) { one, _ in
             let device = try await one.pair("tablet")
             let socket = try one.socket()
             let grant = try await one.connect(device, on: socket)
             _ = try await one.sessions.send(id: "1", body: "1", grant: grant, on: socket)
             // As by a commit of this session whose answer was lost.
-            let stored = try await one.kernel.store.reply([
-                PairingStore.Reply(
-                    session: grant.liveSession, inReplyTo: 1,
-                    answers: [PairingStore.Reply.Answer(agent: "failing", body: "\"stored\"")])
-            ])
-            #expect(stored[0].map(\.sequence) == [1])
+            let settlement = PairingStore.Settlement(
+                sender: grant.liveSession.sender, sequence: 1, messageID: "1",
+                result: .answered([PairingStore.AgentReply(agent: "test", body: "\"stored\"")]))
+            var stored: PairingStore.StoredSettlement?
+            try await eventually("the commit") {
+                // The instance itself may have the device locked, to count a failure.
+                let outcome = try await one.kernel.store.settle(
+                    [settlement], for: one.sessions.dispatcher.claim)
+                if case .stored(let settled) = outcome[0] { stored = settled }
+                return outcome[0] != .locked
+            }
+            #expect(stored?.messages.map(\.sequence) == [1])
             agent.recover()
             if isFollowed {
                 _ = try await one.sessions.send(id: "2", body: "2", grant: grant, on: socket)

@@ -7,21 +7,6 @@ import Testing
 
 @Suite("Messages of sessions (I4)")
 struct MessageTests {
-    /// An agent that fails for as long as it is told to, and on some messages always.
-    private final class FailingAgent: Agent {
-        struct Failed: Error {}
-
-        let name = "failing"
-        private let isFailing = Atomic(true)
-
-        func recover() { isFailing.store(false, ordering: .relaxed) }
-
-        func answer(to body: String, from senderID: SenderID) async throws -> String {
-            if isFailing.load(ordering: .relaxed) || body.contains("poison") { throw Failed() }
-            return body
-        }
-    }
-
     @Test("Each message is answered once, in order, whatever their number")
     func order() async throws {
         try await System.run { one, _ in
@@ -81,11 +66,11 @@ struct MessageTests {
     }
 
     @Test(
-        "Messages that an agent could not answer are answered after the next connection; one that never can be holds up no other"
+        "Messages that an agent could not answer are answered on the next connection; one that never can be ends, and holds up no other"
     )
     func unanswered() async throws {
-        let agent = FailingAgent()
-        try await System.run(agent: agent) { one, two in
+        let agent = TestAgent(isFailing: true)
+        try await System.run(agents: [agent]) { one, two in
             let device = try await one.pair("tablet-01")
             let socket = try one.socket()
             let grant = try await one.connect(device, on: socket)
@@ -99,14 +84,15 @@ struct MessageTests {
             try await two.connect(device, on: next)
             try await eventually("three answers") { next.messages.count == 3 }
             #expect(next.messages.map(\.body) == ["1", "3", "4"])
+            #expect(next.messages.map(\.inReplyTo) == ["id-1", "id-3", "id-4"])
             #expect(next.messages.map(\.sequence) == [1, 2, 3])
         }
     }
 
     @Test("A message that an agent could not answer is answered on the same session, once the agent can (I4)")
     func answeredLater() async throws {
-        let agent = FailingAgent()
-        try await System.run(agent: agent) { one, _ in
+        let agent = TestAgent(isFailing: true)
+        try await System.run(agents: [agent]) { one, _ in
             let device = try await one.pair("tablet-01")
             let socket = try one.socket()
             let grant = try await one.connect(device, on: socket)
@@ -138,8 +124,8 @@ struct MessageTests {
 
     @Test("More than fits one page of catching up arrives whole and in order")
     func longCatchUp() async throws {
-        let agent = FailingAgent()
-        try await System.run(agent: agent) { one, two in
+        let agent = TestAgent(isFailing: true)
+        try await System.run(agents: [agent]) { one, two in
             let device = try await one.pair("tablet-01")
             let socket = try one.socket()
             let grant = try await one.connect(device, on: socket)
@@ -191,17 +177,8 @@ struct MessageTests {
 
     @Test("A device that sends more than is answered is told to wait, and loses nothing")
     func backpressure() async throws {
-        let gate = AsyncStream.makeStream(of: Void.self)
-        struct WaitingAgent: Agent {
-            let name = "waiting"
-            let gate: AsyncStream<Void>
-
-            func answer(to body: String, from senderID: SenderID) async throws -> String {
-                for await _ in gate {}
-                return body
-            }
-        }
-        try await System.run(agent: WaitingAgent(gate: gate.stream)) { one, _ in
+        let agent = TestAgent(isFailing: true)
+        try await System.run(agents: [agent]) { one, _ in
             let device = try await one.pair("tablet-01")
             let socket = try one.socket()
             let grant = try await one.connect(device, on: socket)
@@ -216,11 +193,13 @@ struct MessageTests {
                     refusal = error
                 }
             }
-            #expect(refusal?.code == .resourceExhausted)
+            #expect(refusal?.code == .resourceExhausted && refusal?.reason == "unanswered")
             #expect(refusal?.retryable == true)
-            #expect(accepted < 2 * SessionQueue.capacity)
-            gate.continuation.finish()
+            #expect(accepted == Int(PairingStore.maximumUnanswered))
+            agent.recover()
             try await eventually("all answers") { socket.messages.count == accepted }
+            #expect(socket.messages.map(\.body) == (0..<accepted).map(String.init))
+            try await one.sessions.acknowledge(upTo: 10, grant: grant, on: socket)
             _ = try await one.sessions.send(id: "later", body: "1", grant: grant, on: socket)
         }
     }

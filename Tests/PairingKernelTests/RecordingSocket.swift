@@ -7,11 +7,13 @@ struct Message: Equatable {
     var sequence: Int64
     var agent: String
     var body: String
+    var inReplyTo: String?
 
-    init(sequence: Int64, agent: String, body: String) {
+    init(sequence: Int64, agent: String, body: String, inReplyTo: String? = nil) {
         self.sequence = sequence
         self.agent = agent
         self.body = body
+        self.inReplyTo = inReplyTo
     }
 
     init?(_ frame: OutboundFrame) {
@@ -19,7 +21,8 @@ struct Message: Equatable {
             case .integer(let sequence)? = payload["messageSeq"], let agent = payload["agent"]?.string,
             let body = payload["message"]
         else { return nil }
-        self.init(sequence: sequence, agent: agent, body: body.text)
+        self.init(
+            sequence: sequence, agent: agent, body: body.text, inReplyTo: payload["inReplyTo"]?.string)
     }
 }
 

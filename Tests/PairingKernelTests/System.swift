@@ -1,3 +1,4 @@
+import Agents
 import ChannelHost
 import Cryptography
 import Foundation
@@ -22,9 +23,11 @@ struct Instance: Sendable {
     private let group: ServiceGroup
     private let running: Task<Void, any Error>
 
-    /// - Parameter listens: whether notifications reach it.
+    /// - Parameters:
+    ///   - agents: the first one answers every channel.
+    ///   - listens: whether notifications reach it.
     init(
-        _ number: Int, url: String, settings: PairingSettings, agent: any Agent = EchoAgent(),
+        _ number: Int, url: String, settings: PairingSettings, agents: [any Agent] = [],
         listens: Bool = true, configure: (inout PostgresConfiguration) -> Void = { _ in }
     ) async throws {
         var configuration = try PostgresConfiguration(url)
@@ -36,18 +39,27 @@ struct Instance: Sendable {
         kernel = try Kernel(
             store: PairingStore(pool: pool), channels: try await Self.channels.value, settings: settings,
             clock: { .wallClock }, logger: quietLogger)
+        let channels = kernel.channels.channels.map(\.id)
         let listener = PostgresListener(
             configuration: configuration, channels: StoreHints.channels, logger: quietLogger)
         sessions = DeviceSessions(
             kernel: kernel, instanceID: try #require(InstanceID(UUID().uuidString)),
             name: "instance-\(number)",
-            hints: StoreHints(listener), agent: agent, logger: quietLogger)
+            hints: StoreHints(listener),
+            agents: try Self.directory(agents, channels), logger: quietLogger)
         let services: [any Service] = (listens ? [listener] : []) + [sessions, kernel.sweeper()]
         let group = ServiceGroup(services: services, logger: quietLogger)
         self.group = group
         running = Task { try await group.run() }
         let sessions = sessions
         try await eventually("authority") { sessions.hasAuthority }
+    }
+
+    /// The first agent is every channel's default.
+    private static func directory(_ agents: [any Agent], _ channels: [ChannelID]) throws -> AgentDirectory {
+        guard let first = agents.first else { return try AgentDirectory() }
+        return try AgentDirectory(
+            agents, defaults: Dictionary(channels.map { ($0, first.name) }, uniquingKeysWith: { $1 }))
     }
 
     /// Stops gracefully.
@@ -200,6 +212,7 @@ enum System {
             var settings = PairingSettings(
                 origins: OriginPolicy([try #require(Origin("https://nodes.example.org"))]))
             settings.requestsPerAddress = 1000
+            settings.deliveryPause = .milliseconds(10)
             settings.requestsTotal = 100_000
             // A machine that is too busy to run this process is not what a test is about.
             settings.authorityGrace = .seconds(300)
@@ -224,7 +237,7 @@ enum System {
 
     /// Runs `body` with two instances.
     static func run(
-        agent: any Agent = EchoAgent(), listens: Bool = true,
+        agents: [any Agent] = [], listens: Bool = true,
         settings change: (inout PairingSettings) -> Void = { _ in },
         _ body: (_ one: Instance, _ two: Instance) async throws -> Void
     ) async throws {
@@ -232,8 +245,8 @@ enum System {
         change(&settings)
         let final = settings
         try await withDatabase { url in
-            let one = try await Instance(1, url: url, settings: final, agent: agent, listens: listens)
-            let two = try await Instance(2, url: url, settings: final, agent: agent, listens: listens)
+            let one = try await Instance(1, url: url, settings: final, agents: agents, listens: listens)
+            let two = try await Instance(2, url: url, settings: final, agents: agents, listens: listens)
             let result: Result<Void, any Error>
             do { result = .success(try await body(one, two)) } catch { result = .failure(error) }
             await one.kill()

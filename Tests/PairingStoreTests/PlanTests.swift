@@ -41,24 +41,39 @@ struct PlanTests {
         measured: ((String) async throws -> Void)? = nil
     ) async throws -> [PairingStore.LiveSession] {
         let store = fixture.store
+        let claim = PairingStore.WorkClaim(instance: StoreFixture.instances[0], lease: .seconds(60))
         _ = try await store.numbers(of: sessions.map { PairingStore.MessageKey(session: $0, messageID: id) })
         try await measured?("numbers")
         let accepted = try await store.accept(
-            sessions.map { PairingStore.InboundMessage(session: $0, messageID: id, body: "1") }
+            sessions.map { PairingStore.InboundMessage(session: $0, messageID: id, body: "1") }, claim: claim
         ).map { try $0.done().sequence }
         try await measured?("accept")
         for session in sessions.prefix(10) {
             _ = try await store.openMessages(.inbound, of: session, after: 0, upTo: .max)
         }
         try await measured?("openMessages, inbound")
-        let replies = try await store.reply(
-            zip(sessions, accepted).map { session, sequence in
-                PairingStore.Reply(
-                    session: session, inReplyTo: sequence,
-                    answers: [PairingStore.Reply.Answer(agent: "echo", body: "1")])
-            })
-        let numbers = try replies.map { try #require($0.first?.sequence) }
-        try await measured?("reply")
+        let keys = sessions.map(\.senderID.key)
+        _ = try await store.claimWork(of: sessions.map { ($0.senderID, 0) }, for: claim)
+        try await measured?("claimWork")
+        #expect(try await store.renewWork(of: keys, for: claim) == Set(keys))
+        try await measured?("renewWork")
+        let settled = try await store.settle(
+            zip(sessions, accepted).enumerated().map { place, message in
+                PairingStore.Settlement(
+                    sender: PairingStore.PairedSender(
+                        senderID: message.0.senderID, generation: message.0.generation),
+                    sequence: message.1, messageID: id,
+                    result: .answered([PairingStore.AgentReply(agent: "echo", body: "1")]))
+            }, for: claim)
+        let numbers = try settled.map { outcome in
+            guard case .stored(let stored) = outcome else { throw Unexpected("stored", outcome) }
+            return try #require(stored.messages.first?.sequence)
+        }
+        try await measured?("settle")
+        _ = try await store.releaseWork(of: keys, by: claim.instance)
+        try await measured?("releaseWork")
+        _ = try await store.claimDueWork(limit: 64, for: claim, preference: .zero)
+        try await measured?("claimDueWork")
         for session in sessions.prefix(10) {
             _ = try await store.openMessages(.outbound, of: session, after: 0, upTo: .max)
         }

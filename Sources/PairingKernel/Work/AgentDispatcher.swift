@@ -1,0 +1,393 @@
+import Agents
+import Logging
+import PairingCore
+import PairingStore
+import Synchronization
+
+/// Who hears of what agents make of messages.
+protocol AgentAudience: Sendable {
+    /// Messages to a device were stored, and claimed for its session of this epoch.
+    func stored(_ messages: [PairingStore.StoredMessage], for sender: PairingStore.PairedSender, epoch: Epoch)
+    /// Messages to a device may have been stored of which nobody has heard.
+    func look(for sender: PairingStore.PairedSender)
+    /// Something for the device's session that is not kept; lost where there is none, or where it is slow.
+    func tell(_ frame: OutboundFrame, _ sender: PairingStore.PairedSender) async
+}
+
+/// Has devices' messages answered by agents, whether the devices are connected or not: what
+/// ``AgentWorkMachine`` decides is carried out here.
+///
+/// The work is claimed under a lease, so that what a dead instance had claimed is taken over by another; an agent may
+/// then be asked again, with the same key.
+final class AgentDispatcher: Sendable {
+    private struct State {
+        var machine: AgentWorkMachine
+        var calls: [AgentWorkMachine.AskID: Task<Void, Never>] = [:]
+    }
+
+    /// As whom this instance claims work.
+    let claim: PairingStore.WorkClaim
+    private let store: PairingStore
+    private let agents: AgentDirectory
+    private let logger: Logger
+    private let metrics = AgentWorkMetrics()
+    private let state: Mutex<State>
+    private let asks = AsyncStream.makeStream(of: AgentWorkMachine.Ask.self)
+    private let claims = Wake()
+    private let settlements = Wake()
+    private let releases = Wake()
+    private let timers = Wake()
+
+    /// A call for one task; calls that come together are one.
+    private struct Wake {
+        private let pair = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        var calls: AsyncStream<Void> { pair.stream }
+        func call() { pair.continuation.yield() }
+    }
+
+    init(
+        store: PairingStore, agents: AgentDirectory, instanceID: InstanceID, lease: Duration,
+        limits: AgentWorkMachine.Limits = AgentWorkMachine.Limits(), logger: Logger
+    ) {
+        self.store = store
+        self.agents = agents
+        self.logger = logger
+        claim = PairingStore.WorkClaim(instance: instanceID, lease: lease)
+        state = Mutex(
+            State(
+                machine: AgentWorkMachine(limits: limits) { agents.defaultAgent(for: $0).name }))
+    }
+
+    // MARK: What happens elsewhere
+
+    /// A batch of messages was accepted. Called in the order in which their devices sent them.
+    func accepted(
+        _ messages: [PairingStore.InboundMessage], on channel: ChannelID,
+        _ outcomes: [Outcome<PairingStore.Acceptance>]
+    ) {
+        apply { machine in
+            let now = ContinuousClock.now
+            for (message, outcome) in zip(messages, outcomes) {
+                guard case .done(let acceptance) = outcome else { continue }
+                let sender = message.session.sender
+                if acceptance.isRepeat {
+                    // The commit that accepted it may have had no answer, so that nobody works on it.
+                    if acceptance.openBefore != nil, !machine.holds(acceptance.sequence, of: sender.senderID)
+                    {
+                        machine.want(sender.senderID)
+                    }
+                } else if message.forwarded.isEmpty {
+                    machine.passed(acceptance.sequence, of: sender.senderID)
+                } else if let openBefore = acceptance.openBefore {
+                    machine.accepted(
+                        PairingStore.OpenWork(
+                            sequence: acceptance.sequence, messageID: message.messageID,
+                            parts: message.forwarded),
+                        of: sender, on: channel, openBefore: openBefore, now: now)
+                } else {
+                    machine.lose([sender.senderID.key])
+                }
+            }
+        }
+    }
+
+    /// There may be work for these devices that nobody here knows of.
+    func want(_ senderIDs: [SenderID]) {
+        apply { machine in for senderID in senderIDs { machine.want(senderID) } }
+    }
+
+    /// The device gave a message up.
+    func abort(_ sequence: Int64, of key: String) { apply { $0.abort(sequence, of: key, now: .now) } }
+
+    /// The pairing has ended.
+    func revoke(_ senderID: SenderID, below generation: Generation) {
+        apply { $0.revoke(senderID, below: generation) }
+    }
+
+    // MARK: Life
+
+    /// Works until its task is cancelled.
+    func run(telling audience: some AgentAudience) async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.callAgents(audience) }
+            group.addTask { await self.claimWanted() }
+            group.addTask { await self.storeResults(audience) }
+            group.addTask { await self.giveBack() }
+            group.addTask { await self.keepTime() }
+            group.addTask { await self.lookForWork() }
+            group.addTask { await self.renew() }
+        }
+    }
+
+    /// Gives back what is claimed, once ``run(telling:)`` has ended.
+    func stop() async {
+        let keys = state.withLock { $0.machine.stop() }
+        do {
+            try await store.releaseWork(of: keys, by: claim.instance)
+        } catch {
+            logger.info("Claims on agents' work end by themselves", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Changes the machine, and has carried out what it wants done.
+    @discardableResult
+    private func apply<Value: Sendable>(_ body: (inout AgentWorkMachine) -> Value) -> Value {
+        let (value, actions, cancelled) = state.withLock { state in
+            let value = body(&state.machine)
+            let actions = state.machine.takeActions()
+            return (value, actions, actions.cancels.compactMap { state.calls[$0] })
+        }
+        for call in cancelled { call.cancel() }
+        for ask in actions.asks { asks.continuation.yield(ask) }
+        if actions.hasClaims { claims.call() }
+        if actions.hasSettlements { settlements.call() }
+        if actions.hasReleases { releases.call() }
+        if actions.hasTimers { timers.call() }
+        return value
+    }
+
+    // MARK: Agents
+
+    private func callAgents(_ audience: some AgentAudience) async {
+        await withDiscardingTaskGroup { group in
+            for await ask in asks.stream {
+                group.addTask { await self.call(ask, audience) }
+            }
+            group.cancelAll()
+        }
+    }
+
+    /// Asks an agent in a task that can be cancelled alone, and waits for its end.
+    private func call(_ ask: AgentWorkMachine.Ask, _ audience: some AgentAudience) async {
+        let call = Task { await self.answer(ask, audience) }
+        let isAwaited = state.withLock { state in
+            state.calls[ask.id] = call
+            return state.machine.awaits(ask.id)
+        }
+        if !isAwaited { call.cancel() }
+        await withTaskCancellationHandler {
+            await call.value
+        } onCancel: {
+            call.cancel()
+        }
+        _ = state.withLock { $0.calls.removeValue(forKey: ask.id) }
+    }
+
+    private func answer(_ ask: AgentWorkMachine.Ask, _ audience: some AgentAudience) async {
+        let answer: AgentWorkMachine.Answer
+        do throws(AgentFailure) {
+            let agent = try agent(named: ask.agent)
+            do throws(AgentFailure) {
+                let reply = try await agent.answer(
+                    await store.request(ask, of: agent), part: parts(of: ask, audience))
+                answer =
+                    switch reply {
+                    case .reply(let body): .replied(PairingStore.AgentReply(agent: agent.name, body: body))
+                    case .accepted: .replied(nil)
+                    }
+            } catch {
+                answer = .failed(
+                    reason: error.reason.rawValue,
+                    delay: agent.retries.pause(afterAttempt: ask.attempts + 1, failure: error))
+                report(error, ask)
+            }
+        } catch {
+            answer = .failed(reason: error.reason.rawValue, delay: nil)
+            report(error, ask)
+        }
+        let isAwaited = apply { $0.answered(ask.id, answer, now: .now) }
+        if isAwaited, case .failed(let reason, .some) = answer {
+            await audience.tell(.failed(ask.messageID, reason: reason, isRetrying: true), ask.sender)
+        }
+    }
+
+    private func agent(named name: String) throws(AgentFailure) -> any Agent {
+        do throws(AgentDirectory.UnknownAgent) {
+            return try agents.agent(named: name)
+        } catch {
+            throw AgentFailure(.refused, "\(error).")
+        }
+    }
+
+    private func parts(
+        of ask: AgentWorkMachine.Ask, _ audience: some AgentAudience
+    ) -> @Sendable (String) async -> Void {
+        let number = PartNumber()
+        return { text in
+            await audience.tell(
+                .part(ask.messageID, agent: ask.agent, number: number.next(), text: text), ask.sender)
+        }
+    }
+
+    private func report(_ failure: AgentFailure, _ ask: AgentWorkMachine.Ask) {
+        guard failure.reason != .cancelled else { return }
+        logger.info(
+            "An agent did not answer a message",
+            metadata: [
+                "agent": "\(ask.agent)", "senderId": "\(ask.sender.senderID)",
+                "messageSeq": "\(ask.sequence)", "attempt": "\(ask.attempts + 1)", "reason": "\(failure)",
+            ])
+    }
+
+    // MARK: The store
+
+    private func storeResults(_ audience: some AgentAudience) async {
+        for await _ in settlements.calls {
+            while true {
+                let batch = apply { $0.takeSettlements() }
+                if batch.isEmpty { break }
+                await settle(batch, audience)
+                if Task.isCancelled { return }
+            }
+        }
+    }
+
+    private func settle(_ batch: [PairingStore.Settlement], _ audience: some AgentAudience) async {
+        do {
+            let outcomes = try await store.settle(batch, for: claim)
+            apply { $0.settled(batch, outcomes, now: .now) }
+            for (settlement, outcome) in zip(batch, outcomes) {
+                await pass(settlement, outcome, to: audience)
+            }
+        } catch {
+            if case .broken = StoreFailure(error) { return await settleEach(batch, error, audience) }
+            apply { $0.settlementsFailed(batch) }
+            if StoreFailure(error) == .cancelled { return }
+            logger.warning("Agents' answers wait to be stored", metadata: ["error": "\(error)"])
+            try? await Task.sleep(for: .milliseconds(300))
+        }
+    }
+
+    /// One that can't be stored is no reason for the others of its batch to wait.
+    private func settleEach(
+        _ batch: [PairingStore.Settlement], _ error: any Error, _ audience: some AgentAudience
+    ) async {
+        guard let only = batch.first, batch.count == 1 else {
+            for settlement in batch { await settle([settlement], audience) }
+            return
+        }
+        logger.error(
+            "An agent's answer can't be stored",
+            metadata: [
+                "senderId": "\(only.sender.senderID)", "messageSeq": "\(only.sequence)", "error": "\(error)",
+            ])
+        if case .answered = only.result {
+            var ended = only
+            ended.result = .undeliverable(reason: "invalid_answer")
+            return await settle([ended], audience)
+        }
+        apply { $0.settlementsFailed(batch) }
+        try? await Task.sleep(for: .seconds(1))
+    }
+
+    private func pass(
+        _ settlement: PairingStore.Settlement, _ outcome: PairingStore.SettlementOutcome,
+        to audience: some AgentAudience
+    ) async {
+        switch outcome {
+        case .stored(let stored):
+            metrics.settled(settlement.result)
+            if let epoch = stored.epoch, !stored.messages.isEmpty {
+                audience.stored(stored.messages, for: settlement.sender, epoch: epoch)
+            }
+            if case .undeliverable(let reason) = settlement.result {
+                await audience.tell(
+                    .failed(settlement.messageID, reason: reason, isRetrying: false), settlement.sender)
+            }
+        case .over: audience.look(for: settlement.sender)
+        case .lost, .locked: break
+        }
+    }
+
+    private func claimWanted() async {
+        for await _ in claims.calls {
+            while true {
+                let batch = state.withLock { $0.machine.takeClaims(limit: 16) }
+                if batch.isEmpty { break }
+                do {
+                    let outcomes = try await store.claimWork(of: batch, for: claim)
+                    apply { machine in
+                        for (senderID, _) in batch {
+                            machine.claimed(senderID, outcomes[senderID.key] ?? .nothing, now: .now)
+                        }
+                    }
+                } catch {
+                    apply { machine in for (senderID, _) in batch { machine.claimFailed(senderID, now: .now) }
+                    }
+                    if StoreFailure(error) == .cancelled { return }
+                }
+            }
+        }
+    }
+
+    private func giveBack() async {
+        for await _ in releases.calls {
+            let keys = state.withLock { $0.machine.takeReleases() }
+            do {
+                try await store.releaseWork(of: keys, by: claim.instance)
+            } catch {
+                // They end by themselves.
+                logger.debug("Claims could not be given back", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    /// Once a second: takes the work that nobody does.
+    private func lookForWork() async {
+        while !Task.isCancelled {
+            // Jitter, so that instances which started together do not look together.
+            try? await Task.sleep(for: .milliseconds(.random(in: 800...1200)))
+            apply { $0.timePassed(now: .now) }
+            metrics.record(state.withLock { ($0.machine.heldMessages, $0.machine.callCount) })
+            while state.withLock({ $0.machine.hasRoom() }), !Task.isCancelled {
+                do {
+                    let work = try await store.claimDueWork(limit: 16, for: claim)
+                    apply { machine in for device in work { machine.adopt(device, now: .now) } }
+                    if work.count < 16 { break }
+                } catch {
+                    logger.debug("No look for agents' work", metadata: ["error": "\(error)"])
+                    break
+                }
+            }
+        }
+    }
+
+    private func renew() async {
+        while !Task.isCancelled {
+            try? await Task.sleep(for: claim.lease / 4)
+            var rest = state.withLock { $0.machine.claimedKeys }[...]
+            while !rest.isEmpty, !Task.isCancelled {
+                let keys = Array(rest.prefix(500))
+                rest = rest.dropFirst(500)
+                do {
+                    let held = try await store.renewWork(of: keys, for: claim)
+                    apply { $0.lose(keys.filter { !held.contains($0) }) }
+                } catch {
+                    logger.debug("Claims could not be renewed", metadata: ["error": "\(error)"])
+                    break
+                }
+            }
+        }
+    }
+
+    /// While something waits for its time: sees to it that it comes.
+    private func keepTime() async {
+        for await _ in timers.calls {
+            try? await Task.sleep(for: .milliseconds(50))
+            apply { $0.timePassed(now: .now) }
+        }
+    }
+}
+
+/// Counts the parts of one answer.
+private final class PartNumber: Sendable {
+    private let count = Atomic(0)
+
+    func next() -> Int { count.wrappingAdd(1, ordering: .relaxed).oldValue }
+}
+
+extension PairingStore.LiveSession {
+    var sender: PairingStore.PairedSender {
+        PairingStore.PairedSender(senderID: senderID, generation: generation)
+    }
+}
