@@ -167,7 +167,7 @@ let package = Package(
         tests("ArchitectureTests", []),
         tests(
             "FuzzTests",
-            ["AdminPages", "DeviceGateway", "FastCGI", "NodesProtocol", "PairingCore"] + nio),
+            ["AdminPages", "Agents", "DeviceGateway", "FastCGI", "NodesProtocol", "PairingCore"] + nio),
         tests("ChannelKitTests", ["ChannelKit", "CGoClawChannel"]),
         tests("ChannelHostTests", ["ChannelHost", "Cryptography", "PairingCore", log]),
         tests(

@@ -21,7 +21,7 @@ extension DeviceSessions {
     private var report: JSONValue {
         let channels = ChannelsReport(pairing.channels.report).json
         guard case .object(var members) = channels else { return channels }
-        members[AgentsReport.member] = AgentsReport(dispatcher.agents).json
+        members[AgentsReport.member] = AgentsReport(agents).json
         return .object(members)
     }
 }

@@ -46,6 +46,7 @@ public final class DeviceSessions: Service, Sendable {
     let settings: PairingSettings
     let hints: StoreHints
     let channels: ChannelHost
+    let agents: AgentDirectory
     let dispatcher: AgentDispatcher
     let clock: WallClock
     let logger: Logger
@@ -96,6 +97,7 @@ public final class DeviceSessions: Service, Sendable {
         let dispatcher = AgentDispatcher(
             store: store, agents: agents, instanceID: instanceID, lease: kernel.settings.workLease,
             logger: logger)
+        self.agents = agents
         self.dispatcher = dispatcher
         lanes = Dictionary(
             uniqueKeysWithValues: kernel.channels.channels.map {

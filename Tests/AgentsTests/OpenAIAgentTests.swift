@@ -1,6 +1,5 @@
 import FoundationEssentials
 import PairingCore
-import Synchronization
 import Testing
 
 @testable import Agents
@@ -108,44 +107,6 @@ struct OpenAIAgentTests {
         }
         #expect(failure.message.contains("Incorrect API key provided"))
         #expect(!failure.message.contains("sk-secret"))
-    }
-
-    @Test("What failed for now is asked again, with the same key, after the pause that the server asks for")
-    func retries() async throws {
-        let pauses = Mutex<[Duration]>([])
-        let asked = try await ask(
-            [
-                [
-                    Oddities.document(
-                        "", status: "503 No", fields: "Retry-After: 9\r\nConnection: close\r\n"), .close,
-                ],
-                [.send(Oddities.head + Oddities.events(Oddities.delta("Hel"), mark: false)), .close],
-                Self.answer,
-            ], try request()
-        ) { url, http in
-            RetryingAgent(
-                OpenAIAgent(name: "support", settings: OpenAIAgent.Settings(url: url, model: "m"), http: http)
-            ) { pause in pauses.withLock { $0.append(pause) } }
-        }
-        #expect(asked.text == "Hello")
-        #expect(asked.requests.map { $0.header("Idempotency-Key") } == ["1.2.3", "1.2.3", "1.2.3"])
-        let waited = pauses.withLock { $0 }
-        #expect(waited.count == 2)
-        #expect(waited[0] == .seconds(9))
-        #expect(waited[1] >= .milliseconds(500) && waited[1] <= .seconds(1))
-    }
-
-    @Test("What failed for good is not asked again")
-    func noRetry() async throws {
-        let asked = try await ask(
-            [[Oddities.document("", status: "400 No"), .close]], try request()
-        ) { url, http in
-            RetryingAgent(
-                OpenAIAgent(name: "support", settings: OpenAIAgent.Settings(url: url, model: "m"), http: http)
-            ) { _ in Issue.record("it waits") }
-        }
-        #expect(asked.reason == .refused)
-        #expect(asked.requests.count == 1)
     }
 
     @Test("A Retry-After header is read as seconds or as a date, and bounded")

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("What gateways say of their agents")
 struct AgentsReportTests {
-    private struct FailingAgent: Agents.Agent {
+    private struct FailingAgent: Agent {
         let name = "support"
 
         func answer(
@@ -17,7 +17,7 @@ struct AgentsReportTests {
     }
 
     private func directory() async throws -> AgentDirectory {
-        let directory = try AgentDirectory([LimitedAgent(FailingAgent()), LimitedAgent(Agents.EchoAgent())])
+        let directory = try AgentDirectory([LimitedAgent(FailingAgent()), LimitedAgent(EchoAgent())])
         let request = AgentRequest(
             key: "k", channel: try #require(ChannelID("web")), senderID: try #require(SenderID("t")),
             body: "1")

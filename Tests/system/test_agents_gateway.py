@@ -4,10 +4,11 @@ import base64
 import json
 import secrets
 import subprocess
+import time
 
 import pytest
 
-from support.agents import Agent, document, hang, is_signed, says, status
+from support.agents import DIES_HALF_WAY, GARBAGE, TEN_MEGABYTES, Agent, document, hang, is_signed, says, status
 from support.deployment import Deployment, eventually
 
 KEY = "sk-" + secrets.token_hex(16)
@@ -55,6 +56,11 @@ def test_each_channel_has_its_agent_answer(deploy, keys):
         answer = send(tablet, {"type": "text", "text": "hello"})
         assert answer["agent"] == "support"
         assert answer["message"]["text"].split() == ["You", "said", "hello."]
+        # It was shown while it came: the parts are its text, in order.
+        parts = [event["payload"] for event in tablet.socket.events if event["event"] == "message.part"]
+        assert [part["part"] for part in parts] == list(range(len(parts))) and len(parts) > 1
+        assert "".join(part["text"] for part in parts) == answer["message"]["text"]
+        assert {(part["inReplyTo"], part["agent"]) for part in parts} == {("m1", "support")}
         headers, body = support.requests[0]
         assert headers["Authorization"] == f"Bearer {KEY}"
         asked = json.loads(body)
@@ -125,6 +131,51 @@ def test_an_agent_that_fails_for_a_while_is_asked_again_and_the_others_notice_no
         keys = {headers["Idempotency-Key"] for headers, _ in support.requests}
         assert len(support.requests) == 3 and len(keys) == 1
         assert len(stuck.requests) == 1
+
+
+def test_an_agent_that_hangs_or_talks_nonsense_is_not_noticed_by_a_hundred_devices_of_another(deploy):
+    bad_answers = [GARBAGE, TEN_MEGABYTES, DIES_HALF_WAY, hang()]
+    with Agent(says("Here.")) as good, Agent(*bad_answers) as bad:
+        nodes: Deployment = deploy(
+            gateways=1, kernels=1,
+            settings={
+                "agents": {
+                    "good": {"type": "openai", "url": good.url, "model": "m", "context_messages": 0},
+                    "bad": {
+                        "type": "openai", "url": bad.url, "model": "m", "concurrency": 2, "attempts": 1,
+                        "breaker_failures": 1000,
+                    },
+                },
+                "channels": {"default_agents": {"web": "good", "mobile": "bad"}},
+            },
+        )  # fmt: skip
+        administrator = nodes.administrator()
+        phones = [nodes.device("mobile") for _ in range(4)]
+        tablets = [nodes.device("web") for _ in range(100)]
+        for device in phones + tablets:
+            device.pair(administrator)
+
+        def round_trips(identifier: str) -> float:
+            """The longest time that a device waited, all of them at once."""
+            began = time.monotonic()
+            for tablet in tablets:
+                tablet.socket.send("message.send", {"messageId": identifier, "message": {"type": "text", "text": "hi"}})
+            for tablet in tablets:
+                assert tablet.socket.event("message")["message"]["text"].strip() == "Here."
+            return time.monotonic() - began
+
+        round_trips("warm")
+        alone = round_trips("alone")
+        for phone in phones:
+            phone.socket.request("message.send", {"messageId": "m", "message": {"a": 1}})
+        beside = round_trips("beside")
+        failed = [phone.socket.event("message.failed") for phone in phones[:3]]
+        # Each of those who talk to it is told how it went; nobody else waited for that.
+        assert {event["reason"] for event in failed} <= {"invalid_answer", "unreachable", "timed_out"}
+        assert not any(event["retrying"] for event in failed)
+        eventually(lambda: len(bad.requests) == 4, "the bad agent was asked in each of its ways")
+        assert beside < 3 * alone + 2, f"{beside:.2f} s beside it, {alone:.2f} s alone"
+        print(f"100 devices: {alone:.2f} s alone, {beside:.2f} s beside the bad agent")
 
 
 def test_a_gateway_with_an_unusable_key_names_the_setting_and_does_not_start(nodes: Deployment, tmp_path):

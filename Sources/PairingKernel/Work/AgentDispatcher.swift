@@ -179,7 +179,7 @@ final class AgentDispatcher: Sendable {
             let agent = try agent(named: ask.agent)
             do throws(AgentFailure) {
                 let reply = try await agent.answer(
-                    try await request(ask, of: agent), part: parts(of: ask, audience))
+                    await store.request(ask, of: agent), part: parts(of: ask, audience))
                 answer =
                     switch reply {
                     case .reply(let body): .replied(PairingStore.AgentReply(agent: agent.name, body: body))
@@ -207,21 +207,6 @@ final class AgentDispatcher: Sendable {
         } catch {
             throw AgentFailure(.refused, "\(error).")
         }
-    }
-
-    private func request(
-        _ ask: AgentWorkMachine.Ask, of agent: any Agent
-    ) async throws(AgentFailure) -> AgentRequest {
-        var request = AgentRequest(
-            key: "\(ask.sender.senderID.key)/\(ask.sender.generation.number)/\(ask.sequence)/\(ask.part)",
-            channel: ask.channel, senderID: ask.sender.senderID, body: ask.body)
-        do {
-            request.context = try await store.context(
-                for: agent, of: ask.sender.senderID, ask.sender.generation, before: ask.sequence)
-        } catch {
-            throw AgentFailure(.busy, "The conversation so far cannot be read: \(error)")
-        }
-        return request
     }
 
     private func parts(

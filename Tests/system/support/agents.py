@@ -75,6 +75,26 @@ def hang(seconds: float = 60):
     return lambda handler: time.sleep(seconds)
 
 
+def raw(body: bytes, length: int | None = None):
+    """Answers with these bytes, and ends the connection; a greater `length` promises more than comes."""
+
+    def answer(handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream")
+        handler.send_header("Content-Length", str(len(body) if length is None else length))
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        handler.wfile.write(body)
+        handler.close_connection = True
+
+    return answer
+
+
+GARBAGE = raw(b"\x00\xff<html>" * 100)
+TEN_MEGABYTES = raw(b"data: " + b"x" * (10 << 20))
+DIES_HALF_WAY = raw(b'data: {"choices":[{"delta":{"content":"Hel"}}]}\n\n', length=100_000)
+
+
 def says(text) -> "callable":
     """Streams a chat completion, a word a chunk; `text` may be made from the request's body."""
 

@@ -1,0 +1,40 @@
+import Agents
+import PairingCore
+import PairingStore
+
+extension PairingStore {
+    /// What an agent is asked, with what it wants to be told of the conversation before.
+    ///
+    /// - Throws: a failure to be tried again, where the conversation cannot be read.
+    func request(
+        _ ask: AgentWorkMachine.Ask, of agent: any Agent
+    ) async throws(AgentFailure) -> AgentRequest {
+        let (senderID, generation) = (ask.sender.senderID, ask.sender.generation)
+        let context: [AgentRequest.Turn]
+        do {
+            context = try await self.context(for: agent, of: senderID, generation, before: ask.sequence)
+        } catch {
+            throw AgentFailure(.unreachable, "The conversation before the message could not be read.")
+        }
+        return AgentRequest(
+            key: "\(senderID.key)/\(generation.number)/\(ask.sequence)/\(ask.part)",
+            channel: ask.channel, senderID: senderID, body: ask.body, context: context)
+    }
+
+    /// What an agent wants to be told of its conversation with a device, oldest first.
+    ///
+    /// - Parameter sequence: the device's message that it is asked about.
+    private func context(
+        for agent: any Agent, of senderID: SenderID, _ generation: Generation, before sequence: Int64
+    ) async throws -> [AgentRequest.Turn] {
+        let limits = agent.context
+        // An exchange is two messages.
+        let exchanges = try await conversation(
+            of: senderID, generation, with: agent.name, before: sequence, limit: (limits.messages + 1) / 2,
+            bytes: limits.bytes)
+        return exchanges.flatMap { exchange in
+            let heard = exchange.heard.map { AgentRequest.Turn(isFromDevice: true, body: $0) }
+            return (heard.map { [$0] } ?? []) + [AgentRequest.Turn(isFromDevice: false, body: exchange.said)]
+        }
+    }
+}
