@@ -87,6 +87,7 @@ public struct AdminPages: Sendable {
         case .deny(let id): return try await decide(.deny, id, visit, session)
         case .device(let senderID): return try await device(senderID, visit, session)
         case .revoke(let senderID): return try await revoke(senderID, visit, session)
+        case .selection: return try await select(visit, session)
         case .login, .logout: return home(visit)
         }
     }

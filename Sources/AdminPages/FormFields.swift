@@ -16,17 +16,21 @@ enum FormFault: Error, Equatable {
 struct FormFields: Equatable {
     /// Greatest length of the encoded text: a password of 1024 bytes takes 3 KiB at most.
     static let maximumBytes = 16 * 1024
-    /// Greatest number of fields.
+    /// Greatest number of fields, where no other is said.
     static let maximumCount = 16
 
     private let values: [String: String]
 
     /// Reads the encoded text; an empty one has no fields.
-    init(_ encoded: some Collection<UInt8>) throws(FormFault) {
+    ///
+    /// - Parameter maximumCount: the most fields.
+    init(
+        _ encoded: some Collection<UInt8>, maximumCount: Int = FormFields.maximumCount
+    ) throws(FormFault) {
         guard encoded.count <= Self.maximumBytes else { throw .tooLong }
         var values: [String: String] = [:]
-        let fields = encoded.split(separator: UInt8(ascii: "&"), maxSplits: Self.maximumCount)
-        guard fields.count <= Self.maximumCount else { throw .tooMany }
+        let fields = encoded.split(separator: UInt8(ascii: "&"), maxSplits: maximumCount)
+        guard fields.count <= maximumCount else { throw .tooMany }
         for field in fields {
             let end = field.firstIndex(of: UInt8(ascii: "=")) ?? field.endIndex
             let value = end == field.endIndex ? field[end...] : field[field.index(after: end)...]
@@ -36,6 +40,12 @@ struct FormFields: Equatable {
             guard values.updateValue(text, forKey: name) == nil else { throw .repeated }
         }
         self.values = values
+    }
+
+    /// The fields whose names begin so, by what follows that, in its order.
+    func named(_ prefix: String) -> [(name: String, value: String)] {
+        values.filter { $0.key.hasPrefix(prefix) }.map { (String($0.key.dropFirst(prefix.count)), $0.value) }
+            .sorted { $0.0 < $1.0 }
     }
 
     /// The field's value; `nil` where there is none of that name.

@@ -20,7 +20,8 @@ extension AdminPages {
         guard
             let (session, overview) = try await kernel.overview(
                 secret: secret, renews: !visit.isByItself, filter: query.filter,
-                requestsAfter: query.requestsAfter, devicesAfter: query.devicesAfter, limit: NodesPage.rowLimit)
+                requestsAfter: query.requestsAfter, devicesAfter: query.devicesAfter,
+                limit: NodesPage.rowLimit)
         else { return signInFirst(visit) }
         visit.session = session
         let administration = kernel.administration

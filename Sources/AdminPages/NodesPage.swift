@@ -61,6 +61,9 @@ struct NodesPage: PageModel {
         case "hasRequests": !requests.rows.isEmpty
         case "devices": devices.rows.map { DeviceItem($0, now: now) }
         case "hasDevices": !devices.rows.isEmpty
+        // One alone has its own buttons.
+        case "selectsRequests": requests.rows.count > 1
+        case "selectsDevices": devices.rows.count > 1
         case "codeLifetime": briefDuration(settings.pairingCodeTTL)
         case "hasRequestPages": query.requestsAfter != nil || requests.next != nil
         case "hasDevicePages": query.devicesAfter != nil || devices.next != nil

@@ -11,12 +11,13 @@ enum Route: Equatable {
     case deny(RequestID)
     case device(SenderID)
     case revoke(SenderID)
+    case selection
 
     /// The methods the route has, for `Allow` (RFC 9110 §10.2.1).
     var methods: [String] {
         switch self {
         case .home, .nodes, .channels, .device: ["GET", "HEAD"]
-        case .login, .logout, .approve, .deny, .revoke: ["GET", "HEAD", "POST"]
+        case .login, .logout, .approve, .deny, .revoke, .selection: ["GET", "HEAD", "POST"]
         }
     }
 
@@ -24,7 +25,7 @@ enum Route: Equatable {
     var needsChannels: Bool {
         switch self {
         case .home, .login, .logout: false
-        case .nodes, .channels, .approve, .deny, .device, .revoke: true
+        case .nodes, .channels, .approve, .deny, .device, .revoke, .selection: true
         }
     }
 
@@ -41,6 +42,7 @@ enum Route: Equatable {
         case ["logout"]: self = .logout
         case ["nodes"]: self = .nodes
         case ["channels"]: self = .channels
+        case ["nodes", "selection"]: self = .selection
         case let rest where rest.count == 4 && rest.starts(with: ["nodes", "requests"]):
             guard let id = segments[3].flatMap(RequestID.init) else { return nil }
             switch segments[4] {
@@ -74,6 +76,7 @@ enum Route: Equatable {
         case .logout: "/logout"
         case .nodes: "/nodes"
         case .channels: "/channels"
+        case .selection: "/nodes/selection"
         case .approve(let id): "/nodes/requests/\(id)/approve"
         case .deny(let id): "/nodes/requests/\(id)/deny"
         case .device(let senderID): "/nodes/devices/\(percentEncoded(senderID.text))"

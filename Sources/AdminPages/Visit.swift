@@ -39,8 +39,10 @@ struct Visit {
         do { return try cookies.value(name.wireName(in: scope)) } catch { throw .repeatedCookie }
     }
 
-    func query() throws(PageFault) -> FormFields {
-        do { return try FormFields(request.query.utf8) } catch { throw PageFault(error) }
+    func query(maximumCount: Int = FormFields.maximumCount) throws(PageFault) -> FormFields {
+        do { return try FormFields(request.query.utf8, maximumCount: maximumCount) } catch {
+            throw PageFault(error)
+        }
     }
 
     /// Reads the form after checking that a page of this site sent it.
@@ -57,7 +59,8 @@ struct Visit {
             type == "application/x-www-form-urlencoded"
                 || type == "application/x-www-form-urlencoded;charset=utf-8"
         else { throw .notAForm }
-        do { form = try FormFields(request.body) } catch { throw PageFault(error) }
+        let most = route == .selection ? Selection.maximumFields : FormFields.maximumCount
+        do { form = try FormFields(request.body, maximumCount: most) } catch { throw PageFault(error) }
     }
 
     /// Makes the browser keep a cookie; zero makes it forget it.

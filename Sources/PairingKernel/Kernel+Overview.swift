@@ -29,7 +29,8 @@ extension Kernel {
     /// - Returns: `nil` where there is no session any more.
     /// - Throws: `INVALID_REQUEST` for a cursor that never was one.
     public func overview(
-        secret: String, renews: Bool, filter: String, requestsAfter: String?, devicesAfter: String?, limit: Int
+        secret: String, renews: Bool, filter: String, requestsAfter: String?, devicesAfter: String?,
+        limit: Int
     ) async throws(Refusal) -> (session: AdminSession, overview: NodesOverview)? {
         guard let bytes = Base64URL.decode(secret, count: 32) else { return nil }
         let hash = sha256(bytes)

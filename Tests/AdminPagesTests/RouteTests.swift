@@ -11,7 +11,7 @@ struct RouteTests {
         "Every page has a path, and the path leads to the page",
         arguments: [
             .home, .login, .logout, .nodes, .channels, .approve(RequestID(uuid)!), .deny(RequestID(uuid)!),
-            .device(SenderID("tablet-reception-01")!), .revoke(SenderID("a:b@c.d_e")!),
+            .device(SenderID("tablet-reception-01")!), .revoke(SenderID("a:b@c.d_e")!), .selection,
         ] as [Route])
     func roundTrip(route: Route) {
         #expect(Route(path: route.path) == route)

@@ -12,7 +12,8 @@ struct TemplateTreeTests {
         func child(named name: String) -> (any PageValue)? { values[name] }
     }
 
-    private func render(_ template: String, _ values: [String: any PageValue], more: [String: String] = [:]) throws
+    private func render(_ template: String, _ values: [String: any PageValue], more: [String: String] = [:])
+        throws
         -> String
     {
         var read = try more.mapValues { try TemplateReader.read($0) }
@@ -25,7 +26,8 @@ struct TemplateTreeTests {
     @Test("Values, sections, inverted sections and lists")
     func tags() throws {
         let items = [Model(["name": "a"]), Model(["name": "b", "isLast": true])]
-        let template = "{{title}}:{{#items}}{{name}}{{^isLast}},{{/isLast}}{{/items}}{{^none}} none{{/none}}{{#text}} [{{.}}]{{/text}}"
+        let template =
+            "{{title}}:{{#items}}{{name}}{{^isLast}},{{/isLast}}{{/items}}{{^none}} none{{/none}}{{#text}} [{{.}}]{{/text}}"
         #expect(
             try render(template, ["title": "T", "items": items, "none": false, "text": "<x>"])
                 == "T:a,b none [&lt;x&gt;]\n")
@@ -59,7 +61,9 @@ struct TemplateTreeTests {
 
     @Test(
         "What is not a template is named",
-        arguments: ["{{#a}}", "{{/a}}", "{{#a}}{{/b}}", "{{a", "{{}}", "{{a b-c}}", "{{#a}}{{^b}}{{/a}}{{/b}}"])
+        arguments: [
+            "{{#a}}", "{{/a}}", "{{#a}}{{/b}}", "{{a", "{{}}", "{{a b-c}}", "{{#a}}{{^b}}{{/a}}{{/b}}",
+        ])
     func faults(source: String) {
         #expect(throws: TemplateReader.Fault.self) { try TemplateReader.read(source) }
     }

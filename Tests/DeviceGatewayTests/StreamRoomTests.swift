@@ -56,7 +56,8 @@ struct StreamRoomTests {
 struct EventTextTests {
     private func change(_ position: Int64) -> PairingChange {
         PairingChange(
-            position: position, event: "pairing.denied", channel: "web", senderID: "tablet-01", requestID: nil)
+            position: position, event: "pairing.denied", channel: "web", senderID: "tablet-01", requestID: nil
+        )
     }
 
     @Test("A few changes are told one by one, in one line of data")

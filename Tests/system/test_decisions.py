@@ -27,7 +27,7 @@ def test_the_dialog_shows_everything_about_a_request_and_what_became_of_its_send
     page = administrator.get(path)
     for shown in (
         "web", first.sender_id, request["code"], "Reception tablet", "SHA256:", "127.0.0.1", "Before",
-        "Revoked", "by maria, with another credential : stolen on the way", "Paired", "by admin, with another credential",
+        "Revoked", "by maria , with another credential: stolen on the way", "Paired", "by admin , with another credential",
         "Everything the device says of itself", '"build":"2026.11"', '"note":"<b>bold</b>"',
     ):  # fmt: skip
         assert shown in page.text, f"{shown!r} is not in: {page.text}"
