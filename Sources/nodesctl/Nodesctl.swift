@@ -12,7 +12,7 @@ struct Nodesctl: AsyncParsableCommand {
 
             \(ExitStatus.table)
             """,
-        version: NodesProcess.version,
+        version: NodesProcess.versionText,
         subcommands: [
             MigrateCommand.self, AdminCommand.self, RequestsCommand.self, DevicesCommand.self,
             ApproveCommand.self, DenyCommand.self, RevokeCommand.self, TokenCommand.self, EventsCommand.self,

@@ -23,7 +23,7 @@ private let everything = Row(
 
 private let table: [String: Row] = [
     "CGoClawChannel": Row(), "CLibPQ": Row(), "CFastCGI": Row(), "CGlibcMalloc": Row(),
-    "CLibCrypto": Row(),
+    "CLibCrypto": Row(), "CNodesBuild": Row(),
     "ChannelKit": Row(package: ["CGoClawChannel"], outside: ["FoundationEssentials"]),
     "PairingCore": Row(),
     "Unix": Row(outside: ["Glibc"]),
@@ -49,8 +49,8 @@ private let table: [String: Row] = [
     "PrometheusMetrics": Row(outside: ["CoreMetrics", metrics]),
     "NodesProcess": Row(
         package: [
-            "PairingCore", "Postgres", "PairingStore", "ChannelHost", "PairingKernel", "NodesConfiguration",
-            "PrometheusMetrics",
+            "CNodesBuild", "PairingCore", "Cryptography", "Postgres", "PairingStore", "ChannelHost",
+            "PairingKernel", "NodesConfiguration", "PrometheusMetrics",
         ],
         outside: lifecycle.union([log, metrics, "FoundationEssentials", "Glibc"])),
     "nodes-kernel": everything, "nodes-gateway": everything, "nodesctl": everything,
