@@ -17,6 +17,7 @@ struct Nodesctl: AsyncParsableCommand {
             MigrateCommand.self, AdminCommand.self, RequestsCommand.self, DevicesCommand.self,
             ApproveCommand.self, DenyCommand.self, RevokeCommand.self, TokenCommand.self, EventsCommand.self,
             ChannelsCommand.self, ChannelCommand.self, ConfigCommand.self, DeviceCommand.self,
+            DoctorCommand.self,
         ])
 
     // Accepted before a subcommand as well, which then finds them here.
