@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT / "Tests" / "system"))
 from support.deployment import Deployment, deployed, eventually  # noqa: E402
 from support.device import base64url  # noqa: E402
 
+from strangers import strangers  # noqa: E402
 from wire import close_all, open_all  # noqa: E402
 
 ROOMY = {
@@ -284,7 +285,7 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=8000, help="idle devices on one gateway (8000)")
     parser.add_argument("--rows", type=int, default=100_000, help="paired devices in the database (100000)")
     parser.add_argument(
-        "--only", choices=["devices", "revocations", "pages", "channels"], help="measure that alone"
+        "--only", choices=["devices", "revocations", "pages", "channels", "strangers"], help="measure that alone"
     )
     options = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -305,6 +306,8 @@ def main() -> None:
             pages(nodes)
         if wants("channels"):
             channels(nodes)
+    if wants("strangers"):
+        strangers()
 
 
 if __name__ == "__main__":

@@ -21,6 +21,11 @@ struct Repository {
         try folders.flatMap { try files(in: $0) { $0 == "swift" } }
     }
 
+    /// The lines of one file, by its path from the root.
+    static func lines(of path: String) throws -> [Substring] {
+        try String(contentsOf: root.appending(path: path), encoding: .utf8).split(separator: "\n")
+    }
+
     /// Every file below a folder whose extension is wanted, in the order of their paths; what building leaves in
     /// dot folders is nobody's source.
     static func files(in folder: String, where isWanted: (String) -> Bool) throws -> [SourceFile] {
