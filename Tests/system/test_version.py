@@ -56,3 +56,5 @@ def test_the_commit_is_recorded_for_the_next_build_and_only_where_it_changed(tmp
     program.write_text(program.read_text() + "\n")
     assert recorded() == commit + "-modified"
     assert recorded(NODES_COMMIT="0" * 40) == "0" * 40
+    with pytest.raises(subprocess.CalledProcessError):
+        recorded(NODES_COMMIT='";')
