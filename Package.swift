@@ -74,6 +74,7 @@ let package = Package(
     targets: [
         // System libraries and the plugin ABI.
         .target(name: "CGoClawChannel"),
+        .target(name: "CNodesBuild"),
         .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CFastCGI", providers: [.apt(["libfcgi-dev"])]),
         .systemLibrary(name: "CGlibcMalloc"),
@@ -124,8 +125,8 @@ let package = Package(
         module(
             "NodesProcess",
             [
-                "PairingCore", "Postgres", "PairingStore", "ChannelHost", "Agents", "PairingKernel",
-                "NodesConfiguration", "PrometheusMetrics", log, metrics, lifecycle,
+                "CNodesBuild", "PairingCore", "Cryptography", "Postgres", "PairingStore", "ChannelHost", "Agents",
+                "PairingKernel", "NodesConfiguration", "PrometheusMetrics", log, metrics, lifecycle,
             ]),
 
         .executableTarget(
@@ -211,6 +212,8 @@ let package = Package(
             name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),
         tests("PostgresTests", ["Postgres", "PostgresTestSupport", log, metrics, lifecycle]),
         tests("FastCGITests", ["FastCGI", "Unix", log, lifecycle]),
-        tests("NodesctlTests", ["nodesctl", "ChannelCheck", "NodesProtocol", "PairingCore", "Cryptography"]),
+        tests(
+            "NodesctlTests",
+            ["nodesctl", "ChannelCheck", "NodesProtocol", "PairingCore", "PairingStore", "Cryptography"]),
     ]
 )

@@ -1,13 +1,13 @@
 import PairingCore
 
 /// What a start would find in the folder of channels, as far as that is known without running a plugin's code.
-struct FolderSurvey: Sendable, Equatable {
+package struct FolderSurvey: Sendable, Equatable {
     /// What would be loaded, if it starts.
-    var found: [FoundPlugin] = []
+    package var found: [FoundPlugin] = []
     /// What would be refused.
-    var refused: [RefusedPlugin] = []
+    package var refused: [RefusedPlugin] = []
     /// Why the folder itself would be refused, and everything in it.
-    var folderRefusal: String?
+    package var folderRefusal: String?
 
     /// What a restart would make of a loaded channel.
     func outlook(of channel: ChannelDescription) -> RestartOutlook {
@@ -36,6 +36,14 @@ struct FolderSurvey: Sendable, Equatable {
             !before.contains { $0.path == plugin.path && $0.reason == plugin.reason }
                 && !loaded.contains { $0.path == plugin.path && outlook(of: $0) == .refused(plugin.reason) }
         }
+    }
+}
+
+extension FolderSurvey {
+    /// Looks at a folder once, as a start would, without running a plugin's code. Blocks while it reads.
+    package init(of directory: String) {
+        var look = FolderLook(directory: directory, refused: [])
+        self = look.survey()
     }
 }
 

@@ -19,7 +19,7 @@ struct NodesGateway: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "nodes-gateway",
         abstract: "Serves the devices' WebSockets to nginx over a Unix socket.",
-        version: NodesProcess.version)
+        version: NodesProcess.versionText)
 
     @Option(help: "The configuration file; without it, the environment alone decides.")
     var config: String?

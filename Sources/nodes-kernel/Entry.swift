@@ -14,7 +14,7 @@ struct NodesKernel: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "nodes-kernel",
         abstract: "Serves the administrators' pages to nginx over FastCGI.",
-        version: NodesProcess.version)
+        version: NodesProcess.versionText)
 
     @Option(help: "The configuration file; without it, the environment alone decides.")
     var config: String?

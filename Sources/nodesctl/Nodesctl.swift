@@ -12,12 +12,12 @@ struct Nodesctl: AsyncParsableCommand {
 
             \(ExitStatus.table)
             """,
-        version: NodesProcess.version,
+        version: NodesProcess.versionText,
         subcommands: [
             MigrateCommand.self, AdminCommand.self, RequestsCommand.self, DevicesCommand.self,
             ApproveCommand.self, DenyCommand.self, RevokeCommand.self, TokenCommand.self, EventsCommand.self,
             AgentsCommand.self, ChannelsCommand.self, ChannelCommand.self, ConfigCommand.self,
-            DeviceCommand.self,
+            DeviceCommand.self, DoctorCommand.self,
         ])
 
     // Accepted before a subcommand as well, which then finds them here.

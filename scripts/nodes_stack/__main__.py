@@ -85,6 +85,9 @@ def binaries() -> pathlib.Path:
 
 def build() -> None:
     print("building (the first time takes some minutes) …")
+    if configuration() == "release":
+        # What is built for debugging is built again and again, and of no commit.
+        subprocess.run([str(ROOT / "scripts/record-commit")], check=False, stdin=subprocess.DEVNULL)
     if swift("build", "-c", configuration()).returncode != 0:
         raise Failure("the build failed; its messages are above")
 
