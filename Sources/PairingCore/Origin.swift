@@ -45,7 +45,9 @@ public struct Origin: Sendable, Hashable, CustomStringConvertible {
 
     /// Whether a `Host` header names this origin.
     public func isServed(host: String) -> Bool {
-        host.utf8.allSatisfy { $0 < 128 }
+        // In canonical form, as most send it.
+        if host == authority { return true }
+        return host.utf8.allSatisfy { $0 < 128 }
             && !host.hasSuffix("/")
             && Self.authority(host.lowercased(), defaultPort: isSecure ? 443 : 80) == authority
     }

@@ -74,9 +74,15 @@ public struct UpgradePolicy: Sendable {
                 HTTPAnswer(.methodNotAllowed, "Only GET is served here.\n", fields: ["Allow": "GET"]))
         }
         guard path == self.path else { return .page(path) }
-        if let refusal = hostRefusal(head) ?? handshakeRefusal(head) ?? originRefusal(head) {
-            return .refuse(refusal)
+        let hosts = head.headers["host"]
+        guard hosts.count == 1 else {
+            return .refuse(HTTPAnswer(.badRequest, "Expected one Host header.\n"))
         }
+        let dialled = origins?.dialled(host: hosts[0])
+        if let origins, dialled == [] {
+            return .refuse(HTTPAnswer(.misdirectedRequest, origins.hostRefusal(host: hosts[0]) + "\n"))
+        }
+        if let refusal = handshakeRefusal(head) ?? originRefusal(head) { return .refuse(refusal) }
         guard let address = address(head) else {
             let sent = head.headers["x-real-ip"].joined(separator: ", ")
             onNoAddress(sent)
@@ -84,16 +90,7 @@ public struct UpgradePolicy: Sendable {
         }
         return .upgrade(
             UpgradeRequest(
-                address: address,
-                origins: origins?.dialled(host: head.headers.first(name: "host") ?? "") ?? [],
-                usesSubprotocol: offersSubprotocol(head)))
-    }
-
-    private func hostRefusal(_ head: HTTPRequestHead) -> HTTPAnswer? {
-        let hosts = head.headers["host"]
-        guard hosts.count == 1 else { return HTTPAnswer(.badRequest, "Expected one Host header.\n") }
-        guard let origins, origins.dialled(host: hosts[0]).isEmpty else { return nil }
-        return HTTPAnswer(.misdirectedRequest, origins.hostRefusal(host: hosts[0]) + "\n")
+                address: address, origins: dialled ?? [], usesSubprotocol: offersSubprotocol(head)))
     }
 
     private func handshakeRefusal(_ head: HTTPRequestHead) -> HTTPAnswer? {
