@@ -105,7 +105,7 @@ extension Columns {
     static func rivals(of name: String) -> String {
         """
         (SELECT json_agg(json_build_object('address', r.address, 'channel', r.channel, 'attempts', r.attempts,
-            'at', (extract(epoch FROM r.last_at) * 1000)::bigint) ORDER BY r.last_at DESC)::text
+            'at', floor(extract(epoch FROM r.last_at) * 1000)::bigint) ORDER BY r.last_at DESC)::text
             FROM rival_claims r WHERE r.sender_key = \(name).sender_key) AS rivals
         """
     }

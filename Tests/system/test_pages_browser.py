@@ -210,7 +210,9 @@ def test_what_is_compared_is_never_translated(tab: Page, nodes: Deployment, wait
 
 
 def test_a_session_that_ended_leads_from_a_dialog_to_the_sign_in_page(tab: Page, waiting):
-    tab.reload()
+    # The stream of events has begun by then: without a session it would be refused, which is a problem to a browser.
+    with tab.expect_response("**/events"):
+        tab.reload()
     tab.context.clear_cookies()
     tab.get_by_role("link", name=f"Approve {waiting.sender_id}").click()
     tab.wait_for_url("**/login?next=**")
