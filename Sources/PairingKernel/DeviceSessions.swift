@@ -47,6 +47,7 @@ public final class DeviceSessions: Service, Sendable {
     let hints: StoreHints
     let channels: ChannelHost
     let dispatcher: AgentDispatcher
+    let desk: MessageDesk
     let clock: WallClock
     let logger: Logger
     let state: Mutex<State>
@@ -93,6 +94,7 @@ public final class DeviceSessions: Service, Sendable {
             store: store, agents: agents, instanceID: instanceID, lease: kernel.settings.workLease,
             logger: logger)
         self.dispatcher = dispatcher
+        desk = MessageDesk(store: store, instanceID: instanceID, logger: logger)
         lanes = Dictionary(
             uniqueKeysWithValues: kernel.channels.channels.map {
                 ($0.id, MessageLane(of: $0.id, store: store, dispatcher: dispatcher))
