@@ -91,10 +91,10 @@ extension PairingStore {
             let row = try await pool.query(
                 """
                 SELECT m.sequence, m.open, m.ended, m.end_reason,
-                    -- Not EXISTS, which may be planned as a hash of the whole table.
-                    (SELECT true FROM messages
+                    -- By the index of replies, the one that fits: the index of open messages holds everybody's.
+                    (SELECT bool_or(r.done_at IS NULL) FROM (SELECT done_at FROM messages
                         WHERE sender_key || '/' || generation::text || '/' || reply_to::text = $2 || m.sequence::text
-                            AND direction = 'out' AND done_at IS NULL LIMIT 1) IS TRUE AS unread,
+                            AND direction = 'out' OFFSET 0) AS r) IS TRUE AS unread,
                     m.open AND (SELECT claimed_until > clock_timestamp() FROM device_streams
                         WHERE sender_key = $4 LIMIT 1) IS TRUE
                         AND m.sequence = (SELECT sequence FROM messages
