@@ -95,8 +95,9 @@ let package = Package(
                 .embedInCode("Migrations/v004_exact_metadata.sql"),
                 .embedInCode("Migrations/v005_counted_streams.sql"),
                 .embedInCode("Migrations/v006_agent_work.sql"),
-                .embedInCode("Migrations/v007_replaced_sessions.sql"),
-                .embedInCode("Migrations/v008_decision_reasons.sql"),
+                .embedInCode("Migrations/v007_pushes.sql"),
+                .embedInCode("Migrations/v008_replaced_sessions.sql"),
+                .embedInCode("Migrations/v009_decision_reasons.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(

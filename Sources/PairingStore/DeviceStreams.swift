@@ -53,6 +53,15 @@ struct Stream {
         return bytes <= PairingStore.maximumUnansweredBytes ? nil : .unansweredBytes
     }
 
+    /// Why no other message may be pushed to the device; `nil` where one may.
+    func refusal(ofPushing bytes: Int) -> Refusal? {
+        guard nextOut - 1 - acknowledgedOut < PairingStore.maximumUnacknowledged,
+            unacknowledgedBytes == 0
+                || unacknowledgedBytes + Int64(bytes) <= PairingStore.maximumUnacknowledgedBytes
+        else { return .deviceFull }
+        return nil
+    }
+
     /// A message of the device has an answer.
     mutating func answered(bytes: Int64) {
         // Never below nothing, should a program of an older version have stored messages without counting them.
@@ -95,6 +104,11 @@ extension Refusal {
         .resourceExhausted, "unacknowledged_bytes",
         "Messages of \(PairingStore.maximumUnacknowledgedBytes >> 20) MiB wait for this device's message.ack. "
             + "Acknowledge them before sending more.", retryable: true, retryAfter: .seconds(1))
+
+    fileprivate static let deviceFull = Refusal(
+        .resourceExhausted, "device_full",
+        "As many messages wait for this device as may: it has not acknowledged them. Try again once it has.",
+        retryable: true, retryAfter: .seconds(60))
 
     fileprivate static let unanswered = Refusal(
         .resourceExhausted, "unanswered",

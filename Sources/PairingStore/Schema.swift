@@ -23,10 +23,12 @@ public enum Schema {
             number: 6, name: "agent_work",
             sql: String(decoding: PackageResources.v006_agent_work_sql, as: UTF8.self)),
         Migration(
-            number: 7, name: "replaced_sessions",
-            sql: String(decoding: PackageResources.v007_replaced_sessions_sql, as: UTF8.self)),
+            number: 7, name: "pushes",
+            sql: String(decoding: PackageResources.v007_pushes_sql, as: UTF8.self)),
+            number: 8, name: "replaced_sessions",
+            sql: String(decoding: PackageResources.v008_replaced_sessions_sql, as: UTF8.self)),
         Migration(
-            number: 8, name: "decision_reasons",
-            sql: String(decoding: PackageResources.v008_decision_reasons_sql, as: UTF8.self)),
+            number: 9, name: "decision_reasons",
+            sql: String(decoding: PackageResources.v009_decision_reasons_sql, as: UTF8.self)),
     ]
 }

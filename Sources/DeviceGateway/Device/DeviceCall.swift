@@ -8,6 +8,7 @@ enum DeviceCall: Sendable {
     case status(DeviceIdentity, spentNonce: String?)
     case connect(DeviceIdentity, spentNonce: String?)
     case authenticate(token: String)
+    case message(MessageCall)
     case list(PairingListing, Authority)
     case approve(RequestID, PairingCode, Authority)
     case deny(RequestID, PairingCode?, reason: String?, Authority)
@@ -56,6 +57,8 @@ extension DeviceCall {
             return .connection(try await sessions.connect(identity, from: peer, on: socket))
         case .authenticate(let token):
             return .authority(try await kernel.accounts.authenticate(token: token, from: peer.address))
+        case .message(let call):
+            return .payload(try await call.answer(kernel: kernel, sessions: sessions, socket: socket))
         case .list(let listing, let authority):
             return .payload(try await list(listing, authority, kernel))
         case .approve(let id, let code, let authority):

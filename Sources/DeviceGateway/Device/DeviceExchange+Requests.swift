@@ -47,6 +47,11 @@ extension DeviceExchange {
             guard role == .stranger else { throw .alreadySomebody }
             conversation.attempted(now: now)
             return .authenticate(token: token)
+        case .messageStatus(let id): return .message(.status(messageID: id, try grant()))
+        case .abort(let id): return .message(.abort(messageID: id, try grant()))
+        case .push(let push): return .message(.push(push, try authority()))
+        case .pushStatus(let senderID, let id):
+            return .message(.pushStatus(senderID, pushID: id, try authority()))
         case .list(let listing): return .list(listing, try authority())
         case .approve(let id, let code): return .approve(id, code, try authority())
         case .deny(let id, let code, let reason): return .deny(id, code, reason: reason, try authority())

@@ -223,7 +223,7 @@ struct DeviceExchange {
     }
 
     /// The session that messages are exchanged in.
-    private func grant() throws(Refusal) -> SessionGrant {
+    func grant() throws(Refusal) -> SessionGrant {
         switch role {
         case .paired(let grant): return grant
         case .stranger: throw .notConnected
@@ -268,7 +268,8 @@ extension DeviceRequest {
         switch self {
         case .send: .beside(.messages)
         case .acknowledge: .beside(.acknowledgements)
-        case .pair, .status, .challenge, .connect, .connectAdministrator, .list, .approve, .deny, .revoke,
+        case .pair, .status, .challenge, .connect, .connectAdministrator, .messageStatus, .abort, .push,
+            .pushStatus, .list, .approve, .deny, .revoke,
             .health:
             .alone
         }
