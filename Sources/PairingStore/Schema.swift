@@ -25,6 +25,7 @@ public enum Schema {
         Migration(
             number: 7, name: "pushes",
             sql: String(decoding: PackageResources.v007_pushes_sql, as: UTF8.self)),
+        Migration(
             number: 8, name: "replaced_sessions",
             sql: String(decoding: PackageResources.v008_replaced_sessions_sql, as: UTF8.self)),
         Migration(

@@ -269,8 +269,7 @@ extension DeviceRequest {
         case .send: .beside(.messages)
         case .acknowledge: .beside(.acknowledgements)
         case .pair, .status, .challenge, .connect, .connectAdministrator, .messageStatus, .abort, .push,
-            .pushStatus, .list, .approve, .deny, .revoke,
-            .health:
+            .pushStatus, .list, .approve, .deny, .revoke, .health:
             .alone
         }
     }
