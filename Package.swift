@@ -96,6 +96,7 @@ let package = Package(
                 .embedInCode("Migrations/v004_exact_metadata.sql"),
                 .embedInCode("Migrations/v005_counted_streams.sql"),
                 .embedInCode("Migrations/v006_agent_work.sql"),
+                .embedInCode("Migrations/v007_pushes.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(

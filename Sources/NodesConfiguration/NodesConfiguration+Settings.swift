@@ -26,6 +26,7 @@ extension NodesConfiguration {
             "`{\"web\": \"support\"}`: the agent of each channel's devices; `\(Self.defaultAgent)` where none is named."
         )
         for problem in agentReader.problems { reader.problem(problem) }
+        messages = Messages(&reader)
         templatesDirectory = reader.path(
             "templates.directory", default: "/usr/share/goclaw-nodes/templates",
             "The folder of the pages' Mustache templates.")

@@ -86,6 +86,8 @@ public struct NodesConfiguration: Sendable {
     public let agents: [String: Agent]
     /// The agent of each channel's devices; ``defaultAgent`` where none is named.
     public let defaultAgents: [ChannelID: String]
+    /// What becomes of messages.
+    public let messages: Messages
     /// The folder of the pages' templates.
     public let templatesDirectory: String
     /// The least severe messages that are logged.
@@ -149,7 +151,7 @@ public struct NodesConfiguration: Sendable {
     private static func unknownVariables(in environment: [String: String]) -> [String] {
         let known = Set(settings.compactMap(\.environmentName))
         return environment.keys.sorted().filter { name in
-            ["GATEWAY_", "KERNEL_", "CHANNELS_", "APPROVE_"].contains(where: name.hasPrefix)
+            ["GATEWAY_", "KERNEL_", "CHANNELS_", "APPROVE_", "MESSAGES_"].contains(where: name.hasPrefix)
                 && !known.contains(name) && !isServiceLink(name)
         }
     }

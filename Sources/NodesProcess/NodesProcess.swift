@@ -141,6 +141,8 @@ extension PairingSettings {
         maximumMetadataBytes = configuration.gateway.maximumMetadata
         requiresTypedCode = configuration.approveRequiresTypedCode
         authorityLease = configuration.gateway.authorityLease
+        messageRetention = configuration.messages.retention
+        deliveryAttempts = configuration.messages.deliveryAttempts
         sessionIdleTimeout = configuration.session.idleTimeout
         sessionAbsoluteTimeout = configuration.session.absoluteTimeout
     }

@@ -42,6 +42,14 @@ public enum DeviceRequest: Sendable, Equatable {
     case send(messageID: String, message: String)
     /// `message.ack`
     case acknowledge(messageSeq: Int64)
+    /// `message.status` of a device's own message
+    case messageStatus(messageID: String)
+    /// `message.status` of a push
+    case pushStatus(SenderID, pushID: String)
+    /// `message.abort`
+    case abort(messageID: String)
+    /// `message.push`
+    case push(PushRequest)
     /// `device.pair.list`
     case list(PairingListing)
     /// `device.pair.approve`
@@ -84,6 +92,9 @@ public enum DeviceRequest: Sendable, Equatable {
         case .messageSend: try send(parameters, message)
         case .messageAck:
             .acknowledge(messageSeq: try required(try parameters.integer("messageSeq", in: 1...Int64.max)))
+        case .messageStatus: try messageStatus(parameters)
+        case .messageAbort: try abort(parameters)
+        case .messagePush: try push(parameters, message)
         case .pairList: .list(try listing(parameters))
         case .pairApprove: .approve(try parameters.requestID(), try requiredCode(parameters))
         case .pairDeny: .deny(try parameters.requestID(), try parameters.code())

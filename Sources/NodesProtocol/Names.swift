@@ -22,6 +22,12 @@ public enum MethodName: String, Sendable, Hashable, CaseIterable {
     case messageSend = "message.send"
     /// Confirms messages up to a number.
     case messageAck = "message.ack"
+    /// Asks what became of a message.
+    case messageStatus = "message.status"
+    /// Gives a message up.
+    case messageAbort = "message.abort"
+    /// Sends a message to a device.
+    case messagePush = "message.push"
     /// Lists requests and devices.
     case pairList = "device.pair.list"
     /// Approves a request.

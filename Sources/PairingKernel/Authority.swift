@@ -4,6 +4,8 @@ import PairingCore
 public enum Scope: String, Sendable, Hashable, CaseIterable {
     /// See requests and devices.
     case read
+    /// Send messages to devices and ask what became of them, and nothing else.
+    case send
     /// See and decide.
     case administer
 }
@@ -25,10 +27,11 @@ public struct Authority: Sendable, Hashable {
 
     /// - Throws: `FORBIDDEN` where the scope does not cover `needed`.
     func require(_ needed: Scope) throws(Refusal) {
-        guard scope == .administer || needed == .read else {
+        guard scope == .administer || scope == needed else {
             throw Refusal(
                 .forbidden, "scope",
-                "This token may only read. Use one with the scope \"administer\".")
+                "This token may only \(scope.rawValue). Use one with the scope \"\(needed.rawValue)\" or "
+                    + "\"administer\".")
         }
     }
 }

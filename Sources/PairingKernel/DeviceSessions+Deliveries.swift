@@ -1,5 +1,6 @@
 import ChannelHost
 import Logging
+import Metrics
 import PairingCore
 import PairingStore
 import Synchronization
@@ -180,6 +181,7 @@ extension DeviceSessions: AgentAudience {
                 if attempts >= settings.deliveryAttempts {
                     try await store.leaveOut(
                         [place], as: PairingStore.MessageEnd(.undeliverable, reason: refusal.reason))
+                    MessageEnds.undeliverable.increment()
                     change(live) { $0.handedOut() }
                     return true
                 }

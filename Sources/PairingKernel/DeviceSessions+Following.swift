@@ -25,7 +25,6 @@ extension DeviceSessions {
             group.addTask { await self.watchAdministrators() }
             group.addTask { await self.tick() }
             group.addTask { await self.watchLease() }
-            group.addTask { await self.touch() }
             group.addTask { await self.carryOutDeliveries() }
             group.addTask { await self.dispatcher.run(telling: self) }
             try? await gracefulShutdown()
@@ -252,6 +251,13 @@ extension DeviceSessions {
             }
         }
         confirmLease(asked: asked)
+        // What a notification would have told, had it not been lost.
+        let delivered = state.withLock { state in
+            state.table.live.map { live in
+                (live.grant.liveSession, state.work[live.id]?.delivery.delivered ?? .max)
+            }
+        }
+        look(for: try await store.sessionsBehind(delivered).map(\.senderID.key))
         let ended = try await store.endedRequests(among: waiting.map(\.request))
         passOn(waiting.filter { ended[$0.request] != nil }.map { ($0.request, $0.senderID) })
         await publishChannels()
@@ -298,23 +304,6 @@ extension DeviceSessions {
                 }
             }
             try? await Task.sleep(for: min(.seconds(1), reconcileInterval))
-        }
-    }
-
-    /// Once a minute: remembers when devices were last seen.
-    private func touch() async {
-        while !Task.isCancelled {
-            try? await Task.sleep(for: .seconds(60))
-            var rest = state.withLock { $0.table.live.map(\.grant.liveSession) }[...]
-            while !rest.isEmpty, !Task.isCancelled {
-                do {
-                    try await store.touch(Array(rest.prefix(2000)), on: instanceID)
-                } catch {
-                    logger.debug("Last-seen times wait a minute", metadata: ["error": "\(error)"])
-                    break
-                }
-                rest = rest.dropFirst(2000)
-            }
         }
     }
 

@@ -48,6 +48,7 @@ public final class DeviceSessions: Service, Sendable {
     let channels: ChannelHost
     let agents: AgentDirectory
     let dispatcher: AgentDispatcher
+    let desk: MessageDesk
     let clock: WallClock
     let logger: Logger
     let state: Mutex<State>
@@ -95,6 +96,7 @@ public final class DeviceSessions: Service, Sendable {
             logger: logger)
         self.agents = agents
         self.dispatcher = dispatcher
+        desk = MessageDesk(store: store, instanceID: instanceID, logger: logger)
         lanes = Dictionary(
             uniqueKeysWithValues: kernel.channels.channels.map {
                 ($0.id, MessageLane(of: $0.id, store: store, dispatcher: dispatcher))

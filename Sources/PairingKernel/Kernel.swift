@@ -12,6 +12,8 @@ public struct Kernel: Sendable {
     public let administration: PairingAdministration
     /// How administrators sign in.
     public let accounts: Accounts
+    /// What programs push to devices.
+    public let messages: MessageDesk
     /// What happened.
     public let feed: EventFeed
     /// This process's channels.
@@ -38,6 +40,7 @@ public struct Kernel: Sendable {
         administration = PairingAdministration(
             store: store, host: channels, settings: settings, logger: logger)
         accounts = try Accounts(store: store, settings: settings, logger: logger)
+        messages = MessageDesk(store: store, logger: logger)
         feed = EventFeed(store: store, logger: logger)
         pairing = DevicePairing(
             store: store, channels: channels, settings: settings, clock: clock, logger: logger)

@@ -56,6 +56,8 @@ public struct PairingAdministration: Sendable {
         public var lastSeenAt: Timestamp?
         /// The address of its last session.
         public var lastAddress: ClientAddress?
+        /// What operators call the gateway that holds its session; `nil` while none does.
+        public var instanceName: String?
     }
 
     /// The requests that wait for a decision; expired ones never.
@@ -244,7 +246,8 @@ public struct PairingAdministration: Sendable {
         DeviceRow(
             device: row.device, fingerprint: fingerprint(row.device.credential),
             rivals: rivals[row.device.senderID.key] ?? [], isConnected: row.isConnected,
-            lastSeenAt: row.lastSeenAt, lastAddress: row.lastAddress)
+            lastSeenAt: row.lastSeenAt, lastAddress: row.lastAddress,
+            instanceName: row.instanceName)
     }
 
     /// `SHA256:` and the digest of the raw key in base64url, in the manner of OpenSSH.

@@ -26,6 +26,8 @@ public struct PairingSettings: Sendable {
     public var authorityGrace: Duration
     /// How long a claim on agents' work lasts without being renewed.
     public var workLease: Duration
+    /// How long a message is kept after its end.
+    public var messageRetention: Duration
     /// How often a channel may fail to deliver a message before the message ends as undeliverable.
     public var deliveryAttempts: Int
     /// How long it waits after its first failure; longer after each further one.
@@ -49,6 +51,7 @@ public struct PairingSettings: Sendable {
         authorityLease = .seconds(10)
         authorityGrace = .seconds(5)
         workLease = .seconds(10)
+        messageRetention = .seconds(7 * 86400)
         deliveryAttempts = 5
         deliveryPause = .seconds(1)
         sessionIdleTimeout = .seconds(12 * 3600)

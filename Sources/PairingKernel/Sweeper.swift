@@ -1,4 +1,5 @@
 import Logging
+import Metrics
 import PairingStore
 import ServiceLifecycle
 
@@ -18,9 +19,18 @@ public struct Sweeper: Service {
                 await attempt("Due requests could not be ended", &failing) {
                     while try await store.expireDueRequests() == 100 {}
                 }
+                await attempt("Messages whose time is over could not be ended", &failing) {
+                    while true {
+                        let ended = try await store.expireDueMessages()
+                        MessageEnds.expired.increment(by: ended)
+                        if ended < 100 { break }
+                    }
+                }
                 if turn % 300 == 0 {
                     await attempt("What is outdated could not be removed", &failing) {
-                        while try await store.removeOutdated() >= 1000, !Task.isCancelled {}
+                        while try await store.removeOutdated(messages: settings.messageRetention) >= 1000,
+                            !Task.isCancelled
+                        {}
                     }
                     await attempt("Ended sign-ins could not be removed", &failing) {
                         _ = try await store.removeEndedSessions(

@@ -53,6 +53,15 @@ struct Stream {
         return bytes <= PairingStore.maximumUnansweredBytes ? nil : .unansweredBytes
     }
 
+    /// Why no other message may be pushed to the device; `nil` where one may.
+    func refusal(ofPushing bytes: Int) -> Refusal? {
+        guard nextOut - 1 - acknowledgedOut < PairingStore.maximumUnacknowledged,
+            unacknowledgedBytes == 0
+                || unacknowledgedBytes + Int64(bytes) <= PairingStore.maximumUnacknowledgedBytes
+        else { return .deviceFull }
+        return nil
+    }
+
     /// A message of the device has an answer.
     mutating func answered(bytes: Int64) {
         // Never below nothing, should a program of an older version have stored messages without counting them.
@@ -96,6 +105,11 @@ extension Refusal {
         "Messages of \(PairingStore.maximumUnacknowledgedBytes >> 20) MiB wait for this device's message.ack. "
             + "Acknowledge them before sending more.", retryable: true, retryAfter: .seconds(1))
 
+    fileprivate static let deviceFull = Refusal(
+        .resourceExhausted, "device_full",
+        "As many messages wait for this device as may: it has not acknowledged them. Try again once it has.",
+        retryable: true, retryAfter: .seconds(60))
+
     fileprivate static let unanswered = Refusal(
         .resourceExhausted, "unanswered",
         "\(PairingStore.maximumUnanswered) messages of this device wait for an answer. Wait before sending more.",
@@ -127,8 +141,17 @@ extension PairingStore {
 extension Transaction {
     /// Locks the devices' rows in the order of their keys, so that batches cannot deadlock.
     func lockStreams(_ senderIDs: [SenderID], waiting limit: Duration? = nil) throws -> [String: Stream] {
+        try lockStreams(senderIDs, waiting: limit, then: []).streams
+    }
+
+    /// - Parameter questions: what is read under the locks, in the same round trip.
+    func lockStreams(
+        _ senderIDs: [SenderID], waiting limit: Duration?,
+        then questions: [(sql: String, parameters: [PostgresValue])]
+    ) throws -> (streams: [String: Stream], answers: [PostgresRows]) {
         try limitLockWait(limit)
-        return try streams(query(Self.lockStreams, [.texts(senderIDs.map(\.key))]))
+        let answers = try query([(Self.lockStreams, [.texts(senderIDs.map(\.key))])] + questions)
+        return (try streams(answers[0]), Array(answers.dropFirst()))
     }
 
     /// Locks the devices' rows, with the epochs of their newest sessions: a newer one can't begin meanwhile.

@@ -30,10 +30,13 @@ extension PairingStore {
         public var device: PairedDevice
         /// Whether a gateway whose lease runs holds a session of it.
         public var isConnected: Bool
-        /// When a session of it was last seen.
+        /// When a session of it was last seen: now, while it is connected; where its gateway died, when that one's lease
+        /// ended.
         public var lastSeenAt: Timestamp?
         /// The address of its last session.
         public var lastAddress: ClientAddress?
+        /// What operators call the gateway that holds its session.
+        public var instanceName: String?
     }
 
     /// Another device's refused claims.
@@ -144,7 +147,10 @@ extension PairingStore {
 extension Columns {
     fileprivate static let presence = """
         (i.lease_until > clock_timestamp() AND s.generation = d.generation) IS TRUE AS connected,
-        CASE WHEN s.generation = d.generation THEN s.last_seen_at END AS last_seen_at,
+        CASE WHEN s.generation = d.generation THEN
+            greatest(s.last_seen_at, CASE WHEN i.lease_until IS NOT NULL
+                THEN least(i.lease_until, clock_timestamp()) END) END AS last_seen_at,
+        CASE WHEN i.lease_until > clock_timestamp() AND s.generation = d.generation THEN i.name END AS instance_name,
         CASE WHEN s.generation = d.generation THEN s.address END AS last_address
         """
 
@@ -162,6 +168,7 @@ extension PostgresRow {
     fileprivate func deviceListing() throws -> PairingStore.DeviceListing {
         PairingStore.DeviceListing(
             device: try pairedDevice(), isConnected: try bool("connected"),
-            lastSeenAt: try optionalMoment("last_seen_at"), lastAddress: try address("last_address"))
+            lastSeenAt: try optionalMoment("last_seen_at"), lastAddress: try address("last_address"),
+            instanceName: try optionalText("instance_name"))
     }
 }

@@ -123,7 +123,7 @@ extension Refusal {
 
 extension PairingStore.MessageKey {
     /// The message's key in the index `messages_by_id`.
-    fileprivate var indexKey: String { "\(session.senderID.key)/\(session.generation.number)/\(messageID)" }
+    var indexKey: String { "\(session.senderID.key)/\(session.generation.number)/\(messageID)" }
 }
 
 extension PairingStore.InboundMessage {

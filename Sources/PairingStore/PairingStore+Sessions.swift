@@ -208,16 +208,31 @@ extension PairingStore {
         return ends
     }
 
-    /// Remembers that those devices are connected, to the minute.
-    public func touch(_ live: [LiveSession], on instanceID: InstanceID) async throws {
-        try await pool.execute(
-            """
-            UPDATE device_sessions s SET last_seen_at = clock_timestamp()
-            WHERE sender_key = ANY(ARRAY(SELECT sender_key FROM device_sessions
-                WHERE sender_key = ANY($1) AND instance_id IS NOT DISTINCT FROM $2
-                    AND last_seen_at < clock_timestamp() - interval '1 minute'
-                ORDER BY sender_key FOR UPDATE SKIP LOCKED))
-            """, [.texts(live.map(\.senderID.key)), .uuid(instanceID.text)])
+    /// Which sessions were not handed everything that is stored for their devices.
+    ///
+    /// - Parameter sessions: with the numbers up to which they were.
+    public func sessionsBehind(
+        _ sessions: [(session: LiveSession, delivered: Int64)]
+    ) async throws -> [LiveSession] {
+        var behind: [LiveSession] = []
+        var rest = sessions[...]
+        while !rest.isEmpty {
+            let chunk = Array(rest.prefix(2000))
+            rest = rest.dropFirst(2000)
+            behind += try await pool.query(
+                """
+                SELECT ordinality FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY
+                    AS l (sender_key, generation, delivered, ordinality), LATERAL (
+                    SELECT generation, next_out FROM device_streams WHERE sender_key = l.sender_key LIMIT 1) AS d
+                WHERE d.generation = l.generation AND d.next_out - 1 > l.delivered
+                """,
+                [
+                    .texts(chunk.map(\.session.senderID.key)),
+                    .int64s(chunk.map(\.session.generation.number)), .int64s(chunk.map(\.delivered)),
+                ]
+            ).map { chunk[try $0.int("ordinality") - 1].session }
+        }
+        return behind
     }
 
     /// Ends a gateway's lease at its stop: its devices no longer count as connected.
@@ -225,7 +240,7 @@ extension PairingStore {
         try await pool.transaction { transaction in
             try transaction.enqueue(
                 """
-                UPDATE device_sessions s SET instance_id = NULL
+                UPDATE device_sessions s SET instance_id = NULL, last_seen_at = clock_timestamp()
                 FROM (SELECT sender_key FROM device_sessions WHERE instance_id = $1
                     ORDER BY sender_key FOR UPDATE) AS locked
                 WHERE s.sender_key = locked.sender_key

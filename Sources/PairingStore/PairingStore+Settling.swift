@@ -14,7 +14,10 @@ extension PairingStore {
                     (
                         """
                         WITH settled AS (
-                            UPDATE messages SET done_at = clock_timestamp() WHERE ctid = ANY(ARRAY(
+                            UPDATE messages SET done_at = clock_timestamp(),
+                                ended = CASE WHEN expires_at <= clock_timestamp() THEN 'expired' END,
+                                end_reason = CASE WHEN expires_at <= clock_timestamp() THEN 'expired' END
+                            WHERE ctid = ANY(ARRAY(
                                 SELECT m.place FROM unnest($1::text[], $2::bigint[]) AS a (key, sequence), LATERAL (
                                     SELECT ctid AS place FROM messages
                                     WHERE sender_key || '/' || generation::text || '/' || direction = a.key
@@ -146,6 +149,7 @@ extension PairingStore {
                 FROM messages
                 WHERE sender_key || '/' || generation::text || '/' || direction = $1
                     AND sequence > $2 AND sequence <= $3 AND done_at IS NULL
+                    AND (expires_at IS NULL OR expires_at > clock_timestamp())
                 ORDER BY sequence LIMIT 100
                 """,
                 [.text(session.key(direction)), .int64(sequence), .int64(newest)]

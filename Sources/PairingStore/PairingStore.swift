@@ -26,14 +26,16 @@ public struct PairingStore: Sendable {
     /// - Throws: within about two seconds where it doesn't.
     public func ping() async throws { try await pool.ping() }
 
-    /// Removes what nobody needs any more: ended requests after 30 days, settled messages after 7, rivals
+    /// Removes what nobody needs any more: ended requests after 30 days, ended messages after `retention`, rivals
     /// and instances after 30, and sign-in records after a day (failures) or 400 days (places).
     ///
     /// What somebody works with at this moment stays until the next call: several gateways remove, and nobody
     /// waits for them.
     ///
     /// - Returns: how many rows went; at most `limit` of each kind a call.
-    public func removeOutdated(limit: Int = 1000) async throws -> Int {
+    public func removeOutdated(
+        limit: Int = 1000, messages retention: Duration = .seconds(7 * 86400)
+    ) async throws -> Int {
         // By `now()`: an index is not searched for what is below `clock_timestamp()`, which may change meanwhile.
         let statements = [
             """
@@ -43,7 +45,7 @@ public struct PairingStore: Sendable {
             """,
             """
             DELETE FROM messages WHERE ctid = ANY(ARRAY(SELECT ctid FROM messages
-                WHERE done_at < now() - interval '7 days' LIMIT $1
+                WHERE done_at < now() - $2 * interval '1 millisecond' LIMIT $1
                 FOR UPDATE SKIP LOCKED))
             """,
             """
@@ -70,7 +72,9 @@ public struct PairingStore: Sendable {
         ]
         var removed = 0
         for statement in statements {
-            removed += try await pool.execute(statement, [.int(limit)])
+            let parameters = [PostgresValue.int(limit), .int64(retention.milliseconds)]
+            removed += try await pool.execute(
+                statement, Array(parameters.prefix(statement.contains("$2") ? 2 : 1)))
         }
         return removed
     }

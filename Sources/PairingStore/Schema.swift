@@ -22,5 +22,8 @@ public enum Schema {
         Migration(
             number: 6, name: "agent_work",
             sql: String(decoding: PackageResources.v006_agent_work_sql, as: UTF8.self)),
+        Migration(
+            number: 7, name: "pushes",
+            sql: String(decoding: PackageResources.v007_pushes_sql, as: UTF8.self)),
     ]
 }

@@ -15,9 +15,9 @@ struct Nodesctl: AsyncParsableCommand {
         version: NodesProcess.version,
         subcommands: [
             MigrateCommand.self, AdminCommand.self, RequestsCommand.self, DevicesCommand.self,
-            ApproveCommand.self, DenyCommand.self, RevokeCommand.self, TokenCommand.self, EventsCommand.self,
-            AgentsCommand.self, ChannelsCommand.self, ChannelCommand.self, ConfigCommand.self,
-            DeviceCommand.self,
+            ApproveCommand.self, DenyCommand.self, RevokeCommand.self, MessagesCommand.self,
+            TokenCommand.self, EventsCommand.self, AgentsCommand.self, ChannelsCommand.self,
+            ChannelCommand.self, ConfigCommand.self, DeviceCommand.self,
         ])
 
     // Accepted before a subcommand as well, which then finds them here.

@@ -51,6 +51,7 @@ struct DeviceConversationTests {
         case .call(.authenticate): return "authenticate"
         case .call(.send): return "send"
         case .call(.acknowledge): return "acknowledge"
+        case .call(.message): return "message"
         case .call(.list): return "list"
         case .call(.approve): return "approve"
         case .call(.deny): return "deny"

@@ -94,8 +94,21 @@ struct PlanTests {
         try await measured?("beginSessions")
         _ = try await store.reconcile(sessions, on: instance, name: "one", lease: .seconds(10))
         try await measured?("reconcile")
-        try await store.touch(sessions, on: instance)
-        try await measured?("touch")
+        _ = try await store.sessionsBehind(sessions.map { ($0, 0) })
+        try await measured?("sessionsBehind")
+        for (number, session) in sessions.prefix(5).enumerated() {
+            let key = PairingStore.MessageKey(session: session, messageID: id)
+            #expect(try await store.messageReport(of: key)?.status == .delivered)
+            _ = try await store.abort(key, by: instance)
+            let push = PairingStore.Push(
+                senderID: session.senderID, pushID: "\(id)-\(number)", agent: "a", body: "1",
+                lifetime: .milliseconds(1), actor: StoreFixture.admin.actor)
+            _ = try await store.push([push], by: nil)
+            _ = try await store.pushReport(of: session.senderID, pushID: push.pushID)
+        }
+        try await measured?("push, status and abort")
+        _ = try await store.expireDueMessages()
+        try await measured?("expireDueMessages")
         try await store.endSessions(Array(sessions.prefix(10)), on: instance)
         try await measured?("endSessions")
         _ = try await store.removeOutdated()

@@ -209,24 +209,32 @@ struct SessionTests {
         }
     }
 
-    @Test("Being seen is written once a minute, and for the own sessions only")
-    func touch() async throws {
+    @Test(
+        "A connected device is seen now, by its gateway's lease; one whose gateway died, when that lease ended"
+    )
+    func lastSeen() async throws {
         try await StoreFixture.run { fixture in
             let device = try await fixture.paired("tablet-01")
             let session = try await fixture.session(device)
-            func seen() async throws -> Timestamp? {
-                try await fixture.store.pairings(of: device.senderID)[0].lastSeenAt
+            func row() async throws -> PairingStore.DeviceListing {
+                try await fixture.store.pairings(of: device.senderID)[0]
             }
-            let first = try await seen()
-            try await fixture.store.touch([session], on: one)
-            #expect(try await seen() == first)
             try await fixture.pool.execute(
-                "UPDATE device_sessions SET last_seen_at = last_seen_at - interval '2 minutes'")
-            let old = try #require(try await seen())
-            try await fixture.store.touch([session], on: two)
-            #expect(try await seen() == old)
-            try await fixture.store.touch([session], on: one)
-            #expect(try #require(try await seen()) > old)
+                "UPDATE device_sessions SET last_seen_at = last_seen_at - interval '2 hours'")
+            let old = try #require(try await row().lastSeenAt)
+            #expect(try await row().instanceName == nil)
+            try await fixture.store.register(one, name: "gateway-1", lease: .seconds(60))
+            var seen = try await row()
+            #expect(seen.isConnected && seen.instanceName == "gateway-1")
+            #expect(try #require(seen.lastSeenAt) > old + .seconds(7000))
+            try await fixture.pool.execute(
+                "UPDATE instances SET lease_until = clock_timestamp() - interval '1 hour'")
+            seen = try await row()
+            let last = try #require(seen.lastSeenAt)
+            #expect(!seen.isConnected && seen.instanceName == nil)
+            #expect(last > old + .seconds(3000) && last < old + .seconds(4000))
+            try await fixture.store.endSessions([session], on: one)
+            #expect(try #require(try await row().lastSeenAt) > last)
         }
     }
 
@@ -267,11 +275,12 @@ struct SessionTests {
                     if index % 8 == 3 {
                         try await fixture.store.retire(instance)
                     } else {
-                        try await fixture.store.touch(
+                        _ = try await fixture.store.sessionsBehind(
                             shuffled.map {
-                                PairingStore.LiveSession(
+                                let session = PairingStore.LiveSession(
                                     senderID: $0.senderID, generation: $0.generation, epoch: Epoch(1))
-                            }, on: instance)
+                                return (session, 0)
+                            })
                     }
                 }
             }

@@ -10,6 +10,7 @@ enum DeviceCall: Sendable {
     case authenticate(token: String)
     case send(id: String, message: String, SessionGrant)
     case acknowledge(Int64, SessionGrant)
+    case message(MessageCall)
     case list(PairingListing, Authority)
     case approve(RequestID, PairingCode, Authority)
     case deny(RequestID, PairingCode?, Authority)
@@ -20,7 +21,7 @@ enum DeviceCall: Sendable {
     var changesRole: Bool {
         switch self {
         case .pair, .connect, .authenticate: true
-        case .status, .send, .acknowledge, .list, .approve, .deny, .revoke, .health: false
+        case .status, .send, .acknowledge, .message, .list, .approve, .deny, .revoke, .health: false
         }
     }
 }
@@ -70,6 +71,8 @@ extension DeviceCall {
         case .acknowledge(let sequence, let grant):
             try await sessions.acknowledge(upTo: sequence, grant: grant, on: socket)
             return .payload(.object(["messageSeq": .integer(sequence)]))
+        case .message(let call):
+            return .payload(try await call.answer(kernel: kernel, sessions: sessions, socket: socket))
         case .list(let listing, let authority):
             return .payload(try await list(listing, authority, kernel))
         case .approve(let id, let code, let authority):

@@ -108,6 +108,11 @@ struct DeviceConversation {
             return .authenticate(token: token)
         case .send(let id, let message): return .send(id: id, message: message, try grant())
         case .acknowledge(let sequence): return .acknowledge(sequence, try grant())
+        case .messageStatus(let id): return .message(.status(messageID: id, try grant()))
+        case .abort(let id): return .message(.abort(messageID: id, try grant()))
+        case .push(let push): return .message(.push(push, try authority()))
+        case .pushStatus(let senderID, let id):
+            return .message(.pushStatus(senderID, pushID: id, try authority()))
         case .list(let listing): return .list(listing, try authority())
         case .approve(let id, let code): return .approve(id, code, try authority())
         case .deny(let id, let code): return .deny(id, code, try authority())

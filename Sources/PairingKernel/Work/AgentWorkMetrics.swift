@@ -12,7 +12,9 @@ struct AgentWorkMetrics: Sendable {
     func settled(_ result: PairingStore.Settlement.Result) {
         switch result {
         case .answered: answered.increment()
-        case .undeliverable: undeliverable.increment()
+        case .undeliverable:
+            undeliverable.increment()
+            MessageEnds.undeliverable.increment()
         case .failed: failed.increment()
         }
     }

@@ -77,13 +77,14 @@ struct DevicesCommand: AsyncParsableCommand {
                     filter: filter, after: after, limit: 200, by: desk.authority)
             }
             var table = TextTable(
-                "CHANNEL", "SENDER", "GENERATION", "NAME", "PAIRED", "PAIRED BY", "CONNECTED", "LAST SEEN")
+                "CHANNEL", "SENDER", "GENERATION", "NAME", "PAIRED", "PAIRED BY", "CONNECTED", "INSTANCE",
+                "LAST SEEN")
             for row in rows {
                 let device = row.device
                 table.add(
                     device.channel.text, device.senderID.text, device.generation.description,
                     device.profile.displayName, device.pairedAt.text, device.pairedBy,
-                    row.isConnected ? "yes" : "no", row.lastSeenAt?.text ?? "")
+                    row.isConnected ? "yes" : "no", row.instanceName ?? "", row.lastSeenAt?.text ?? "")
             }
             try desk.print(
                 .array(rows.map(JSONValue.device)), rows.isEmpty ? "No device is paired." : table.text)

@@ -19,7 +19,10 @@ struct TokenCommand: AsyncParsableCommand {
         @Argument(help: "What the token is called, 1 to 64 characters.")
         var name: String
 
-        @Option(help: "What it may do: read (see requests and devices) or administer (decide as well).")
+        @Option(
+            help:
+                "What it may do: read (see requests and devices), send (messages to devices, nothing else) or administer (everything)."
+        )
         var scope: Scope
 
         @Option(help: "How long it lasts, such as 30d or 12h; an hour to 400 days.", transform: duration)

@@ -63,6 +63,7 @@ extension JSONValue {
             "fingerprint": row.fingerprint.map(JSONValue.string) ?? .null, "rivals": .rivals(row.rivals),
             "connected": .bool(row.isConnected), "lastSeenAt": .time(row.lastSeenAt),
             "lastAddress": .address(row.lastAddress),
+            "instance": row.instanceName.map(JSONValue.string) ?? .null,
         ])
     }
 
@@ -156,6 +157,7 @@ extension PairingAdministration.DeviceRow {
         sheet.add("Paired", "\(device.pairedAt.text) by \(device.pairedBy)")
         sheet.add("Revoked", device.revokedAt.map { "\($0.text) by \(device.revokedBy ?? "unknown")" })
         sheet.add("Connected", isConnected ? "yes" : "no")
+        sheet.add("Instance", instanceName)
         sheet.add("Last seen", lastSeenAt?.text)
         sheet.add("Last address", lastAddress?.description)
         for rival in rivals { sheet.add("Refused rival", rival.text) }

@@ -1,0 +1,21 @@
+import PairingCore
+
+extension NodesConfiguration {
+    /// What becomes of messages.
+    public struct Messages: Sendable {
+        /// How long a message is kept after its end.
+        public let retention: Duration
+        /// How often a channel may fail to deliver a message.
+        public let deliveryAttempts: Int
+
+        init(_ reader: inout SettingReader) {
+            retention = reader.duration(
+                "messages.retention", default: "7d", in: .seconds(3600) ... .seconds(400 * 86400),
+                "How long a message is kept after its end: acknowledged, answered, or ended without either.")
+            deliveryAttempts = reader.count(
+                "messages.delivery_attempts", default: 5, in: 1...100,
+                "How often a channel may fail to deliver a message before the message ends as `undeliverable`."
+            )
+        }
+    }
+}
