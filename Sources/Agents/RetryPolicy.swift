@@ -1,13 +1,13 @@
 /// When a request that failed is tried again: a pure rule.
 package struct RetryPolicy: Sendable, Equatable {
     /// How often a request is made at most, the first time included; 1 or more.
-    package var attempts = 3
+    package var attempts = 10
     /// The pause after the first failure; it doubles with each further one.
-    package var firstPause = Duration.milliseconds(500)
+    package var firstPause = Duration.seconds(1)
     /// The longest pause.
     package var longestPause = Duration.seconds(60)
 
-    /// The rule as shipped.
+    /// The rule as shipped: an agent that is back after two minutes has lost nothing.
     package init() {}
 
     /// How long to wait before the next attempt.

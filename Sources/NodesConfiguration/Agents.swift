@@ -134,7 +134,7 @@ extension NodesConfiguration.Agent {
             "waiting", default: 256, in: 0...100_000,
             "Requests of one gateway that may wait for their turn; more fail at once.")
         attempts = section.count(
-            "attempts", default: 3, in: 1...100,
+            "attempts", default: 10, in: 1...100,
             "How often one message is tried, where trying again makes sense; pauses double, and `Retry-After` is obeyed."
         )
         breakerFailures = section.count(

@@ -9,10 +9,21 @@ struct RetryPolicyTests {
     @Test("The pause doubles from attempt to attempt, and half of it is left to chance")
     func doubling() {
         let failure = AgentFailure(.unreachable, "down")
-        #expect(policy.pause(afterAttempt: 1, failure: failure, jitter: 1) == .milliseconds(500))
-        #expect(policy.pause(afterAttempt: 1, failure: failure, jitter: 0) == .milliseconds(250))
-        #expect(policy.pause(afterAttempt: 2, failure: failure, jitter: 1) == .seconds(1))
-        #expect(policy.pause(afterAttempt: 3, failure: failure, jitter: 1) == nil)
+        #expect(policy.pause(afterAttempt: 1, failure: failure, jitter: 1) == .seconds(1))
+        #expect(policy.pause(afterAttempt: 1, failure: failure, jitter: 0) == .milliseconds(500))
+        #expect(policy.pause(afterAttempt: 2, failure: failure, jitter: 1) == .seconds(2))
+        #expect(policy.pause(afterAttempt: 9, failure: failure, jitter: 1) == .seconds(60))
+        #expect(policy.pause(afterAttempt: 10, failure: failure, jitter: 1) == nil)
+    }
+
+    @Test("An agent that is away for two minutes costs no message its answer")
+    func outage() {
+        let failure = AgentFailure(.unreachable, "down")
+        let pauses = (1..<policy.attempts).compactMap {
+            policy.pause(afterAttempt: $0, failure: failure, jitter: 0)
+        }
+        #expect(pauses.count == policy.attempts - 1)
+        #expect(pauses.reduce(.zero, +) > .seconds(120))
     }
 
     @Test("However many attempts there were, the pause is bounded")
