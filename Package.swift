@@ -126,7 +126,8 @@ let package = Package(
         module(
             "NodesProcess",
             [
-                "CNodesBuild", "PairingCore", "Cryptography", "Postgres", "PairingStore", "ChannelHost", "Agents",
+                "CNodesBuild", "PairingCore", "Cryptography", "Postgres", "PairingStore", "ChannelHost",
+                "Agents",
                 "PairingKernel", "NodesConfiguration", "PrometheusMetrics", log, metrics, lifecycle,
             ]),
 

@@ -57,7 +57,9 @@ extension DeviceSessions {
     }
 
     /// The session's channel, where messages may be accepted from it.
-    private func channel(of grant: SessionGrant, on socket: any DeviceSocket) throws(Refusal) -> ChannelSession {
+    private func channel(of grant: SessionGrant, on socket: any DeviceSocket) throws(Refusal)
+        -> ChannelSession
+    {
         try state.withLock { state -> Result<ChannelSession, Refusal> in
             guard state.lease.isHeld(now: .now) else { return .failure(.unavailable) }
             guard state.table.isLive(socket.id, grant), let channel = state.work[socket.id]?.channel else {

@@ -15,7 +15,8 @@ struct Nodesctl: AsyncParsableCommand {
         version: NodesProcess.versionText,
         subcommands: [
             MigrateCommand.self, AdminCommand.self, RequestsCommand.self, DevicesCommand.self,
-            ApproveCommand.self, DenyCommand.self, RevokeCommand.self, MessagesCommand.self, TokenCommand.self,
+            ApproveCommand.self, DenyCommand.self, RevokeCommand.self, MessagesCommand.self,
+            TokenCommand.self,
             EventsCommand.self, AgentsCommand.self, ChannelsCommand.self, ChannelCommand.self,
             ConfigCommand.self, DeviceCommand.self, DoctorCommand.self,
         ])

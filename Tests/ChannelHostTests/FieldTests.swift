@@ -99,6 +99,11 @@ struct FieldTests {
             /The channel zoo is out of service: all of its 2 threads are occupied by calls that have not returned: review for \d\.\d s, review for \d\.\d s; the limit is 1000 ms, beyond which a call takes a ticket \(goclaw_sink.later\)\. Try again later\./
         #expect(refused.message.wholeMatch(of: form) != nil, "\(refused.message)")
         #expect(try await eventually { host.isReady })
-        #expect(try await refusal { try await host.review(try claim()) } == nil)
+        // On a busy machine a call may take a second by itself.
+        var isBack = false
+        for _ in 1...30 where !isBack {
+            isBack = try await refusal { try await host.review(try claim()) } == nil
+        }
+        #expect(isBack)
     }
 }

@@ -106,6 +106,7 @@ struct DeviceExchangeTests {
         case .status(_, let nonce): "status \(nonce ?? "-")"
         case .connect(_, let nonce): "connect \(nonce ?? "-")"
         case .authenticate: "authenticate"
+        case .message: "message"
         case .list: "list"
         case .approve: "approve"
         case .deny: "deny"

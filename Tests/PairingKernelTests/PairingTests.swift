@@ -32,7 +32,9 @@ struct PairingTests {
             #expect(receipt == MessageReceipt(messageID: "m-1", sequence: 1))
             try await eventually("the echo") { socket.messages.count == 1 }
             #expect(
-                socket.messages == [Message(sequence: 1, agent: "echo", body: #"{"a":1}"#)])
+                socket.messages == [
+                    Message(sequence: 1, agent: "echo", body: #"{"a":1}"#, inReplyTo: "m-1")
+                ])
             #expect(socket.closures.isEmpty)
         }
     }
