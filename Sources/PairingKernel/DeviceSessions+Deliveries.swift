@@ -156,6 +156,7 @@ extension DeviceSessions: AgentAudience {
                 metadata: [
                     "channel": "\(grant.channel)", "senderId": "\(grant.senderID)",
                     "messageSeq": "\(message.sequence)", "reason": "\(error.reason)",
+                    "message": "\(error.message)",
                 ])
             return await failed(message, error, live)
         }

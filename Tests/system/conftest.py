@@ -8,7 +8,7 @@ import tempfile
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from support.deployment import Deployment, binaries, deployed
+from support.deployment import ADMINISTRATOR, Deployment, binaries, deployed
 
 # How long a page may take on a busy machine, in milliseconds.
 PATIENCE = 60_000
@@ -47,6 +47,9 @@ def nodes(shared_deployment: Deployment):
     """The shared deployment, everything of it running."""
     yield shared_deployment
     shared_deployment.close_opened()
+    # The next test finds one account.
+    for (account,) in shared_deployment.rows("SELECT username FROM admins WHERE username <> %s", ADMINISTRATOR):
+        shared_deployment.nodesctl("admin", "remove", account, "--yes")
     for process in shared_deployment.processes:
         assert process.is_running, f"{process.name} did not survive:\n{process.last_lines(60)}"
 

@@ -1,4 +1,4 @@
-"""Processes of every kind are killed at random while devices send (I4, I5, I12); `make chaos` does it for longer."""
+"""Processes of every kind are killed at random while devices send and are pushed to (I4, I5, I12); `make chaos` does it for longer."""
 
 from support.chaos import rage
 
@@ -9,5 +9,7 @@ def test_whatever_is_killed_every_acknowledged_message_is_answered_once_and_in_o
     print(counts)
     assert sum(counts["kills"].values()) >= 3, "nothing was killed"
     assert counts["acknowledged"] == counts["answered"] == counts["stored"]
+    assert counts["pushed"] == counts["received"]
+    assert counts["pushed"] >= 20, "hardly anything was pushed"
     assert counts["acknowledged"] >= 100, "hardly anything was sent"
     assert counts["connects"] > 20, "nobody was thrown out"

@@ -19,7 +19,9 @@ def tab(page: Page, nodes: Deployment):
     page.on("request", lambda request: request.url.startswith(nodes.origin) or problems.append(request.url))
     sign_in(page)
     yield page
-    assert not problems
+    # A page whose session has ended may ask for its events once more; that it is refused is a problem to a browser.
+    has_ended = "/login" in page.url
+    assert not [problem for problem in problems if not (has_ended and "status of 401" in problem)]
 
 
 @pytest.fixture

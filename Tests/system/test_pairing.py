@@ -41,14 +41,15 @@ def test_an_approved_device_is_authenticated_on_its_waiting_socket_and_on_every_
     answer = device.socket.request("message.send", {"messageId": "m1", "message": {"text": "hello"}})
     assert answer == {"messageId": "m1", "messageSeq": 1, "status": "accepted"}
     message = device.socket.event("message")
-    assert message == {"messageSeq": 1, "agent": "echo", "message": {"text": "hello"}}
+    assert message == {"messageSeq": 1, "inReplyTo": "m1", "agent": "echo", "message": {"text": "hello"}}
     device.socket.request("message.ack", {"messageSeq": 1})
 
     first = resolved["instanceId"]
     again = device.reconnect(gateway=1)
     assert again["status"] == "paired" and again["instanceId"] != first
     device.socket.request("message.send", {"messageId": "m2", "message": "again"})
-    assert device.socket.event("message") == {"messageSeq": 2, "agent": "echo", "message": "again"}
+    again = {"messageSeq": 2, "inReplyTo": "m2", "agent": "echo", "message": "again"}
+    assert device.socket.event("message") == again
 
 
 def test_an_unacknowledged_message_is_delivered_again_and_a_repeat_is_answered_once(
@@ -61,7 +62,8 @@ def test_an_unacknowledged_message_is_delivered_again_and_a_repeat_is_answered_o
         assert receipt["messageSeq"] == 1
     assert device.socket.event("message")["messageSeq"] == 1
     device.reconnect(gateway=1)
-    assert device.socket.event("message") == {"messageSeq": 1, "agent": "echo", "message": 1}
+    again = {"messageSeq": 1, "inReplyTo": "once", "agent": "echo", "message": 1}
+    assert device.socket.event("message") == again
     device.socket.request("message.ack", {"messageSeq": 1})
     device.reconnect(gateway=0)
     receipt = device.socket.request("message.send", {"messageId": "twice", "message": 2})

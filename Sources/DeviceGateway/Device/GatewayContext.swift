@@ -109,9 +109,8 @@ struct GatewayMetrics: Sendable {
 
     /// The reasons that are counted by themselves; a plugin's own ones, which know no bounds, are not.
     private static let limitReasons = [
-        "denied_recently", "messages_waiting", "overloaded", "replaced_too_often", "requests_of_address",
-        "requests_total",
-        "too_many_proofs", "too_many_wrong_codes",
+        "denied_recently", "overloaded", "replaced_too_often", "requests_of_address", "requests_total",
+        "too_many_proofs", "too_many_wrong_codes", "unacknowledged", "unanswered",
     ]
 
     init() {

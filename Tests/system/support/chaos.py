@@ -1,7 +1,8 @@
-"""Devices that send all the time while processes are killed at random, and the account of what became of it (I4, I5).
+"""Devices that send and are pushed to all the time while processes are killed at random, and the account of what became
+of it (I4, I5).
 
-Every device follows its numbers: what it was told is accepted has to be answered, in order, each answer once or as a
-repeat that says the same.
+Every device follows its numbers: what it was told is accepted has to be answered, and what somebody was told is pushed
+has to arrive, each in its order, once or as a repeat that says the same.
 """
 
 import argparse
@@ -42,6 +43,8 @@ class Sender:
         self.sent = 0
         self.acknowledged = 0
         self.answered = 0
+        self.pushed = 0
+        self.received = 0
         self.last_sequence = 0
         self.repeats = 0
         self.connects = 0
@@ -50,7 +53,7 @@ class Sender:
 
     @property
     def is_settled(self) -> bool:
-        return self.sent == self.acknowledged == self.answered
+        return self.sent == self.acknowledged == self.answered and self.pushed == self.received
 
     async def run(self) -> None:
         """Until it is told to stop and everything is answered."""
@@ -118,14 +121,21 @@ class Sender:
 
     def _answer(self, message: dict) -> None:
         number, body = message["messageSeq"], message["message"]
-        if body != {"n": number, "from": self.sender_id}:
-            raise Broken(f"{self.sender_id}: out of order: answer {number} is {body}")
         if number <= self.last_sequence:
             self.repeats += 1
             return
         if number != self.last_sequence + 1:
-            raise Broken(f"{self.sender_id}: answer {number} came after {self.last_sequence}")
-        self.last_sequence = self.answered = number
+            raise Broken(f"{self.sender_id}: message {number} came after {self.last_sequence}")
+        if body == {"n": self.answered + 1, "from": self.sender_id}:
+            self.answered += 1
+        # It may arrive before whoever pushed it is told.
+        elif body == {"push": self.received + 1} and self.received <= self.pushed:
+            self.received += 1
+        else:
+            raise Broken(
+                f"{self.sender_id}: out of order: {body} after answer {self.answered} and push {self.received}"
+            )
+        self.last_sequence = number
 
     def _refused(self, error: dict) -> bool:
         if not error.get("retryable"):
@@ -136,6 +146,52 @@ class Sender:
     @staticmethod
     async def _request(socket, identifier: str, method: str, params: dict) -> None:
         await socket.send(json.dumps({"type": "req", "id": identifier, "method": method, "params": params}))
+
+
+class Pusher:
+    """A program that pushes a message to one device after the other, and repeats what it was not told is stored."""
+
+    def __init__(self, origin: str, token: str, senders: list[Sender], pause: float, seed: str) -> None:
+        self.url = origin.replace("http", "ws", 1) + "/ws"
+        self.token = token
+        self.senders = senders
+        self.pause = pause
+        self.dice = random.Random(seed)
+        self.target: Sender | None = None
+        self.stopping = False
+
+    async def run(self) -> None:
+        """Until it is told to stop and knows of its last push that it is stored."""
+        while not (self.stopping and self.target is None):
+            with contextlib.suppress(OSError, ConnectionClosed, InvalidHandshake, InvalidMessage, TimeoutError):
+                await self._session()
+            await asyncio.sleep(self.dice.uniform(0.1, 0.6))
+
+    async def _session(self) -> None:
+        async with connect(self.url, compression=None, proxy=None, open_timeout=10, close_timeout=2) as socket:
+            if await self._ask(socket, "connect", {"token": self.token}) is None:
+                return
+            while not (self.stopping and self.target is None):
+                if self.target is None:
+                    self.target = self.dice.choice(self.senders)
+                number = self.target.pushed + 1
+                push = {
+                    "senderId": self.target.sender_id, "pushId": f"p{number}", "message": {"push": number},
+                }  # fmt: skip
+                if await self._ask(socket, "message.push", push) is not None:
+                    self.target.pushed = number
+                    self.target = None
+                await asyncio.sleep(self.pause)
+
+    async def _ask(self, socket, method: str, params: dict) -> dict | None:
+        """The answer's payload; nothing where it has to be asked again."""
+        await socket.send(json.dumps({"type": "req", "id": "1", "method": method, "params": params}))
+        while True:
+            frame = json.loads(await asyncio.wait_for(socket.recv(), 15))
+            if frame["type"] == "res":
+                if not frame["ok"] and not frame["error"].get("retryable"):
+                    raise Broken(f"a push was refused for good: {frame['error']}")
+                return frame["payload"] if frame["ok"] else None
 
 
 class Crowd:
@@ -152,22 +208,33 @@ class Crowd:
             self.senders.append(
                 Sender(nodes.origin, device.sender_id, credential.token, pause, f"{seed}/{index}")
             )
+        made = nodes.nodesctl(
+            "token", "create", f"chaos-{seed}", "--scope", "send", "--expires", "1d", "--owner", "admin", "--json"
+        )
+        token = json.loads(made.stdout)["secret"]
+        self.pusher = Pusher(nodes.origin, token, self.senders, pause / 10, f"{seed}/pusher")
         self.failures: list[BaseException] = []
         self.thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
         self.thread.start()
 
     async def _run(self) -> None:
-        for ended in await asyncio.gather(*(sender.run() for sender in self.senders), return_exceptions=True):
+        runs = [self.pusher.run(), *(sender.run() for sender in self.senders)]
+        for ended in await asyncio.gather(*runs, return_exceptions=True):
             if isinstance(ended, BaseException):
                 self.failures.append(ended)
 
     def settle(self) -> None:
-        """Sends nothing new, and waits until everything is answered."""
+        """Sends and pushes nothing new, and waits until everything is answered and has arrived."""
+        self.pusher.stopping = True
+        deadline = time.monotonic() + SETTLING
+        while self.pusher.target is not None and time.monotonic() < deadline and self.thread.is_alive():
+            time.sleep(0.05)
         for sender in self.senders:
             sender.stopping = True
         self.thread.join(SETTLING)
         unsettled = [
-            f"{s.sender_id}: {s.sent} sent, {s.acknowledged} acknowledged, {s.answered} answered"
+            f"{s.sender_id}: {s.sent} sent, {s.acknowledged} acknowledged, {s.answered} answered, "
+            f"{s.pushed} pushed, {s.received} received"
             for s in self.senders
             if not s.is_settled
         ]
@@ -208,6 +275,8 @@ def rage(nodes: Deployment, *, devices: int, seconds: float, seed: int, pause: f
         "kills": dict(kills),
         "acknowledged": crowd.total("acknowledged"),
         "answered": crowd.total("answered"),
+        "pushed": crowd.total("pushed"),
+        "received": crowd.total("received"),
         "repeats": crowd.total("repeats"),
         "connects": crowd.total("connects"),
         "refusals": dict(refusals),
@@ -231,8 +300,8 @@ def main() -> None:
     with deployed() as nodes:
         counts = rage(nodes, devices=given.devices, seconds=60 * given.minutes, seed=given.seed)
     print(json.dumps(counts, indent=2))
-    if not counts["acknowledged"] == counts["answered"] == counts["stored"]:
-        raise SystemExit("what was acknowledged, stored and answered is not the same")
+    if not counts["acknowledged"] == counts["answered"] == counts["stored"] or counts["pushed"] != counts["received"]:
+        raise SystemExit("what was acknowledged, stored and answered is not the same, or what was pushed and received")
 
 
 if __name__ == "__main__":
