@@ -21,6 +21,20 @@ extension PairingStore {
         ("known_sign_ins", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
     ]
 
+    /// Gives a role what the servers need of the tables. To be called as the tables' owner.
+    ///
+    /// - Throws: `PostgresError`, where there is no such role or the tables are not this one's to give.
+    public func grant(to role: String) async throws {
+        try await pool.transaction { transaction in
+            let quoted = try transaction.query("SELECT quote_ident($1) AS role", [.text(role)]).only().text(
+                "role")
+            for right in Self.rights {
+                try transaction.execute(
+                    "GRANT \(right.privileges.joined(separator: ", ")) ON \(right.table) TO \(quoted)")
+            }
+        }
+    }
+
     /// What keeps this program from working with the database, and what to do about it; `nil` where nothing does.
     public func lack() async throws -> String? {
         let needed = Self.rights.flatMap { right in right.privileges.map { (right.table, $0) } }

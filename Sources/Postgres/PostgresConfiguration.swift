@@ -32,6 +32,9 @@ public struct PostgresConfiguration: Sendable {
     public init(_ url: String) throws {
         parameters = try ConnectionString.parse(url)
     }
+
+    /// The role that the connection string names; `nil` where libpq's environment or the account decides.
+    public var user: String? { parameters["user"] }
 }
 
 extension PostgresConfiguration: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {

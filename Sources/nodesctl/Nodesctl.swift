@@ -14,7 +14,8 @@ struct Nodesctl: AsyncParsableCommand {
             """,
         version: NodesProcess.versionText,
         subcommands: [
-            MigrateCommand.self, AdminCommand.self, RequestsCommand.self, DevicesCommand.self,
+            SetupCommand.self, MigrateCommand.self, AdminCommand.self, RequestsCommand.self,
+            DevicesCommand.self,
             ApproveCommand.self, DenyCommand.self, RevokeCommand.self, MessagesCommand.self,
             TokenCommand.self,
             EventsCommand.self, AgentsCommand.self, ChannelsCommand.self, ChannelCommand.self,

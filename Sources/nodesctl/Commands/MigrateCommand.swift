@@ -16,6 +16,16 @@ struct MigrateCommand: OperatorCommand {
     @Flag(help: "Only say which steps are applied and which are not.")
     var status = false
 
+    @Option(
+        help: "Then give this role what the servers need, where they do not connect as the tables' owner.")
+    var grantTo: String?
+
+    func validate() throws {
+        guard !(status && grantTo != nil) else {
+            throw ValidationError("Give either --status, which changes nothing, or --grant-to.")
+        }
+    }
+
     func run(at desk: Desk) async throws {
         let runner = MigrationRunner(migrations: Schema.migrations)
         if status {
@@ -27,11 +37,13 @@ struct MigrateCommand: OperatorCommand {
                 .object(["applied": .names(status.applied), "pending": .names(status.pending)]), table.text)
         } else {
             let applied = try await runner.migrate(desk.process.pool)
+            if let grantTo { try await PairingStore(pool: desk.process.pool).grant(to: grantTo) }
+            let granted =
+                grantTo.map { " The role \(terminalText($0)) has the rights that the servers need." } ?? ""
             try desk.print(
-                .object(["applied": .names(applied)]),
-                applied.isEmpty
-                    ? "The schema is up to date."
-                    : "Applied \(applied.joined(separator: ", ")). The schema is up to date.")
+                .object(["applied": .names(applied), "grantedTo": grantTo.map(JSONValue.string) ?? .null]),
+                (applied.isEmpty ? "" : "Applied \(applied.joined(separator: ", ")). ")
+                    + "The schema is up to date." + granted)
         }
     }
 }
