@@ -114,7 +114,7 @@ public struct NodesProcess: Sendable {
     /// - Parameter listens: whether the program follows notifications, so that a pooler which loses them has
     ///   to be refused.
     public func schema(listens: Bool) -> SchemaService {
-        SchemaService(pool: pool, database: listens ? database : nil, logger: logger)
+        SchemaService(pool: pool, database: database, listens: listens, logger: logger)
     }
 }
 

@@ -9,7 +9,9 @@ import ServiceLifecycle
 /// make the schema, or not work with it, the log says what to do, and the service waits until somebody has done it.
 public struct SchemaService: Service {
     let pool: PostgresPool
-    let database: PostgresConfiguration?
+    let database: PostgresConfiguration
+    /// Whether the program follows notifications.
+    let listens: Bool
     let logger: Logger
     /// How many notifications may be missed: a stall of the database or of this machine looks like a pooler that
     /// swallows them, but passes.
@@ -30,6 +32,8 @@ public struct SchemaService: Service {
         var lastLack: String?
         while !Task.isCancelled {
             do {
+                // Before anything else: behind such a pooler nothing can be relied upon.
+                try await SessionCheck.verify(database)
                 if let lack = try await migrate() {
                     if lack != lastLack { logger.error("The database is not prepared: \(lack)") }
                     lastLack = lack
@@ -37,7 +41,7 @@ public struct SchemaService: Service {
                     continue
                 }
                 if lastLack != nil { logger.notice("The database is prepared now") }
-                if let database { try await PostgresListener.verifyListenWorks(configuration: database) }
+                if listens { try await PostgresListener.verifyListenWorks(configuration: database) }
                 return
             } catch let error as PostgresError where error.code == .cancelled {
                 return
@@ -47,6 +51,9 @@ public struct SchemaService: Service {
                 silences += 1
                 logger.warning(
                     "A notification did not arrive; trying again", metadata: ["error": "\(error)"])
+            } catch let error as PostgresError where error.sqlState == .duplicatePreparedStatement {
+                // The pool prepares each once in a session: this one was somebody else's before.
+                throw SessionCheck.refusal
             } catch let error as PostgresError where error.isUnavailable || error.isRetryable {
                 logger.warning("The schema waits for the database", metadata: ["error": "\(error)"])
                 try? await Task.sleep(for: .seconds(1))

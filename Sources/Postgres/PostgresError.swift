@@ -42,6 +42,8 @@ public struct PostgresError: Error, Sendable {
         public static let unsupportedStatement = Code("unsupportedStatement")
         /// LISTEN doesn't work here, as behind a pooler that gives connections out by transaction.
         public static let listenUnsupported = Code("listenUnsupported")
+        /// A connection is no session of its own, as behind a pooler that gives connections out by transaction.
+        public static let sessionUnsupported = Code("sessionUnsupported")
         /// The schema and this program don't fit each other.
         public static let migration = Code("migration")
     }

@@ -16,6 +16,8 @@ public struct SQLState: Sendable, Hashable, CustomStringConvertible {
 
     /// 08006: the connection failed.
     public static let connectionFailure = SQLState("08006")
+    /// 08P01: what was sent fits no rule of the protocol.
+    public static let protocolViolation = SQLState("08P01")
     /// 0A000: the server doesn't support it; also "cached plan must not change result type".
     public static let featureNotSupported = SQLState("0A000")
     /// 22001: a text is longer than its column.
@@ -42,6 +44,8 @@ public struct SQLState: Sendable, Hashable, CustomStringConvertible {
     public static let serializationFailure = SQLState("40001")
     /// 40P01
     public static let deadlockDetected = SQLState("40P01")
+    /// 42P05: the session has a prepared statement of that name.
+    public static let duplicatePreparedStatement = SQLState("42P05")
     /// 42501
     public static let insufficientPrivilege = SQLState("42501")
     /// 42601

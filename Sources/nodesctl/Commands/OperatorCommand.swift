@@ -73,6 +73,7 @@ extension OperatorCommand {
                 json: command.options.json)
             let result: Result<Void, any Error>
             do {
+                try await SessionCheck.verify(process.database)
                 if !Self.acceptsOldSchema { try await desk.checkSchema() }
                 result = .success(try await command.run(at: desk))
             } catch {

@@ -147,6 +147,7 @@ struct DatabaseLook: Sendable {
         do {
             // The first statement waits for a connection, which would blur the clock.
             try await process.pool.ping()
+            try await SessionCheck.verify(process.database)
             before = .now
             condition = try await store.condition()
             after = .now

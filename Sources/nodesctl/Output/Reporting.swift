@@ -27,7 +27,8 @@ extension CommandFailure {
         case let refusal as Refusal: self.init(refusal)
         case let error as ConfigurationError:
             self.init(.configuration, "The configuration is wrong:\n\(error)")
-        case let error as PostgresError where error.code == .invalidConfiguration:
+        case let error as PostgresError
+        where error.code == .invalidConfiguration || error.code == .sessionUnsupported:
             self.init(.configuration, "database.url can't be used: \(error)")
         case let error as PostgresError where error.isUnavailable:
             // An operator may read what the server said; it helps to find out why.
