@@ -56,6 +56,10 @@ public enum SessionCheck {
     }
 
     private static func raise(where condition: String) -> String {
-        "DO $$ BEGIN IF \(condition) THEN RAISE EXCEPTION USING ERRCODE = '\(found.code)', MESSAGE = 'pooled'; END IF; END $$"
+        """
+        DO $$ BEGIN IF \(condition) THEN
+            RAISE EXCEPTION USING ERRCODE = '\(found.code)', MESSAGE = 'pooled';
+        END IF; END $$
+        """
     }
 }

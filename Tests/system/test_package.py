@@ -167,3 +167,38 @@ def test_the_header_of_the_package_for_authors_builds_its_own_example(packages, 
     assert "goclaw_channel_entry" in run("readelf", "-Ws", "--dyn-syms", library)
     found = {path.name for path in example.parents[1].iterdir()}
     assert {"c-echo", "rust-gauge", "swift-sensor"} <= found
+
+
+def test_the_bill_of_materials_names_everything_that_the_package_is_made_of(tree, packages):
+    folder = tree / "usr/share/doc/goclaw-nodes"
+    document = json.loads((folder / "sbom.spdx.json").read_text())
+    assert document["spdxVersion"] == "SPDX-2.3"
+    by_identifier = {package["SPDXID"]: package for package in document["packages"]}
+    assert len(by_identifier) == len(document["packages"])
+    named = {package["name"]: package for package in document["packages"]}
+    for pin in json.loads((ROOT / "Package.resolved").read_text())["pins"]:
+        package = named[pin["identity"]]
+        assert package["versionInfo"] == pin["state"]["version"]
+        assert package["downloadLocation"].endswith("@" + pin["state"]["revision"])
+        assert package["licenseDeclared"].startswith("Apache-2.0")
+    for entry in fields(packages["goclaw-nodes"])["Depends"].split(", "):
+        assert entry.split(" ")[0] in named
+    assert re.fullmatch(r"\d+\.\d+(\.\d+)?", named["swift-runtime"]["versionInfo"])
+    related = {relation["relatedSpdxElement"] for relation in document["relationships"]}
+    assert related == set(by_identifier)
+
+
+def test_the_licences_and_notices_of_others_come_with_the_package(tree):
+    text = run("gzip", "-dc", tree / "usr/share/doc/goclaw-nodes/third-party.txt.gz")
+    for pin in json.loads((ROOT / "Package.resolved").read_text())["pins"]:
+        assert f"{pin['identity']} {pin['state']['version']}: Apache-2.0" in text
+    assert "The SwiftNIO Project" in text and "Runtime Library Exception" in text
+    assert "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION" in text
+
+
+def test_a_licence_that_nobody_has_read_stops_the_packaging(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts/packaging"))
+    import bill
+
+    with pytest.raises(SystemExit, match="the licence of newcomer is none that"):
+        bill.licence("You may do as you please on Tuesdays.", "newcomer")
