@@ -50,8 +50,9 @@ public enum SessionCheck {
         // It holds one of the server's sessions until it ends: the one that the first was given, or the first has to be
         // given another.
         try second.runScript("BEGIN")
-        try second.runScript(raise(where: "current_setting('goclaw.session', true) = '\(token)'"))
-        try first.runScript(raise(where: "current_setting('goclaw.session', true) IS DISTINCT FROM '\(token)'"))
+        let setting = "current_setting('goclaw.session', true)"
+        try second.runScript(raise(where: "\(setting) = '\(token)'"))
+        try first.runScript(raise(where: "\(setting) IS DISTINCT FROM '\(token)'"))
         try second.runScript("COMMIT")
     }
 
