@@ -63,7 +63,7 @@ public struct AdminPages: Sendable {
         guard let route = visit.route else {
             guard ["GET", "HEAD"].contains(visit.request.method),
                 let meant = Route(slashedPath: visit.path)
-            else { throw PageFault.unknownPage }
+            else { throw PageFault.unknownPage(visit.path) }
             return .seeOther(meant.path + (visit.request.query.isEmpty ? "" : "?" + visit.request.query))
         }
         guard route.methods.contains(visit.request.method) else {

@@ -1,13 +1,13 @@
 /// Why the fields of a query or a form were not accepted.
 enum FormFault: Error, Equatable {
-    /// Longer than ``FormFields/maximumBytes``.
-    case tooLong
-    /// More than ``FormFields/maximumCount`` fields.
-    case tooMany
-    /// A stray `%`, bytes that are not UTF-8, or a NUL.
-    case malformed
+    /// So many bytes, more than ``FormFields/maximumBytes``.
+    case tooLong(bytes: Int)
+    /// More fields than these.
+    case tooMany(most: Int)
+    /// A stray `%`, bytes that are not UTF-8, or a NUL, in the field of this name, as it was sent.
+    case malformed(field: String)
     /// The same name twice: which of the two was checked and which was used would be a matter of luck.
-    case repeated
+    case repeated(field: String)
 }
 
 /// The fields of an `application/x-www-form-urlencoded` text (WHATWG URL §5.1), read strictly.
@@ -27,17 +27,17 @@ struct FormFields: Equatable {
     init(
         _ encoded: some Collection<UInt8>, maximumCount: Int = FormFields.maximumCount
     ) throws(FormFault) {
-        guard encoded.count <= Self.maximumBytes else { throw .tooLong }
+        guard encoded.count <= Self.maximumBytes else { throw .tooLong(bytes: encoded.count) }
         var values: [String: String] = [:]
         let fields = encoded.split(separator: UInt8(ascii: "&"), maxSplits: maximumCount)
-        guard fields.count <= maximumCount else { throw .tooMany }
+        guard fields.count <= maximumCount else { throw .tooMany(most: maximumCount) }
         for field in fields {
             let end = field.firstIndex(of: UInt8(ascii: "=")) ?? field.endIndex
             let value = end == field.endIndex ? field[end...] : field[field.index(after: end)...]
             guard let name = percentDecoded(field[..<end], plusIsSpace: true),
                 let text = percentDecoded(value, plusIsSpace: true)
-            else { throw .malformed }
-            guard values.updateValue(text, forKey: name) == nil else { throw .repeated }
+            else { throw .malformed(field: String(decoding: field[..<end].prefix(64), as: UTF8.self)) }
+            guard values.updateValue(text, forKey: name) == nil else { throw .repeated(field: name) }
         }
         self.values = values
     }

@@ -127,7 +127,7 @@ extension AdminPages {
         problem: String? = nil
     ) async throws -> Answer {
         let rows = try await kernel.administration.device(senderID, by: session.authority)
-        guard let newest = rows.first else { throw PageFault.unknownPage }
+        guard let newest = rows.first else { throw PageFault.unknownPage(visit.path) }
         return render(
             .revocation, title: "Revoke \(senderID)",
             RevocationPage(

@@ -17,37 +17,49 @@ struct PageFault: Error, Equatable {
         var value: String
     }
 
-    static let malformed = PageFault(
-        status: 400, title: "The request can't be read",
-        advice:
-            "It is not encoded as a browser encodes it. Nothing was changed. Go back, reload and try again.")
-    static let repeatedCookie = PageFault(
-        status: 400, title: "A cookie arrived twice",
-        advice: "Nothing was changed. Delete this site's cookies in your browser and sign in again.")
-    static let unknownPage = PageFault(
-        status: 404, title: "There is no such page",
-        advice: "Check the address, or choose a page from the menu.")
-    static let crossSite = PageFault(
-        status: 403, title: "This form was sent from another site",
-        advice: "Nothing was changed. Forms are accepted only from the addresses in gateway.public_origins.")
     static let staleForm = PageFault(
         status: 403, title: "This form is out of date",
         advice:
             "Nothing was changed. It belongs to another session or was changed on its way. Go back, reload the "
             + "page and try again.")
-    static let formTooLong = PageFault(
-        status: 413, title: "This form is too long",
-        advice:
-            "Nothing was changed. Send at most \(FormFields.maximumBytes) bytes and \(FormFields.maximumCount) "
-            + "fields.")
-    static let notAForm = PageFault(
-        status: 415, title: "This is not a form",
-        advice: "Nothing was changed. Send application/x-www-form-urlencoded in UTF-8.")
     static let noChannels = PageFault(
         status: 404, title: "This edition has no devices",
         advice:
             "Nodes and Channels belong to the standard edition. The lite edition has no channels, so no device "
             + "can be paired. Set edition to \"standard\" to use it.")
+
+    static func repeatedCookie(_ name: String) -> PageFault {
+        PageFault(
+            status: 400, title: "A cookie arrived twice",
+            advice:
+                "Nothing was changed. Your browser has two cookies \(quoted(name)); delete this site's cookies in it and "
+                + "sign in again.")
+    }
+
+    static func unknownPage(_ path: String) -> PageFault {
+        PageFault(
+            status: 404, title: "There is no such page",
+            advice: "Nothing is at \(quoted(path)). Check the address, or choose a page from the menu.")
+    }
+
+    static func crossSite(origin: String?, fetchSite: String?, _ origins: OriginPolicy) -> PageFault {
+        let said =
+            origins.allows(originHeader: origin)
+            ? "Sec-Fetch-Site says \(quoted(fetchSite ?? ""))" : "Origin says \(quoted(origin ?? ""))"
+        return PageFault(
+            status: 403, title: "This form was sent from another site",
+            advice:
+                "Nothing was changed. The header \(said); forms are accepted only from pages under the addresses in "
+                + "gateway.public_origins. Open this site under one of them and try again.")
+    }
+
+    static func notAForm(_ contentType: String) -> PageFault {
+        PageFault(
+            status: 415, title: "This is not a form",
+            advice:
+                "Nothing was changed. The header Content-Type says \(quoted(contentType)); send "
+                + "application/x-www-form-urlencoded in UTF-8.")
+    }
 
     static func noAddress(_ sent: String) -> PageFault {
         PageFault(
@@ -62,7 +74,9 @@ struct PageFault: Error, Equatable {
     static func wrongMethod(_ method: String, allowed: [String]) -> PageFault {
         PageFault(
             status: 405, title: "This page can't be used like that",
-            advice: "Nothing was changed. Open it, or send its form, from the menu.",
+            advice:
+                "Nothing was changed. It was asked with \(quoted(method)) and takes \(allowed.joined(separator: ", ")). "
+                + "Open it, or send its form, from the menu.",
             headers: [Header(name: "Allow", value: allowed.joined(separator: ", "))])
     }
 
@@ -76,14 +90,35 @@ struct PageFault: Error, Equatable {
     /// What to say of a form's text that was not accepted.
     init(_ fault: FormFault) {
         switch fault {
-        case .tooLong, .tooMany: self = .formTooLong
-        case .malformed: self = .malformed
-        case .repeated:
-            self = PageFault(
+        case .tooLong(let bytes):
+            self.init(
+                status: 413, title: "This form is too long",
+                advice: "Nothing was changed. It has \(bytes) bytes; send at most \(FormFields.maximumBytes)."
+            )
+        case .tooMany(let most):
+            self.init(
+                status: 413, title: "This form is too long",
+                advice: "Nothing was changed. It has more than the \(most) fields that this page takes.")
+        case .malformed(let field):
+            self.init(
+                status: 400, title: "The request can't be read",
+                advice:
+                    "The field \(quoted(field)) is not encoded as a browser encodes it: it has a % without two "
+                    + "hexadecimal digits, bytes that are not UTF-8, or NUL. Nothing was changed. Go back, reload and try "
+                    + "again.")
+        case .repeated(let field):
+            self.init(
                 status: 400, title: "A field arrived twice",
-                advice: "Nothing was changed. Go back, reload the page and try again.")
+                advice:
+                    "Nothing was changed. The field \(quoted(field)) came more than once; expected it once. Go back, "
+                    + "reload the page and try again.")
         }
     }
+
+    /// What to say of a decision whose answer was lost (I5).
+    private static let openOutcome =
+        "Your decision may have been carried out. Look at the list when the database is back, or repeat it: a repeat "
+        + "decides nothing twice."
 
     /// What to say of a use case that was refused.
     ///
@@ -107,12 +142,15 @@ struct PageFault: Error, Equatable {
                 advice:
                     "Nothing was changed: the database has no schema yet, or refuses this server rights. Its log, and "
                     + "/readyz, say what to do.")
+        case .unavailable where refusal.reason != Refusal.unavailable.reason:
+            self.init(
+                status: 503, title: "This is not possible at the moment",
+                advice: changes ? refusal.message + " " + Self.openOutcome : refusal.message)
         case .unavailable:
             self.init(
                 status: 503, title: "The database can't be reached",
                 advice: changes
-                    ? "Your decision may have been carried out. Look at the list when the database is back, or "
-                        + "repeat it: a repeat decides nothing twice."
+                    ? Self.openOutcome
                     : "Nothing was changed, and no device was let in or locked out meanwhile. Try again in a moment."
             )
         case .invalidRequest:
@@ -122,6 +160,8 @@ struct PageFault: Error, Equatable {
         case .notFound, .notPaired: self.init(status: 404, title: "Not found", advice: refusal.message)
         case .alreadyExists, .failedPrecondition:
             self.init(status: 409, title: "Something has changed since", advice: refusal.message)
+        case .resourceExhausted where refusal.reason == "overloaded":
+            self.init(status: 429, title: "The server is busy", advice: refusal.message)
         case .resourceExhausted: self.init(status: 429, title: "Too many attempts", advice: refusal.message)
         case .internal:
             self.init(

@@ -36,7 +36,8 @@ struct Visit {
     var isPost: Bool { request.method == "POST" }
 
     func cookie(_ name: CookieName) throws(PageFault) -> String? {
-        do { return try cookies.value(name.wireName(in: scope)) } catch { throw .repeatedCookie }
+        let wireName = name.wireName(in: scope)
+        do { return try cookies.value(wireName) } catch { throw .repeatedCookie(wireName) }
     }
 
     func query(maximumCount: Int = FormFields.maximumCount) throws(PageFault) -> FormFields {
@@ -49,16 +50,17 @@ struct Visit {
     ///
     /// The token that it carries is not checked here: which one is expected depends on the page.
     mutating func readForm(origins: OriginPolicy) throws(PageFault) {
-        guard
-            isSentFromThisSite(
-                origin: request.header("Origin"), fetchSite: request.header("Sec-Fetch-Site"),
-                origins: origins)
-        else { throw .crossSite }
-        let type = (request.header("Content-Type") ?? "").lowercased().filter { $0 != " " }
+        let origin = request.header("Origin")
+        let fetchSite = request.header("Sec-Fetch-Site")
+        guard isSentFromThisSite(origin: origin, fetchSite: fetchSite, origins: origins) else {
+            throw .crossSite(origin: origin, fetchSite: fetchSite, origins)
+        }
+        let sent = request.header("Content-Type") ?? ""
+        let type = sent.lowercased().filter { $0 != " " }
         guard
             type == "application/x-www-form-urlencoded"
                 || type == "application/x-www-form-urlencoded;charset=utf-8"
-        else { throw .notAForm }
+        else { throw .notAForm(sent) }
         let most = route == .selection ? Selection.maximumFields : FormFields.maximumCount
         do { form = try FormFields(request.body, maximumCount: most) } catch { throw PageFault(error) }
     }

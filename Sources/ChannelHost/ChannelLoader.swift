@@ -36,10 +36,16 @@ struct ChannelLoader {
             }
             for orphan in names.orphans { refuse(folder.path + "/" + orphan.library, orphan.reason) }
         } catch {
-            refuse(directory, error.message)
+            refuse(
+                directory,
+                error.message
+                    + "; no channel is loaded. Set channels.directory to the folder of the channels, or make it: "
+                    + "scripts/install-channels does")
         }
         for id in configurations.keys.sorted() where !loaded.keys.contains(where: { $0.text == id }) {
-            logger.warning("a channel is configured that is not loaded", metadata: ["channel": "\(id)"])
+            logger.warning(
+                "channels.config has a channel that is not loaded: install it, or take it out of the configuration",
+                metadata: ["channel": "\(id)"])
         }
     }
 

@@ -185,12 +185,12 @@ final class LoadedChannel: Sendable {
                 .invalidRequest, "message_too_large",
                 "The message has \(count) bytes; the channel \(name) takes up to \(maximum).")
         }
-        guard description.limits.messagesPerSecond != nil else { return nil }
+        guard let perSecond = description.limits.messagesPerSecond else { return nil }
         let sender = session.opening.senderID.key
         return rates.withLock { $0?.take(sender, now: monotonicTime()) }.map { wait in
             Refusal(
                 .resourceExhausted, "too_many_messages",
-                "The channel \(name) takes fewer messages a second; wait and send this one again.",
+                "The channel \(name) takes \(perSecond) messages a second of a device; wait and send this one again.",
                 retryable: true, retryAfter: min(max(wait, .milliseconds(1)), .seconds(3600)))
         }
     }

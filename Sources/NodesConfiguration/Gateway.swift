@@ -173,29 +173,37 @@ extension NodesConfiguration {
         private func check(_ reader: inout SettingReader) {
             if silenceTimeout < pingInterval * 2 {
                 reader.problem(
-                    "gateway.silence_timeout must be at least twice gateway.ping_interval, or one late "
-                        + "answer to a ping closes a healthy socket")
+                    "gateway.silence_timeout (\(Quantities.text(silenceTimeout))) must be at least twice "
+                        + "gateway.ping_interval (\(Quantities.text(pingInterval))), or one late answer to a ping closes a "
+                        + "healthy socket")
             }
             if maximumMessage < maximumMessageBeforeConnect {
                 reader.problem(
-                    "gateway.maximum_message must not be less than gateway.maximum_message_before_connect")
+                    "gateway.maximum_message (\(Quantities.text(bytes: maximumMessage))) must not be less than "
+                        + "gateway.maximum_message_before_connect (\(Quantities.text(bytes: maximumMessageBeforeConnect)))"
+                )
             }
             if maximumMetadata > maximumMessageBeforeConnect {
                 reader.problem(
-                    "gateway.maximum_metadata must not be more than gateway.maximum_message_before_connect")
+                    "gateway.maximum_metadata (\(Quantities.text(bytes: maximumMetadata))) must not be more than "
+                        + "gateway.maximum_message_before_connect (\(Quantities.text(bytes: maximumMessageBeforeConnect)))"
+                )
             }
             if outboundQueueBytes < maximumMessage {
                 reader.problem(
-                    "gateway.outbound_queue_bytes must not be less than gateway.maximum_message, or the "
-                        + "greatest message can never be delivered")
+                    "gateway.outbound_queue_bytes (\(Quantities.text(bytes: outboundQueueBytes))) must not be less than "
+                        + "gateway.maximum_message (\(Quantities.text(bytes: maximumMessage))), or the greatest message can "
+                        + "never be delivered")
             }
             if unauthenticatedSockets >= sockets {
                 reader.problem(
-                    "gateway.unauthenticated_sockets must be less than gateway.sockets, so that paired "
-                        + "devices keep room of their own")
+                    "gateway.unauthenticated_sockets (\(unauthenticatedSockets)) must be less than gateway.sockets (\(sockets)), "
+                        + "so that paired devices keep room of their own")
             }
             if requestsPerAddress > requestsTotal {
-                reader.problem("gateway.requests_per_address must not be more than gateway.requests_total")
+                reader.problem(
+                    "gateway.requests_per_address (\(requestsPerAddress)) must not be more than gateway.requests_total "
+                        + "(\(requestsTotal))")
             }
         }
     }

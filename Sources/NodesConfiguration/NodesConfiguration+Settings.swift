@@ -55,7 +55,9 @@ extension NodesConfiguration.Database {
             "database.lock_timeout", default: "3s", in: .milliseconds(10) ... .seconds(60),
             "How long a statement waits for a lock.")
         if lockTimeout > statementTimeout {
-            reader.problem("database.lock_timeout must not be longer than database.statement_timeout")
+            reader.problem(
+                "database.lock_timeout (\(Quantities.text(lockTimeout))) must not be longer than "
+                    + "database.statement_timeout (\(Quantities.text(statementTimeout)))")
         }
     }
 }
@@ -85,7 +87,9 @@ extension NodesConfiguration.Session {
             "session.absolute_timeout", default: "7d", in: .seconds(60) ... .seconds(90 * 86400),
             "A browser session ends at this age, used or not.")
         if idleTimeout > absoluteTimeout {
-            reader.problem("session.idle_timeout must not be longer than session.absolute_timeout")
+            reader.problem(
+                "session.idle_timeout (\(Quantities.text(idleTimeout))) must not be longer than session.absolute_timeout "
+                    + "(\(Quantities.text(absoluteTimeout)))")
         }
     }
 }

@@ -1,4 +1,5 @@
 import Configuration
+import Glibc
 import PairingCore
 
 /// Everything an operator can decide, checked.
@@ -114,7 +115,9 @@ public struct NodesConfiguration: Sendable {
             } catch let failure as ConfigurationFile.Failure {
                 throw ConfigurationError(problems: ["\(file): \(failure.reason)"])
             } catch {
-                throw ConfigurationError(problems: ["\(file) cannot be read: \(error)"])
+                throw ConfigurationError(problems: [
+                    "\(file) cannot be read: \(Self.reason(whyUnreadable: file, error))"
+                ])
             }
         }
         let contents = provider?.snapshot() as? ConfigurationFile
@@ -123,7 +126,7 @@ public struct NodesConfiguration: Sendable {
         var reader = SettingReader(ConfigReader(providers: providers))
         let configuration = NodesConfiguration(&reader, contents, program)
         for key in unknownKeys(in: contents) + unknownVariables(in: environment) {
-            reader.problem("\(key) is not a setting; `nodesctl config` lists those there are")
+            reader.problem(Self.problem(ofUnknown: key, in: contents))
         }
         guard reader.problems.isEmpty else { throw ConfigurationError(problems: reader.problems) }
         return configuration
@@ -135,6 +138,24 @@ public struct NodesConfiguration: Sendable {
         _ = NodesConfiguration(&reader, nil, .command)
         return reader.settings
     }()
+
+    /// What is wrong with a key that is no setting: it may be a section that holds something else than settings.
+    private static func problem(ofUnknown key: String, in file: ConfigurationFile?) -> String {
+        guard let inside = settings.first(where: { $0.key.hasPrefix("\(key).") })?.key,
+            file?.value(at: key) != nil
+        else { return "\(key) is not a setting; `nodesctl config` lists those there are" }
+        return "\(key) is refused; expected an object with settings such as \(inside)"
+    }
+
+    /// The system's own words for why the file cannot be read, where it has some.
+    private static func reason(whyUnreadable file: String, _ error: any Error) -> String {
+        let descriptor = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+        guard descriptor >= 0 else { return String(cString: strerror(errno)) }
+        defer { close(descriptor) }
+        var status = stat()
+        let isFile = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+        return isFile ? "\(error)" : "it is no file; expected one with a JSON object"
+    }
 
     private static func unknownKeys(in file: ConfigurationFile?) -> [String] {
         let keys = file?.keys(except: [Channels.configurationsKey, agentsKey, defaultAgentsKey]) ?? []

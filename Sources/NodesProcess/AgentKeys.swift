@@ -20,7 +20,11 @@ struct AgentKeys: Sendable {
         switch source {
         case .variable(let name):
             guard let text = environment[name], !text.isEmpty else {
-                throw Problem(setting: "key_env", reason: "the variable \(name) is not set, or empty")
+                throw Problem(
+                    setting: "key_env",
+                    reason:
+                        "the variable \(name) is not set, or empty: set it for this process, or name a key_file"
+                )
             }
             return try checked(text, "key_env", "the variable \(name)")
         case .file(let path):
@@ -29,7 +33,9 @@ struct AgentKeys: Sendable {
     }
 
     private func checked(_ text: String, _ setting: String, _ place: String) throws(Problem) -> String {
-        var key = text[...]
+        // Some editors begin a file with a byte order mark.
+        var key =
+            text.unicodeScalars.first == "\u{FEFF}" ? Substring(text.unicodeScalars.dropFirst()) : text[...]
         while key.last?.isWhitespace == true { key.removeLast() }
         // It becomes a header's value.
         guard !key.isEmpty, key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {

@@ -78,7 +78,8 @@ public enum DeviceRequest: Sendable, Equatable {
         guard let method = MethodName(rawValue: frame.method) else {
             throw Refusal(
                 .invalidRequest, "unknown_method",
-                "method: expected one of \(MethodName.allCases.map(\.rawValue).joined(separator: ", ")).")
+                "method: there is no \(quoted(frame.method)); expected one of "
+                    + "\(MethodName.allCases.map(\.rawValue).joined(separator: ", ")).")
         }
         self = try Self.read(method, Parameters(frame.parameters), frame.message)
     }
@@ -137,7 +138,7 @@ public enum DeviceRequest: Sendable, Equatable {
     private static func connect(_ parameters: Parameters) throws(Refusal) -> DeviceRequest {
         guard parameters.has("token") else { return .connect(try deviceClaim(parameters)) }
         return .connectAdministrator(
-            token: try parameters.require("token", "an administrator's API token") {
+            token: try parameters.require("token", "an administrator's API token", isSecret: true) {
                 (1...maximumTokenLength).contains($0.utf8.count) ? $0 : nil
             })
     }

@@ -16,22 +16,26 @@ struct Parameters {
     }
 
     /// A parameter that must be there and be a string that `read` accepts.
-    func require<Value>(_ name: String, _ expected: String, _ read: (String) -> Value?)
-        throws(Refusal) -> Value
-    {
-        guard let value = try optional(name, expected, read) else {
+    ///
+    /// - Parameter isSecret: whether a refusal must not repeat what came (I9).
+    func require<Value>(
+        _ name: String, _ expected: String, isSecret: Bool = false, _ read: (String) -> Value?
+    ) throws(Refusal) -> Value {
+        guard let value = try optional(name, expected, isSecret: isSecret, read) else {
             throw Self.refusal(name, "missing; expected \(expected)")
         }
         return value
     }
 
     /// A parameter that may be absent, and else must be a string that `read` accepts.
-    func optional<Value>(_ name: String, _ expected: String, _ read: (String) -> Value?)
-        throws(Refusal) -> Value?
-    {
+    ///
+    /// - Parameter isSecret: whether a refusal must not repeat what came (I9).
+    func optional<Value>(
+        _ name: String, _ expected: String, isSecret: Bool = false, _ read: (String) -> Value?
+    ) throws(Refusal) -> Value? {
         guard let value = value(name) else { return nil }
         guard let text = value.string, let result = read(text) else {
-            throw Self.refusal(name, "expected \(expected)")
+            throw Self.refusal(name, "expected \(expected); got \(value.told(isSecret: isSecret))")
         }
         return result
     }
@@ -44,7 +48,7 @@ struct Parameters {
             throw Self.refusal(
                 name,
                 "expected a whole number from \(range.lowerBound) to \(range.upperBound)"
-                    + (hasFraction ? ", not a fraction" : ""))
+                    + (hasFraction ? ", not a fraction" : "") + "; got \(value.told())")
         }
         return number
     }
@@ -52,7 +56,9 @@ struct Parameters {
     /// An object that may be absent.
     func object(_ name: String) throws(Refusal) -> [String: JSONValue]? {
         guard let value = value(name) else { return nil }
-        guard case .object(let members) = value else { throw Self.refusal(name, "expected an object") }
+        guard case .object(let members) = value else {
+            throw Self.refusal(name, "expected an object; got \(value.told())")
+        }
         return members
     }
 
@@ -85,13 +91,17 @@ extension Parameters {
     func proof() throws(Refusal) -> Proof? {
         guard let members = try object("proof") else { return nil }
         let parts = Parameters(members.reduce(into: [:]) { $0["proof." + $1.key] = $1.value })
-        let signature = try parts.require("proof.signature", "an Ed25519 signature, base64url of 64 bytes") {
+        let signature = try parts.require(
+            "proof.signature", "an Ed25519 signature, base64url of 64 bytes", isSecret: true
+        ) {
             Base64URL.decode($0, count: 64)
         }
         guard let signedAt = try parts.integer("proof.signedAt", in: 0...Self.greatestExactInteger) else {
             throw Self.refusal("proof.signedAt", "missing; expected milliseconds since the epoch")
         }
-        let nonce = try parts.require("proof.nonce", "this socket's nonce, base64url of 32 bytes") {
+        let nonce = try parts.require(
+            "proof.nonce", "this socket's nonce, base64url of 32 bytes", isSecret: true
+        ) {
             Base64URL.decode($0, count: 32) == nil ? nil : $0
         }
         return Proof(signature: signature, signedAt: Timestamp(milliseconds: signedAt), nonce: nonce)
@@ -99,7 +109,8 @@ extension Parameters {
 
     /// The device's token, where there is one.
     func deviceToken() throws(Refusal) -> DeviceToken? {
-        try optional("deviceToken", "base64url of 32 bytes, without padding", DeviceToken.init)
+        try optional(
+            "deviceToken", "base64url of 32 bytes, without padding", isSecret: true, DeviceToken.init)
     }
 
     /// What a known device proves itself with: exactly one of `proof` and `deviceToken`.
@@ -116,7 +127,8 @@ extension Parameters {
 
     /// What a pairing request is bound to.
     func claimedCredential() throws(Refusal) -> ClaimedCredential {
-        let key = try optional("publicKey", "an Ed25519 key, base64url of 32 bytes", PublicKey.init)
+        let key = try optional(
+            "publicKey", "an Ed25519 key, base64url of 32 bytes", isSecret: true, PublicKey.init)
         let proof = try proof()
         let token = try deviceToken()
         switch (key, proof, token) {
@@ -133,4 +145,20 @@ extension Parameters {
 
     /// 2^53 - 1: the greatest whole number every JSON reader keeps exactly (RFC 8259 §6).
     static let greatestExactInteger: Int64 = 9_007_199_254_740_991
+}
+
+extension JSONValue {
+    /// What came, in a few words for a refusal.
+    ///
+    /// - Parameter isSecret: whether a text is told by its length alone.
+    func told(isSecret: Bool = false) -> String {
+        switch self {
+        case .null, .bool, .integer, .number: text
+        case .numeral(let text): String(text.prefix(40)) + (text.utf8.count > 40 ? "…" : "")
+        case .string(let text) where isSecret || text.utf8.count > 200: "a string of \(text.utf8.count) bytes"
+        case .string(let text): quoted(text)
+        case .array: "a list"
+        case .object: "an object"
+        }
+    }
 }

@@ -61,23 +61,34 @@ extension RequestFrame {
                     ["offset": .integer(Int64(error.offset))]))
         }
         guard case .object(let members) = value else {
-            throw FrameRefusal(id: nil, refusal: .frame("not_an_object", "The frame is not a JSON object."))
+            throw FrameRefusal(
+                id: nil,
+                refusal: .frame(
+                    "not_an_object",
+                    "The frame is \(value.told()); expected a JSON object such as {\"type\":\"req\",\"id\":\"1\","
+                        + "\"method\":\"health\"}."))
         }
+        func found(_ name: String) -> String { members[name].map { "got \($0.told())" } ?? "missing" }
         guard let id = members["id"]?.string, Self.isID(id) else {
             throw FrameRefusal(
                 id: nil,
                 refusal: .frame(
                     "bad_id",
-                    "id: expected a string of 1 to \(Self.maximumIDLength) bytes, chosen by the client."))
+                    "id: \(found("id")); expected a string of 1 to \(Self.maximumIDLength) bytes, chosen by the client."
+                ))
         }
         guard members["type"] == .string("req") else {
             throw FrameRefusal(
                 id: id,
-                refusal: .frame("unknown_type", "type: expected \"req\"; clients send only requests."))
+                refusal: .frame(
+                    "unknown_type", "type: \(found("type")); expected \"req\", as clients send only requests."
+                ))
         }
         guard let method = members["method"]?.string else {
             throw FrameRefusal(
-                id: id, refusal: .frame("bad_method", "method: expected a method's name, a string."))
+                id: id,
+                refusal: .frame(
+                    "bad_method", "method: \(found("method")); expected a method's name, a string."))
         }
         if let offset = document.offsetOfNUL {
             throw FrameRefusal(
@@ -93,7 +104,8 @@ extension RequestFrame {
                 id: id, method: method, parameters: parameters,
                 message: document.excerpt.flatMap { $0 == "null" ? nil : $0 })
         default:
-            throw FrameRefusal(id: id, refusal: .frame("bad_params", "params: expected an object."))
+            throw FrameRefusal(
+                id: id, refusal: .frame("bad_params", "params: \(found("params")); expected an object."))
         }
     }
 

@@ -83,7 +83,7 @@ public struct OriginPolicy: Sendable, Equatable {
 extension OriginPolicy {
     /// Why an `Origin` header may not upgrade, in sentences.
     public func upgradeRefusal(originHeader: String) -> String {
-        let said = "The header Origin says \(quotedHeader(originHeader))"
+        let said = "The header Origin says \(quoted(originHeader))"
         if originHeader.lowercased() == "null" {
             return said + ", which every page without an origin of its own says. Such pages never connect."
         }
@@ -95,7 +95,7 @@ extension OriginPolicy {
 
     /// Why a `Host` header is not served, in sentences.
     public func hostRefusal(host: String) -> String {
-        let said = "The header Host says \(quotedHeader(host)), which is not in gateway.public_origins."
+        let said = "The header Host says \(quoted(host)), which is not in gateway.public_origins."
         let plain = Self.withoutLastDot(host)
         // As a proxy may end TLS, the request does not say which scheme was dialled: it is that of the likest origin.
         let likest =
@@ -108,7 +108,7 @@ extension OriginPolicy {
             return said + " Dial a host that is, or add \"\(origin.text)\" to that setting."
         }
         return said
-            + " Dial \(quotedHeader(plain)), without the dot behind the name, or add \"\(origin.text)\" to "
+            + " Dial \(quoted(plain)), without the dot behind the name, or add \"\(origin.text)\" to "
             + "that setting."
     }
 
@@ -123,8 +123,9 @@ extension OriginPolicy {
     }
 }
 
-/// A header's value for a message: at most 100 characters of it, what is not visible ASCII as `\u{…}`.
-func quotedHeader(_ value: String) -> String {
+/// What a peer or a person sent, in double quotes, for a message: at most 100 characters of it, what is not visible ASCII
+/// as `\u{…}`, so that it can neither steer a terminal nor be mistaken for the message (I7).
+public func quoted(_ value: String) -> String {
     var text = ""
     for scalar in value.unicodeScalars.prefix(100) {
         switch scalar {

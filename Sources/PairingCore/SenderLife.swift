@@ -165,7 +165,7 @@ public struct SenderLife: Sendable, Equatable {
             return .refuse(
                 Refusal(
                     .notFound, "not_paired",
-                    "No device with this sender ID is paired. Reload to see its state."))
+                    "No device with this sender ID is paired. Look at the list of paired devices."))
         }
         if let channel, device.channel != channel {
             return .refuse(

@@ -18,11 +18,12 @@ extension Accounts {
         guard !cleaned.isEmpty, cleaned == name else {
             throw Refusal(
                 .invalidRequest, "invalid_token_name",
-                "A token's name is expected to be 1 to 64 visible characters.")
+                "\(quoted(name)) can't be a token's name: expected 1 to 64 visible characters.")
         }
         guard lifetime >= .seconds(3600), lifetime <= .seconds(400 * 86400) else {
             throw Refusal(
-                .invalidRequest, "invalid_lifetime", "A token is expected to last an hour to 400 days.")
+                .invalidRequest, "invalid_lifetime",
+                "A token can't last \(lifetime.components.seconds) s: expected an hour to 400 days.")
         }
         return try await refusing(logger) {
             let secret = try randomBytes(count: 32)
@@ -31,7 +32,7 @@ extension Accounts {
                     hash: sha256(secret), owner: owner, name: name, scope: scope.rawValue, lifetime: lifetime,
                     by: Origination(authority.actor))
             else {
-                throw Refusal(.notFound, "unknown_account", "There is no account with the owner's name.")
+                throw Refusal.unknownAccount(owner)
             }
             return (Self.tokenPrefix + Base64URL.encode(secret), APIToken(row, scope: scope))
         }
@@ -57,7 +58,8 @@ extension Accounts {
         }
         guard revoked else {
             throw Refusal(
-                .notFound, "unknown_token", "There is no token with this number that is not revoked yet.")
+                .notFound, "unknown_token",
+                "There is no token number \(id), or it is revoked already. Look at the list of tokens.")
         }
     }
 }

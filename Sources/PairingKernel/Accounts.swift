@@ -163,8 +163,8 @@ public struct Accounts: Sendable {
         guard Self.isUsername(username) else {
             throw Refusal(
                 .invalidRequest, "invalid_username",
-                "An account's name is expected to be 1 to 64 characters of a-z, 0-9, dot, underscore, @ and dash, and "
-                    + "to begin with a letter or digit.")
+                "\(quoted(username)) can't be an account's name: expected 1 to 64 characters of a-z, 0-9, dot, "
+                    + "underscore, @ and dash that begin with a letter or digit.")
         }
         try Self.check(password)
         let created = try await refusing(logger) {
@@ -173,7 +173,10 @@ public struct Accounts: Sendable {
                 by: Origination(authority.actor))
         }
         guard created else {
-            throw Refusal(.alreadyExists, "account_exists", "There is an account with this name already.")
+            throw Refusal(
+                .alreadyExists, "account_exists",
+                "There is an account \(quoted(username)) already. Choose another name, or change its password."
+            )
         }
     }
 
@@ -189,7 +192,7 @@ public struct Accounts: Sendable {
                 by: Origination(authority.actor))
         }
         guard changed else {
-            throw Refusal(.notFound, "unknown_account", "There is no account with this name.")
+            throw Refusal.unknownAccount(username)
         }
     }
 
@@ -207,7 +210,7 @@ public struct Accounts: Sendable {
                 by: Origination(authority.actor))
         }
         guard unlocked else {
-            throw Refusal(.notFound, "unknown_account", "There is no account with this name.")
+            throw Refusal.unknownAccount(username)
         }
     }
 
@@ -280,7 +283,8 @@ public struct Accounts: Sendable {
     private static func check(_ password: String) throws(Refusal) {
         guard (12...1024).contains(password.utf8.count) else {
             throw Refusal(
-                .invalidRequest, "invalid_password", "A password is expected to be 12 to 1024 bytes long.")
+                .invalidRequest, "invalid_password",
+                "The password has \(password.utf8.count) bytes; expected 12 to 1024.")
         }
     }
 

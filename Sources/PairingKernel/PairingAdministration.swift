@@ -122,7 +122,9 @@ public struct PairingAdministration: Sendable {
         try authority.require(.read)
         return try await refusing(logger) {
             guard let request = try await store.request(id) else {
-                throw Refusal(.notFound, "unknown_request", "There is no pairing request with this ID.")
+                throw Refusal(
+                    .notFound, "unknown_request",
+                    "There is no pairing request with the ID \(id). Look at the list of those that wait.")
             }
             var row = requestRow(request, try await rivals(of: [request.senderID]))
             row.past = PastDecision.all(in: try await store.history(of: request.senderID), before: request)
@@ -138,7 +140,10 @@ public struct PairingAdministration: Sendable {
         return try await refusing(logger) {
             let rows = try await store.pairings(of: senderID)
             guard !rows.isEmpty else {
-                throw Refusal(.notFound, "unknown_device", "No device with this sender ID was ever paired.")
+                throw Refusal(
+                    .notFound, "unknown_device",
+                    "No device with the sender ID \(senderID) was ever paired. Look at the list of those that are."
+                )
             }
             let rivals = try await rivals(of: [senderID])
             return rows.map { deviceRow($0, rivals) }

@@ -154,7 +154,7 @@ extension PairingStore {
             let names = try transaction.query("SELECT username FROM admins ORDER BY username FOR UPDATE")
                 .map { try $0.text("username") }
             guard names.contains(username) else {
-                return .refused(Refusal(.notFound, "unknown_account", "There is no account with this name."))
+                return .refused(.unknownAccount(username))
             }
             guard names.count > 1 else {
                 return .refused(
@@ -177,5 +177,14 @@ extension PairingStore {
                 username: try $0.text("username"), createdAt: try $0.moment("created_at"),
                 lastSignInAt: try $0.optionalMoment("last_sign_in_at"))
         }
+    }
+}
+
+extension Refusal {
+    /// Nobody has an account of this name; said only to whoever may see the accounts.
+    public static func unknownAccount(_ username: String) -> Refusal {
+        Refusal(
+            .notFound, "unknown_account",
+            "There is no account \(quoted(username)). Look at the list of accounts.")
     }
 }

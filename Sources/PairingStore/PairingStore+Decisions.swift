@@ -157,7 +157,10 @@ extension PairingStore {
                 """, [.text(senderID.key)])
             guard cleared > 0 else {
                 return .refused(
-                    Refusal(.notFound, "not_waiting", "No device was denied this sender ID and still waits."))
+                    Refusal(
+                        .notFound, "not_waiting",
+                        "Nobody was denied the sender ID \(senderID) and still waits; it may be asked for at once."
+                    ))
             }
             try transaction.record(.pairingCooldownCleared, senderID: senderID, by: origination)
             return .done(())
@@ -176,7 +179,10 @@ extension PairingStore {
                 ).first?.senderID()
             else {
                 return .refused(
-                    Refusal(.notFound, "unknown_request", "There is no pairing request with this ID."))
+                    Refusal(
+                        .notFound, "unknown_request",
+                        "There is no pairing request with the ID \(id). Look at the list of those that wait.")
+                )
             }
             try transaction.lock(senderID)
             var (life, now) = try transaction.life(of: senderID)

@@ -58,6 +58,8 @@ public final class PostgresListener: Service, Sendable {
                     }
                 } catch {
                     if isConnected { self.outbox.send(.lost) }
+                    // It was told to end, which is no failure.
+                    guard !thread.isStopping else { break }
                     failures += 1
                     self.logger.log(
                         level: failures == 1 ? .error : .debug,

@@ -106,7 +106,8 @@ public enum ListeningSocketError: Error, Equatable, CustomStringConvertible {
         case .inUse(let path):
             "another running process listens on \(path); stop it or choose another path"
         case .system(let action, let path, let code):
-            "cannot \(action) \(path): \(String(cString: strerror(code)))"
+            "cannot \(action) \(path): \(String(cString: strerror(code))); make its folder, writable by this account, or "
+                + "choose another path"
         }
     }
 }

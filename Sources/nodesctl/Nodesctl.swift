@@ -1,5 +1,6 @@
 import ArgumentParser
 import NodesProcess
+import PairingCore
 
 @main
 struct Nodesctl: AsyncParsableCommand {
@@ -21,6 +22,50 @@ struct Nodesctl: AsyncParsableCommand {
             EventsCommand.self, AgentsCommand.self, ChannelsCommand.self, ChannelCommand.self,
             ConfigCommand.self, DeviceCommand.self, DoctorCommand.self,
         ])
+
+    /// Where the arguments name no command, those that there are.
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            if !(error is ExitCode), let sentence = unknownCommand(in: CommandLine.arguments.dropFirst()) {
+                Terminal.complain("nodesctl: " + sentence)
+                exit(withError: ExitCode(ExitStatus.usage.rawValue))
+            }
+            exit(withError: error)
+        }
+    }
+
+    /// What to say of the first word that is no command where one is expected; `nil` where there is none.
+    static func unknownCommand(in arguments: some Sequence<String>) -> String? {
+        var command: any ParsableCommand.Type = Nodesctl.self
+        var path = "nodesctl"
+        var isValue = false
+        for argument in arguments {
+            if isValue {
+                isValue = false
+                continue
+            }
+            isValue = argument == "--config"
+            if argument.hasPrefix("-") { continue }
+            let names = command.configuration.subcommands.map { $0._commandName }
+            if names.isEmpty || argument == "help" { return nil }
+            guard let next = command.configuration.subcommands.first(where: { $0._commandName == argument })
+            else {
+                return
+                    "There is no command \(quoted(argument)) of \(path); there are \(names.joined(separator: ", ")). See "
+                    + "\(path) --help."
+            }
+            command = next
+            path += " " + argument
+        }
+        return nil
+    }
 
     // Accepted before a subcommand as well, which then finds them here.
     @OptionGroup var options: OperatorOptions

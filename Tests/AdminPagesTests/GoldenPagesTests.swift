@@ -136,7 +136,8 @@ struct GoldenPagesTests {
             return render(
                 .message,
                 MessagePage(
-                    status: 404, heading: PageFault.unknownPage.title, advice: PageFault.unknownPage.advice,
+                    status: 404, heading: PageFault.unknownPage("/nowhere").title,
+                    advice: PageFault.unknownPage("/nowhere").advice,
                     wayOut: .nodes))
         default: return nil
         }

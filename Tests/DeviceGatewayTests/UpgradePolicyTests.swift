@@ -81,7 +81,8 @@ struct UpgradePolicyTests {
         arguments: [
             ("Origin", "capacitor://localhost", "gateway.device_origins"), ("Origin", "file://", "file://"),
             ("Host", "localhost.:8080", "gateway.public_origins"),
-            ("Host", "[::1]:8080", "https://[::1]:8080"),
+            ("Host", "[::1]:8080", "https://[::1]:8080"), ("Sec-WebSocket-Version", "8", "expected 13"),
+            ("Sec-WebSocket-Key", "c2hvcnQ=", "16 bytes"),
         ])
     func explained(header: String, value: String, advice: String) {
         guard case .refuse(let answer) = Self.decide([(header, value)]) else {

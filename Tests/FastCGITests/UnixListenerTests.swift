@@ -125,7 +125,9 @@ struct UnixListenerTests {
             try UnixListener(ListeningSocket(path: "/nonexistent/folder/s", mode: 0o660, backlog: 8))
         }
         #expect(
-            error?.description == "cannot open the folder of /nonexistent/folder/s: No such file or directory"
+            error?.description
+                == "cannot open the folder of /nonexistent/folder/s: No such file or directory; make its folder, writable "
+                + "by this account, or choose another path"
         )
     }
 

@@ -81,12 +81,41 @@ struct ConfigurationTests {
             (#"{"gateway": {"pairing_code_tll": "90s"}}"#, "gateway.pairing_code_tll"),
             (#"{"gatway": {"pairing_code_ttl": "90s"}}"#, "gatway.pairing_code_ttl"),
             (#"{"gateway": {"pairing_code_ttl": {"value": "90s"}}}"#, "gateway.pairing_code_ttl.value"),
-            (#"{"gateway": "x"}"#, "gateway"),
             (#"{"channels": {"iot": {}}}"#, "channels.iot"),
             (#"{"frobnicate": null}"#, "frobnicate"),
         ])
     func unknownKey(json: String, key: String) async {
         #expect(await problems(json).contains("\(key) is not a setting"))
+    }
+
+    @Test(
+        "A section that is no object is refused as one, with a setting that it may hold",
+        arguments: [
+            (#"{"gateway": "x"}"#, "gateway is refused; expected an object with settings such as gateway."),
+            (
+                #"{"database": []}"#,
+                "database is refused; expected an object with settings such as database.url"
+            ),
+            (#"{"kernel": null}"#, "kernel is refused; expected an object"),
+        ])
+    func noSection(json: String, said: String) async {
+        let problems = await problems(json)
+        #expect(problems.contains(said), "\(problems)")
+    }
+
+    @Test("A file that cannot be read is refused in the system's words, once")
+    func unreadableFile() async {
+        for (path, said) in [
+            ("/nowhere/nodes.json", "/nowhere/nodes.json cannot be read: No such file or directory"),
+            ("/etc", "/etc cannot be read: it is no file; expected one with a JSON object"),
+        ] {
+            do {
+                _ = try await NodesConfiguration.load(file: path, environment: [:], for: .command)
+                Issue.record("\(path) was read")
+            } catch {
+                #expect(error.problems == [said])
+            }
+        }
     }
 
     @Test("An unknown variable with one of our prefixes is refused; other software's variables are not")

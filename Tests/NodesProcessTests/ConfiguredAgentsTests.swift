@@ -82,6 +82,12 @@ struct ConfiguredAgentsTests {
         if !isFine { #expect(said.contains("has the mode \(String(mode, radix: 8))")) }
     }
 
+    @Test("A byte order mark is no part of a key")
+    func byteOrderMark() async throws {
+        #expect(try await madeWithFile("\u{FEFF}sk-secret\r\n", mode: 0o600) == "a, echo")
+        #expect(try await made(Self.openai, ["A_KEY": "\u{FEFF}sk-secret"]) == "a, echo")
+    }
+
     @Test(
         "A file that holds no key is refused, and its content not repeated",
         arguments: [

@@ -81,13 +81,36 @@ struct DeviceRequestTests {
             #expect(try request() == .acknowledge(messageSeq: expected))
         } else {
             let refusal = #expect(throws: Refusal.self) { try request() }
-            #expect(refusal?.message.hasSuffix("not a fraction.") == true)
+            #expect(
+                refusal?.message.hasSuffix("not a fraction; got \(text).") == true,
+                "\(refusal?.message ?? "")")
         }
     }
 
     @Test("An unknown method is refused with the known ones")
     func unknownMethod() {
-        #expect(throws: Refusal.self) { try Self.read("device.pair.Request", Self.device) }
+        let refusal = #expect(throws: Refusal.self) { try Self.read("device.pair.Request", Self.device) }
+        #expect(refusal?.message.contains("there is no \"device.pair.Request\"") == true)
+        #expect(refusal?.message.contains("device.pair.request, ") == true)
+    }
+
+    @Test(
+        "A refusal says what came, and of a secret only how long it was (I6, I9)",
+        arguments: [
+            ("senderId", .string("-x"), #"got "-x""#), ("senderId", .integer(7), "got 7"),
+            ("channel", .array([]), "got a list"), ("channel", .object([:]), "got an object"),
+            ("channel", .bool(true), "got true"), ("channel", .string("\u{202E}"), #"got "\u{202e}""#),
+            ("channel", .string(String(repeating: "x", count: 5000)), "got a string of 5000 bytes"),
+            ("metadata", .string("m"), #"got "m""#), ("code", .string("ABC"), #"got "ABC""#),
+            ("deviceToken", .string("hush-hush"), "got a string of 9 bytes"),
+            ("publicKey", .string("hush-hush"), "got a string of 9 bytes"),
+        ] as [(String, JSONValue, String)])
+    func toldBack(name: String, value: JSONValue, said: String) {
+        let refusal = #expect(throws: Refusal.self) {
+            try Self.read("device.pair.request", Self.with([name: value]))
+        }
+        #expect(refusal?.message.hasSuffix("; \(said).") == true, "\(refusal?.message ?? "")")
+        #expect(refusal?.message.contains("hush") == false)
     }
 
     @Test(

@@ -49,6 +49,22 @@ struct RequestFrameTests {
     }
 
     @Test(
+        "What is not a request is told what came and what was expected (I6)",
+        arguments: [
+            ("[]", "is a list; expected a JSON object"), ("\"req\"", #"is "req"; expected a JSON object"#),
+            ("{}", "id: missing; expected"), (#"{"type":"req","id":1}"#, "id: got 1; expected"),
+            (#"{"id":"1"}"#, "type: missing; expected"),
+            (#"{"id":"1","type":"REQ"}"#, #"type: got "REQ"; expected "req""#),
+            (#"{"type":"req","id":"1"}"#, "method: missing"),
+            (#"{"type":"req","id":"1","method":{}}"#, "method: got an object"),
+            (#"{"type":"req","id":"1","method":"m","params":[]}"#, "params: got a list; expected an object"),
+        ])
+    func told(text: String, said: String) {
+        let refused = #expect(throws: FrameRefusal.self) { try RequestFrame(parsing: text.utf8) }
+        #expect(refused?.refusal.message.contains(said) == true, "\(refused?.refusal.message ?? "")")
+    }
+
+    @Test(
         "A frame that is no JSON is answered under its identifier, with what is wrong and where (I6)",
         arguments: [
             (#"{"type":"req","id":"7","method":"m","params":{"message":NaN}}"#, "7", "a JSON value", 56),

@@ -141,7 +141,9 @@ def test_the_password_is_in_no_servers_environment_and_in_no_log(tmp_path, by):
 
 def test_settings_of_a_file_reach_every_process_and_survive_a_restart(tmp_path):
     settings = tmp_path / "settings.json"
-    settings.write_text(json.dumps({"channels": {"config": {"web": {}}}, "gateway": {"pairing_code_ttl": "7m"}}))
+    # As some editors write it, with a byte order mark.
+    text = json.dumps({"channels": {"config": {"web": {}}}, "gateway": {"pairing_code_ttl": "7m"}})
+    settings.write_text(text, encoding="utf-8-sig")
     state = tmp_path / "state"
     for _ in range(2):
         with running(STATE=str(state), SETTINGS=str(settings), ADMIN_PASSWORD="a password of mine") as run:
@@ -157,6 +159,8 @@ def test_settings_of_a_file_reach_every_process_and_survive_a_restart(tmp_path):
     ("text", "expected"),
     [
         (None, "cannot be read"),
+        ("\ufeff{", "is not JSON: Expecting property name"),
+        ("{}".encode("utf-16"), "is UTF-16; expected UTF-8"),
         ("{", "is not JSON"),
         ("[]", "is expected to be a JSON object"),
         ('{"database": {"url": "postgresql:///other"}}', "give DATABASE_URL instead"),
@@ -166,7 +170,7 @@ def test_settings_of_a_file_reach_every_process_and_survive_a_restart(tmp_path):
 def test_settings_that_cannot_be_used_stop_the_start_and_say_why(tmp_path, text, expected):
     settings = tmp_path / "settings.json"
     if text is not None:
-        settings.write_text(text)
+        settings.write_bytes(text if isinstance(text, bytes) else text.encode())
     run = Run(STATE=str(tmp_path / "state"), SETTINGS=str(settings))
     output, _ = run.child.communicate(timeout=120)
     assert run.child.returncode != 0

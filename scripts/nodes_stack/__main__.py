@@ -1,6 +1,7 @@
 """`make run`: builds, starts everything, keeps it running until Ctrl-C, and stops it in order."""
 
 import argparse
+import codecs
 import json
 import os
 import pathlib
@@ -52,7 +53,11 @@ def settings() -> dict:
     if not name:
         return {}
     try:
-        read = json.loads(pathlib.Path(name).read_text(encoding="utf-8"))
+        data = pathlib.Path(name).read_bytes()
+        if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise Failure(f"SETTINGS: {name} is UTF-16; expected UTF-8: save it as that")
+        # Some editors begin UTF-8 with a byte order mark.
+        read = json.loads(data.decode("utf-8-sig"))
     except OSError as error:
         raise Failure(f"SETTINGS: {name} cannot be read ({error.strerror})") from None
     except ValueError as error:

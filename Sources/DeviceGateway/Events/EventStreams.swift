@@ -65,7 +65,10 @@ final class EventStreams: Sendable {
             return refuse(.notFound, "The lite edition has no devices.")
         }
         if let site = head.headers.first(name: "sec-fetch-site"), site != "same-origin" {
-            return refuse(.forbidden, "Only pages of this server may follow events.")
+            return refuse(
+                .forbidden,
+                "The header Sec-Fetch-Site says \(quoted(site)): only pages of this server may follow events."
+            )
         }
         let scope = CookieScope(host: hosts[0], origins: origins)
         let cookies = Cookies(header: head.headers["cookie"].joined(separator: "; "))
@@ -75,9 +78,13 @@ final class EventStreams: Sendable {
                 session = try await kernel.accounts.session(secret: secret, renews: false)
             }
         } catch is RepeatedCookie {
-            return refuse(.badRequest, "The session's cookie arrived twice. Delete this site's cookies.")
+            return refuse(
+                .badRequest,
+                "The session's cookie arrived twice. Delete this site's cookies and sign in again.")
         } catch {
-            return refuse(.serviceUnavailable, "The session can't be checked. Try again.")
+            return refuse(
+                .serviceUnavailable,
+                "The session can't be checked, as the database does not answer. Try again.")
         }
         guard let session else { return refuse(.unauthorized, "Sign in at /login.") }
         let admission = room.withLock { room in
@@ -88,8 +95,14 @@ final class EventStreams: Sendable {
         switch admission {
         case .admitted(let id): return .admitted(id)
         case .accountFull:
-            return refuse(.tooManyRequests, "This account follows events too often. Close some pages.")
-        case .full: return refuse(.serviceUnavailable, "Too many pages follow events here. Try again later.")
+            return refuse(
+                .tooManyRequests,
+                "So many pages of this account follow events already as may. Close some, or raise gateway.event_streams_per_account."
+            )
+        case .full:
+            return refuse(
+                .serviceUnavailable,
+                "As many pages follow events here as gateway.event_streams allows. Try again later.")
         case .stopping: return refuse(.serviceUnavailable, "This instance stops. Try again.")
         }
     }

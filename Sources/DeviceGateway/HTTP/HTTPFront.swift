@@ -1,6 +1,7 @@
 import NIOCore
 import NIOHTTP1
 import NIOWebSocket
+import PairingCore
 
 /// Answers a GET of a path that is not the WebSocket's; `nil` is 404. It may be called on any thread.
 public typealias HTTPPages = @Sendable (_ path: String) async -> HTTPAnswer?
@@ -13,7 +14,8 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
     typealias OutboundOut = HTTPServerResponsePart
 
     /// For the head of the request to come, and for its answer.
-    private static let patience = TimeAmount.seconds(10)
+    private static let patience = TimeAmount.seconds(patienceSeconds)
+    private static let patienceSeconds: Int64 = 10
     /// For the client to close after the answer.
     private static let drain = TimeAmount.seconds(2)
 
@@ -58,7 +60,10 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
         if isAnswered {
             context?.close(promise: nil)
         } else {
-            answer(HTTPAnswer(.requestTimeout, "The request took too long.\n"))
+            answer(
+                HTTPAnswer(
+                    .requestTimeout,
+                    "The request did not arrive whole within \(Self.patienceSeconds) s. Try again.\n"))
         }
     }
 
@@ -77,7 +82,10 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
             }
         case .upgrade:
             // Granted, and yet the handshake failed: NIO's own checks are stricter somewhere.
-            answer(HTTPAnswer(.badRequest, "The WebSocket handshake is not acceptable.\n"))
+            answer(
+                HTTPAnswer(
+                    .badRequest,
+                    "The WebSocket handshake is not acceptable; expected that of RFC 6455, section 4.1.\n"))
         }
     }
 
@@ -87,9 +95,13 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
             // The request follows and is answered.
             break
         case HTTPParserError.headerOverflow, is ByteToMessageDecoderError.PayloadTooLargeError:
-            answer(HTTPAnswer(.requestHeaderFieldsTooLarge, "The request's head is too large.\n"))
+            answer(
+                HTTPAnswer(
+                    .requestHeaderFieldsTooLarge,
+                    "The request's head is too large: send fewer or shorter headers, or delete this site's cookies.\n"
+                ))
         case is HTTPParserError:
-            answer(HTTPAnswer(.badRequest, "This is not an HTTP/1.1 request.\n"))
+            answer(HTTPAnswer(.badRequest, "This is not an HTTP/1.1 request: \(error).\n"))
         default: context.close(promise: nil)
         }
     }
@@ -126,7 +138,9 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         let eventLoop = context.eventLoop
         Task { [pages] in
-            let page = await pages(path) ?? HTTPAnswer(.notFound, "There is nothing at this path.\n")
+            let page =
+                await pages(path)
+                ?? HTTPAnswer(.notFound, "There is nothing at \(quoted(path)); devices connect to /ws.\n")
             eventLoop.execute { bound.value.answer(page) }
         }
     }

@@ -71,12 +71,16 @@ public struct UpgradePolicy: Sendable {
         let path = String(head.uri.prefix { $0 != "?" })
         guard head.method == .GET else {
             return .refuse(
-                HTTPAnswer(.methodNotAllowed, "Only GET is served here.\n", fields: ["Allow": "GET"]))
+                HTTPAnswer(
+                    .methodNotAllowed,
+                    "The method \(quoted(head.method.rawValue)) is not served here; expected GET.\n",
+                    fields: ["Allow": "GET"]))
         }
         guard path == self.path else { return .page(path) }
         let hosts = head.headers["host"]
         guard hosts.count == 1 else {
-            return .refuse(HTTPAnswer(.badRequest, "Expected one Host header.\n"))
+            return .refuse(
+                HTTPAnswer(.badRequest, "The header Host came \(hosts.count) times; expected it once.\n"))
         }
         let dialled = origins?.dialled(host: hosts[0])
         if let origins, dialled == [] {
@@ -97,17 +101,23 @@ public struct UpgradePolicy: Sendable {
         guard head.version == .http1_1, has(head, "upgrade", "websocket"), has(head, "connection", "upgrade")
         else {
             return HTTPAnswer(
-                .upgradeRequired, "This is a WebSocket: connect with a WebSocket client.\n",
+                .upgradeRequired,
+                "This is a WebSocket: connect with a WebSocket client. Expected HTTP/1.1 with Upgrade: websocket and "
+                    + "Connection: upgrade; a proxy in between has to pass both on.\n",
                 fields: ["Upgrade": "websocket", "Connection": "upgrade"])
         }
         guard head.headers["sec-websocket-version"] == ["13"] else {
             return HTTPAnswer(
-                .upgradeRequired, "Expected version 13 of the WebSocket protocol.\n",
+                .upgradeRequired,
+                "The header Sec-WebSocket-Version says \(told(head, "sec-websocket-version")); expected 13.\n",
                 fields: ["Sec-WebSocket-Version": "13", "Upgrade": "websocket", "Connection": "upgrade"])
         }
         let keys = head.headers["sec-websocket-key"]
         guard keys.count == 1, Self.isKey(keys[0]) else {
-            return HTTPAnswer(.badRequest, "Sec-WebSocket-Key: expected the base64 of 16 bytes, once.\n")
+            return HTTPAnswer(
+                .badRequest,
+                "The header Sec-WebSocket-Key says \(told(head, "sec-websocket-key")); expected the base64 of 16 bytes, "
+                    + "once.\n")
         }
         return nil
     }
@@ -132,6 +142,12 @@ public struct UpgradePolicy: Sendable {
     private func offersSubprotocol(_ head: HTTPRequestHead) -> Bool {
         guard let subprotocol else { return false }
         return head.headers[canonicalForm: "sec-websocket-protocol"].contains { $0 == subprotocol }
+    }
+
+    /// A header's values, for an answer that refuses them.
+    private func told(_ head: HTTPRequestHead, _ name: String) -> String {
+        let values = head.headers[name]
+        return values.isEmpty ? "nothing" : values.map { quoted($0) }.joined(separator: " and ")
     }
 
     private func has(_ head: HTTPRequestHead, _ name: String, _ token: String) -> Bool {

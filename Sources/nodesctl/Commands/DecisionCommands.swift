@@ -26,7 +26,9 @@ struct DecisionOptions: ParsableArguments {
     private func parse(_ text: String) throws -> PairingCode {
         guard let code = PairingCode(text) else {
             throw CommandFailure(
-                .usage, "That is no pairing code; expected eight letters and digits such as ABCD-EFGH.")
+                .usage,
+                "\(quoted(text)) is no pairing code; expected 8 characters of ABCDEFGHJKLMNPQRSTUVWXYZ23456789, such as "
+                    + "ABCD-EFGH.")
         }
         return code
     }
@@ -125,7 +127,9 @@ struct RevokeCommand: OperatorCommand {
     @Option(help: "Only if it is paired on this channel.")
     var channel: String?
 
-    @Option(help: "Only if the pairing still has this generation.")
+    @Option(
+        help: "Only if the pairing still has this generation.",
+        transform: { try readNumber($0, "a generation, a whole number such as nodesctl devices list shows") })
     var generation: Int64?
 
     @Option(help: "Why; the device is told, and whoever looks later.")
@@ -148,7 +152,7 @@ struct RevokeCommand: OperatorCommand {
                 "--channel, --generation and --reason belong to one device, not to --all-since.")
         }
         guard channel == nil || channel.flatMap(ChannelID.init) != nil else {
-            throw ValidationError("--channel: expected a channel's name, such as web.")
+            throw ValidationError("--channel \(channel ?? ""): expected a channel's name, such as web.")
         }
     }
 

@@ -24,14 +24,9 @@ struct EventsCommand: AsyncParsableCommand {
         @OptionGroup var options: OperatorOptions
 
         @Option(
-            help: "Begin after this position, 0 for everything; without it, with what happens from now on.")
+            help: "Begin after this position, 0 for everything; without it, with what happens from now on.",
+            transform: { try readNumber($0, "0 or a position that was printed") })
         var from: Int64?
-
-        func validate() throws {
-            guard from ?? 0 >= 0 else {
-                throw ValidationError("--from: expected 0 or a position that was printed.")
-            }
-        }
 
         func run(at desk: Desk) async throws {
             let start: Int64

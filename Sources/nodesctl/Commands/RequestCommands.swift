@@ -130,3 +130,9 @@ func readSenderID(_ text: String) throws -> SenderID {
     }
     return senderID
 }
+
+/// Reads a whole number that is not negative.
+func readNumber(_ text: String, _ expected: String) throws -> Int64 {
+    guard let number = Int64(text), number >= 0 else { throw ValidationError("expected \(expected)") }
+    return number
+}

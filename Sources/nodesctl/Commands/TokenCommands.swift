@@ -74,7 +74,9 @@ struct TokenCommand: AsyncParsableCommand {
 
         @OptionGroup var options: OperatorOptions
 
-        @Argument(help: "The token's number, as listed.")
+        @Argument(
+            help: "The token's number, as listed.",
+            transform: { try readNumber($0, "a token's number, such as nodesctl token list shows") })
         var id: Int64
 
         func run(at desk: Desk) async throws {

@@ -80,11 +80,12 @@ struct DeviceCommand: AsyncParsableCommand {
 
     private func live() async throws {
         let address = try DeviceAddress(url, served: try origin.map(servedOrigin))
+        let metadata = try readMetadata()
         let file = DeviceStateFile(path: state)
         let contents = try restored(from: file)
         let identity = DeviceIdentity(
             channel: contents.channel, senderID: contents.senderID, origin: address.origin,
-            credential: contents.credential, displayName: name, metadata: try readMetadata())
+            credential: contents.credential, displayName: name, metadata: metadata)
         let run = DeviceRun(
             identity: identity, address: address, file: file, contents: contents,
             plan: DeviceRun.Plan(repairs: repair, answers: once ? send.count : nil)
@@ -148,8 +149,12 @@ struct DeviceCommand: AsyncParsableCommand {
     }
 
     private func readMetadata() throws -> JSONValue {
-        guard let value = try? JSONValue(parsing: metadata.utf8), case .object = value else {
-            throw CommandFailure(.usage, "--metadata: expected a JSON object, such as {\"model\":\"T1\"}.")
+        var problem = "it is JSON, and no object"
+        var value: JSONValue?
+        do { value = try JSONValue(parsing: metadata.utf8) } catch { problem = "\(error)" }
+        guard let value, case .object = value else {
+            throw CommandFailure(
+                .usage, "--metadata: expected a JSON object, such as {\"model\":\"T1\"}; \(problem).")
         }
         return value
     }

@@ -92,7 +92,8 @@ extension WebSocketDialer.Refused {
         let answer = "the server answered \(status.code) \(status.reasonPhrase) instead of upgrading"
         return switch status.code {
         case 403: answer + "; gateway.public_origins does not allow it"
-        case 404: answer + "; the path is /ws on a default installation"
+        case 301, 302, 303, 307, 308, 404, 405, 426:
+            answer + "; --url has to lead to its WebSocket, whose path is /ws on a default installation"
         case 421: answer + "; its gateway.public_origins does not name this host"
         case 429, 502, 503: answer + "; it is busy or starting"
         default: answer
@@ -107,7 +108,8 @@ extension DeviceAddress {
         switch error {
         case let error as NIOConnectionError:
             if let unknown = error.dnsAError ?? error.dnsAAAAError, error.connectionErrors.isEmpty {
-                return "\(place) cannot be found: \(unknown)"
+                let isUnknown = unknown is SocketAddressError.UnknownHost
+                return "\(host) cannot be found" + (isUnknown ? "; check the name in --url" : ": \(unknown)")
             }
             let reasons = error.connectionErrors.map { failure in
                 (failure.error as? IOError).map { String(cString: strerror($0.errnoCode)) }
