@@ -42,9 +42,7 @@ const device = new Device({
       else if (name === "offline") say("disconnected", { message, reason });
       else if (name === "stopped" && !repairs) {
         say("stopped", { outcome: why, message, reason });
-        process.exitCode = 1;
-        // Nothing that is typed will be sent any more.
-        process.stdin.destroy();
+        process.exit(1);
       }
     },
     sent: (receipt) => say("accepted", receipt),
