@@ -1,8 +1,11 @@
 """`/device`: a browser as a device, in a real Chromium."""
 
 import base64
+import functools
+import http.server
 import json
 import re
+import shutil
 import subprocess
 import threading
 
@@ -46,9 +49,28 @@ def agent():
 
 
 @pytest.fixture(scope="module")
-def hall(agent):
+def app_origin(tmp_path_factory):
+    """Where an app of somebody else's is served, the module among its files."""
+    folder = tmp_path_factory.mktemp("app")
+    shutil.copy(ROOT / "templates/static/nodes-device.js", folder)
+    (folder / "index.html").write_text("<!DOCTYPE html><title>App</title>")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def hall(agent, app_origin):
     """A deployment whose tablets talk to that agent."""
     settings = {
+        "gateway": {"device_origins": [app_origin]},
         "agents": {"support": {"type": "openai", "url": agent.url, "model": "m"}},
         "channels": {"default_agents": {"web": "support"}},
     }
@@ -261,6 +283,31 @@ def test_the_key_of_a_browser_can_not_be_read(visit, hall):
            }"""
     )
     assert kept == [False, None, "InvalidAccessError"]
+
+
+def test_an_app_of_another_origin_is_a_device_and_comes_near_nothing_else(chromium, hall, app_origin):
+    page = chromium.new_page()
+    page.goto(app_origin)
+    state = page.evaluate(
+        """async (url) => {
+             const { Device, browserStore } = await import("./nodes-device.js");
+             return new Promise((resolve) => {
+               const state = (state) => state.name !== "connecting" && state.name !== "unpaired" && resolve(state);
+               const device = new Device({ url, channel: "web", store: browserStore(), on: { state } });
+               device.start().then(() => device.ask({ senderId: "app-1" }));
+             });
+           }""",
+        hall.origin + "/ws",
+    )
+    assert state["name"] == "waiting" and state["request"]["code"], state
+    assert hall.rows("SELECT public_key IS NOT NULL FROM pairing_requests WHERE sender_id = 'app-1'") == [(True,)]
+    for path in ("/nodes", "/device", "/events"):
+        fetched = page.evaluate(
+            "(url) => fetch(url, { credentials: 'include' }).then(() => 'read', (error) => error.name)",
+            hall.origin + path,
+        )
+        assert fetched == "TypeError", path
+    page.close()
 
 
 @pytest.mark.parametrize("width", [1280, 360])
