@@ -52,6 +52,10 @@ public struct AdminPages: Sendable {
     }
 
     private func answer(_ visit: inout Visit) async throws -> Answer {
+        // Public and the same for everybody: to look at it costs no database, and reads no session.
+        if visit.route == .browserDevice, Route.browserDevice.methods.contains(visit.request.method) {
+            return try browserDevice(visit)
+        }
         if let secret = try visit.cookie(.session) {
             if visit.route == .nodes, Route.nodes.methods.contains(visit.request.method),
                 kernel.settings.edition == .standard
@@ -88,7 +92,7 @@ public struct AdminPages: Sendable {
         case .device(let senderID): return try await device(senderID, visit, session)
         case .revoke(let senderID): return try await revoke(senderID, visit, session)
         case .selection: return try await select(visit, session)
-        case .login, .logout: return home(visit)
+        case .login, .logout, .browserDevice: return home(visit)
         }
     }
 

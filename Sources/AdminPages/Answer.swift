@@ -23,6 +23,14 @@ struct Answer {
         return answer
     }
 
+    /// The policy that allows this site alone, and `sockets`, as browsers of before 2022 don't count a page's own
+    /// WebSocket as `'self'`.
+    static func contentSecurityPolicy(sockets: [String] = []) -> String {
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src "
+            + (["'self'"] + sockets).joined(separator: " ")
+            + "; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    }
+
     /// Nothing but what this site serves runs, is framed, or is sent a form.
     ///
     /// `no-referrer` alone would make browsers post forms with `Origin: null` (Fetch §3.2), so the pages
@@ -30,11 +38,7 @@ struct Answer {
     static let commonHeaders = [
         PageFault.Header(name: "Content-Type", value: "text/html; charset=utf-8"),
         PageFault.Header(name: "Cache-Control", value: "no-store"),
-        PageFault.Header(
-            name: "Content-Security-Policy",
-            value:
-                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-                + "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"),
+        PageFault.Header(name: "Content-Security-Policy", value: contentSecurityPolicy()),
         // The policy says it already; browsers of before it and scanners look for this one.
         PageFault.Header(name: "X-Frame-Options", value: "DENY"),
         PageFault.Header(name: "X-Content-Type-Options", value: "nosniff"),
@@ -42,10 +46,10 @@ struct Answer {
         PageFault.Header(name: "Cross-Origin-Opener-Policy", value: "same-origin"),
     ]
 
-    /// The answer as it is sent.
+    /// The answer as it is sent; its own headers take the place of the common ones of their name.
     var response: FastCGIResponse {
-        FastCGIResponse(
-            status: status, headers: (Self.commonHeaders + headers).map { ($0.name, $0.value) },
-            body: body)
+        let common = Self.commonHeaders.filter { header in !headers.contains { $0.name == header.name } }
+        return FastCGIResponse(
+            status: status, headers: (common + headers).map { ($0.name, $0.value) }, body: body)
     }
 }

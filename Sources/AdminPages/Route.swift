@@ -7,6 +7,8 @@ enum Route: Equatable {
     case logout
     case nodes
     case channels
+    /// A browser as a device; not an administrator's page.
+    case browserDevice
     case approve(RequestID)
     case deny(RequestID)
     case device(SenderID)
@@ -16,7 +18,7 @@ enum Route: Equatable {
     /// The methods the route has, for `Allow` (RFC 9110 §10.2.1).
     var methods: [String] {
         switch self {
-        case .home, .nodes, .channels, .device: ["GET", "HEAD"]
+        case .home, .nodes, .channels, .browserDevice, .device: ["GET", "HEAD"]
         case .login, .logout, .approve, .deny, .revoke, .selection: ["GET", "HEAD", "POST"]
         }
     }
@@ -25,7 +27,7 @@ enum Route: Equatable {
     var needsChannels: Bool {
         switch self {
         case .home, .login, .logout: false
-        case .nodes, .channels, .approve, .deny, .device, .revoke, .selection: true
+        case .nodes, .channels, .browserDevice, .approve, .deny, .device, .revoke, .selection: true
         }
     }
 
@@ -42,6 +44,7 @@ enum Route: Equatable {
         case ["logout"]: self = .logout
         case ["nodes"]: self = .nodes
         case ["channels"]: self = .channels
+        case ["device"]: self = .browserDevice
         case ["nodes", "selection"]: self = .selection
         case let rest where rest.count == 4 && rest.starts(with: ["nodes", "requests"]):
             guard let id = segments[3].flatMap(RequestID.init) else { return nil }
@@ -76,6 +79,7 @@ enum Route: Equatable {
         case .logout: "/logout"
         case .nodes: "/nodes"
         case .channels: "/channels"
+        case .browserDevice: "/device"
         case .selection: "/nodes/selection"
         case .approve(let id): "/nodes/requests/\(id)/approve"
         case .deny(let id): "/nodes/requests/\(id)/deny"

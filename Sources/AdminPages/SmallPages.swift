@@ -25,6 +25,11 @@ struct LogoutPage: PageModel {
     func child(named name: String) -> (any PageValue)? { nil }
 }
 
+/// `/device`: a browser as a device. What it shows, its script knows.
+struct BrowserDevicePage: PageModel {
+    func child(named name: String) -> (any PageValue)? { nil }
+}
+
 /// An error, or anything else that is said in one paragraph.
 struct MessagePage: PageModel {
     /// The HTTP status, shown for those who report it.

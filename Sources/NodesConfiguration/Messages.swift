@@ -7,6 +7,8 @@ extension NodesConfiguration {
         public let retention: Duration
         /// How often a channel may fail to deliver a message.
         public let deliveryAttempts: Int
+        /// How long a message waits at most for others that go to an agent with it.
+        public let batchWait: Duration
 
         init(_ reader: inout SettingReader) {
             retention = reader.duration(
@@ -16,6 +18,10 @@ extension NodesConfiguration {
                 "messages.delivery_attempts", default: 5, in: 1...100,
                 "How often a channel may fail to deliver a message before the message ends as `undeliverable`."
             )
+            batchWait = reader.duration(
+                "messages.batch_wait", default: "60s", in: .zero ... .seconds(86400),
+                "How long a message waits at most to be handed to an agent together with others, where its channel "
+                    + "declares batches (`iot` does). `0s`: agents get each by itself.")
         }
     }
 }

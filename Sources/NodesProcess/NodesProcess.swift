@@ -142,6 +142,7 @@ extension PairingSettings {
         requiresTypedCode = configuration.approveRequiresTypedCode
         authorityLease = configuration.gateway.authorityLease
         messageRetention = configuration.messages.retention
+        batchWait = configuration.messages.batchWait
         deliveryAttempts = configuration.messages.deliveryAttempts
         sessionIdleTimeout = configuration.session.idleTimeout
         sessionAbsoluteTimeout = configuration.session.absoluteTimeout

@@ -27,6 +27,11 @@ extension DeviceSessions {
             group.addTask { await self.watchLease() }
             group.addTask { await self.carryOutDeliveries() }
             group.addTask { await self.dispatcher.run(telling: self) }
+            group.addTask {
+                await SilenceWatch(
+                    store: self.store, agents: self.agents, channels: self.channels, logger: self.logger
+                ).run()
+            }
             try? await gracefulShutdown()
             group.cancelAll()
         }

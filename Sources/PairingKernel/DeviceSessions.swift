@@ -97,7 +97,7 @@ public final class DeviceSessions: Service, Sendable {
         }
         let dispatcher = AgentDispatcher(
             store: store, agents: agents, instanceID: instanceID, lease: kernel.settings.workLease,
-            logger: logger)
+            batching: Self.batching(of: kernel.channels, within: kernel.settings.batchWait), logger: logger)
         self.agents = agents
         self.dispatcher = dispatcher
         desk = MessageDesk(store: store, instanceID: instanceID, logger: logger)

@@ -26,6 +26,9 @@ public struct PairingSettings: Sendable {
     public var authorityGrace: Duration
     /// How long a claim on agents' work lasts without being renewed.
     public var workLease: Duration
+    /// How long a message waits at most to be handed to an agent with others, where its channel wants that; zero: none
+    /// does.
+    public var batchWait: Duration
     /// How long a message is kept after its end.
     public var messageRetention: Duration
     /// How often a channel may fail to deliver a message before the message ends as undeliverable.
@@ -51,6 +54,7 @@ public struct PairingSettings: Sendable {
         authorityLease = .seconds(10)
         authorityGrace = .seconds(5)
         workLease = .seconds(10)
+        batchWait = .seconds(60)
         messageRetention = .seconds(7 * 86400)
         deliveryAttempts = 5
         deliveryPause = .seconds(1)

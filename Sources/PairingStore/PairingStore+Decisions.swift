@@ -212,6 +212,15 @@ extension Transaction {
             """, [.text(device.senderID.key), .int64(device.generation.number)])
         try enqueue(
             """
+            INSERT INTO device_silence (sender_key, generation, channel, due_at) VALUES ($1, $2, $3, clock_timestamp())
+            ON CONFLICT (sender_key) DO UPDATE SET generation = excluded.generation, channel = excluded.channel,
+                due_at = excluded.due_at, told = 0
+            """,
+            [
+                .text(device.senderID.key), .int64(device.generation.number), .text(device.channel.text),
+            ])
+        try enqueue(
+            """
             WITH request AS (
                 UPDATE pairing_requests SET state = 'approved', decided_at = clock_timestamp(), decided_by = $2
                 WHERE request_id = $1 RETURNING *)

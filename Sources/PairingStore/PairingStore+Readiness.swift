@@ -9,6 +9,7 @@ extension PairingStore {
         ("pairing_requests", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
         ("paired_devices", ["SELECT", "INSERT", "UPDATE"]),
         ("device_streams", ["SELECT", "INSERT", "UPDATE"]),
+        ("device_silence", ["SELECT", "INSERT", "UPDATE"]),
         ("instances", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
         ("device_sessions", ["SELECT", "INSERT", "UPDATE"]),
         ("replaced_sessions", ["SELECT", "INSERT", "UPDATE", "DELETE"]),

@@ -132,6 +132,7 @@ struct GoldenPagesTests {
                 LoginPage(
                     formToken: "form-token", typedName: hostileText, problem: "Name or password is wrong."))
         case "logout": return render(.logout, LogoutPage())
+        case "browser": return renderSignedOut(.browser, BrowserDevicePage())
         case "unknown-page":
             return render(
                 .message,
@@ -151,7 +152,7 @@ struct GoldenPagesTests {
             "revoked-by-reader", "device", "channels",
             "channels-empty", "login", "login-problem",
             "logout",
-            "unknown-page",
+            "unknown-page", "browser",
         ])
     func golden(name: String) throws {
         let html = try #require(Self.page(name, PageTemplates(sources: templateSources())))

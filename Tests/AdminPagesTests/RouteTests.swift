@@ -12,6 +12,7 @@ struct RouteTests {
         arguments: [
             .home, .login, .logout, .nodes, .channels, .approve(RequestID(uuid)!), .deny(RequestID(uuid)!),
             .device(SenderID("tablet-reception-01")!), .revoke(SenderID("a:b@c.d_e")!), .selection,
+            .browserDevice,
         ] as [Route])
     func roundTrip(route: Route) {
         #expect(Route(path: route.path) == route)

@@ -89,6 +89,7 @@ class Device:
         # An identifier stays with its message, so that sending it twice is harmless.
         self.outbox = [{"messageId": secrets.token_hex(16), "message": {"text": text}} for text in texts]
         self.repairs = repairs
+        self.metadata: dict = {}
         self.calls = 0
         self.good_since = None
 
@@ -146,7 +147,7 @@ class Device:
                 self.happened(event["event"], event["payload"])
 
     def ask(self) -> None:
-        answer = self.request("device.pair.request", self.proven("pair"))
+        answer = self.request("device.pair.request", {**self.proven("pair"), "metadata": self.metadata})
         if answer["status"] == "approved":
             self.attach()
         else:
@@ -254,18 +255,23 @@ class Device:
             ceiling = min(ceiling * 2, 60)
 
 
-def main() -> None:
-    arguments = [argument for argument in sys.argv[1:] if argument not in ("--token", "--repair")]
-    url, channel, sender_id, path, *texts = arguments
-    state = State(pathlib.Path(path), uses_token="--token" in sys.argv)
+def run_to_the_end(device: Device) -> None:
+    """Ends the program when the device must not come back by itself."""
     try:
-        Device(url, channel, sender_id, state, texts, repairs="--repair" in sys.argv).run()
+        device.run()
     except Ended as ended:
         say("stopped", outcome=str(ended))
         sys.exit(1)
     except Refused as refused:
         say("stopped", outcome="refused", error=json.loads(str(refused)))
         sys.exit(1)
+
+
+def main() -> None:
+    arguments = [argument for argument in sys.argv[1:] if argument not in ("--token", "--repair")]
+    url, channel, sender_id, path, *texts = arguments
+    state = State(pathlib.Path(path), uses_token="--token" in sys.argv)
+    run_to_the_end(Device(url, channel, sender_id, state, texts, repairs="--repair" in sys.argv))
 
 
 if __name__ == "__main__":

@@ -47,7 +47,8 @@ final class AgentDispatcher: Sendable {
 
     init(
         store: PairingStore, agents: AgentDirectory, instanceID: InstanceID, lease: Duration,
-        limits: AgentWorkMachine.Limits = AgentWorkMachine.Limits(), logger: Logger
+        limits: AgentWorkMachine.Limits = AgentWorkMachine.Limits(),
+        batching: @escaping @Sendable (ChannelID) -> Batching? = { _ in nil }, logger: Logger
     ) {
         self.store = store
         self.agents = agents
@@ -55,7 +56,9 @@ final class AgentDispatcher: Sendable {
         claim = PairingStore.WorkClaim(instance: instanceID, lease: lease)
         state = Mutex(
             State(
-                machine: AgentWorkMachine(limits: limits) { agents.defaultAgent(for: $0).name }))
+                machine: AgentWorkMachine(limits: limits, batching: batching) {
+                    agents.defaultAgent(for: $0).name
+                }))
     }
 
     // MARK: What happens elsewhere

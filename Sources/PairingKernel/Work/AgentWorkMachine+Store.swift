@@ -213,10 +213,15 @@ extension AgentWorkMachine {
         var replies: [PairingStore.AgentReply] = []
         /// Whether the store knows of its failures.
         var isRecorded = true
+        /// Since when it is held.
+        let since: Instant
+        /// Whether it is asked about by itself, since a batch with it was refused.
+        var isAlone = false
 
-        init(work: PairingStore.OpenWork, agents: [String]) {
+        init(work: PairingStore.OpenWork, agents: [String], since: Instant) {
             self.work = work
             self.agents = agents
+            self.since = since
         }
 
         /// Whether an agent or the store is being asked.
@@ -224,6 +229,27 @@ extension AgentWorkMachine {
             switch phase {
             case .asked, .ready, .storing: true
             case .waiting, .delayed: !isRecorded
+            }
+        }
+
+        /// What came of asking about ``part``.
+        mutating func conclude(_ answer: Answer, isOfBatch: Bool, _ now: Instant) {
+            switch answer {
+            case .replied(let reply):
+                if let reply { replies.append(reply) }
+                part += 1
+                phase = part < agents.count ? .waiting : .ready(.answered(replies))
+            case .failed(_, nil) where isOfBatch:
+                // One of them may be to blame for all.
+                isAlone = true
+                phase = .waiting
+            case .failed(let reason, nil):
+                work.attempts += 1
+                phase = .ready(.undeliverable(reason: reason))
+            case .failed(_, let delay?):
+                work.attempts += 1
+                phase = .delayed(until: now + delay)
+                isRecorded = false
             }
         }
 

@@ -31,6 +31,8 @@ struct AgentWorkMachine: Sendable {
         let sender: PairingStore.PairedSender
         let channel: ChannelID
         let sequence: Int64
+        /// The number of the first message, where this is a batch that ends with ``sequence``.
+        var first: Int64?
         let messageID: String
         /// Which of the things that the message became.
         let part: Int
@@ -66,6 +68,7 @@ struct AgentWorkMachine: Sendable {
 
     let limits: Limits
     private let defaultAgent: @Sendable (ChannelID) -> String
+    private let batching: @Sendable (ChannelID) -> Batching?
     var devices: [String: Device] = [:]
     private(set) var heldMessages = 0
     private(set) var heldBytes = 0
@@ -73,7 +76,7 @@ struct AgentWorkMachine: Sendable {
     private var callsByAgent: [String: Int] = [:]
     private var lastAsk: UInt64 = 0
     /// Devices with something that could be asked, but for the bounds.
-    private var runnable = KeyQueue()
+    var runnable = KeyQueue()
     /// Devices whose work is to be claimed or read.
     var wanted = KeyQueue()
     var wantedSenders: [String: SenderID] = [:]
@@ -94,8 +97,12 @@ struct AgentWorkMachine: Sendable {
         let deadline: Instant
     }
 
-    init(limits: Limits = Limits(), defaultAgent: @escaping @Sendable (ChannelID) -> String) {
+    init(
+        limits: Limits = Limits(), batching: @escaping @Sendable (ChannelID) -> Batching? = { _ in nil },
+        defaultAgent: @escaping @Sendable (ChannelID) -> String
+    ) {
         self.limits = limits
+        self.batching = batching
         self.defaultAgent = defaultAgent
     }
 
@@ -181,7 +188,7 @@ struct AgentWorkMachine: Sendable {
     mutating func add(_ work: PairingStore.OpenWork, _ key: String, _ now: Instant) {
         guard let channel = devices[key]?.channel else { return }
         let agents = work.parts.map { $0.agent.isEmpty ? defaultAgent(channel) : $0.agent }
-        var item = Item(work: work, agents: agents)
+        var item = Item(work: work, agents: agents, since: now)
         if work.delay > .zero {
             item.phase = .delayed(until: now + work.delay)
             remind(key, at: now + work.delay)
@@ -197,6 +204,7 @@ struct AgentWorkMachine: Sendable {
     /// Asks agents about what may be asked of this device now.
     mutating func start(_ key: String, _ now: Instant) {
         guard let device = devices[key], !device.isReleasing else { return }
+        if let rule = batching(device.channel) { return startBatch(key, rule, now) }
         var blocked: Set<String> = []
         for index in device.items.indices {
             let item = device.items[index]
@@ -205,7 +213,7 @@ struct AgentWorkMachine: Sendable {
             case .asked: break
             case .delayed(let until) where until > now: break
             case .waiting, .delayed:
-                if blocked.isDisjoint(with: item.agents), !ask(index, of: key, now) {
+                if blocked.isDisjoint(with: item.agents), !ask([index], of: key, now) {
                     runnable.append(key)
                 }
             }
@@ -214,9 +222,9 @@ struct AgentWorkMachine: Sendable {
     }
 
     /// - Returns: whether there was room for another request.
-    private mutating func ask(_ index: Int, of key: String, _ now: Instant) -> Bool {
-        guard let device = devices[key] else { return true }
-        let item = device.items[index]
+    mutating func ask(_ indices: [Int], asBatch: Bool = false, of key: String, _ now: Instant) -> Bool {
+        guard let device = devices[key], let last = indices.last else { return true }
+        let item = device.items[last]
         let agent = item.agents[item.part]
         guard calls.count < limits.calls, callsByAgent[agent, default: 0] < limits.callsPerAgent else {
             return false
@@ -225,12 +233,15 @@ struct AgentWorkMachine: Sendable {
         let id = AskID(number: lastAsk)
         calls[id] = Call(key: key, agent: agent, deadline: now + limits.time)
         callsByAgent[agent, default: 0] += 1
-        devices[key]?.items[index].phase = .asked(id)
+        for index in indices { devices[key]?.items[index].phase = .asked(id) }
+        let bodies = indices.map { device.items[$0].work.parts[device.items[$0].part].body }
         actions.asks.append(
             Ask(
                 id: id, sender: device.sender, channel: device.channel, sequence: item.work.sequence,
+                first: asBatch ? device.items[indices[0]].work.sequence : nil,
                 messageID: item.work.messageID, part: item.part, agent: agent,
-                body: item.work.parts[item.part].body, attempts: item.work.attempts))
+                body: asBatch ? "[\(bodies.joined(separator: ","))]" : bodies[0],
+                attempts: item.work.attempts))
         return true
     }
 
@@ -252,29 +263,17 @@ struct AgentWorkMachine: Sendable {
     }
 
     private mutating func conclude(_ id: AskID, of key: String, _ answer: Answer, _ now: Instant) -> Bool {
-        guard var device = devices[key],
-            let index = device.items.firstIndex(where: { $0.phase == .asked(id) })
+        guard let indices = devices[key]?.items.indices.filter({ devices[key]?.items[$0].phase == .asked(id) }),
+            let last = indices.last
         else { return false }
-        switch answer {
-        case .replied(let reply):
-            if let reply { device.items[index].replies.append(reply) }
-            device.items[index].part += 1
-            if device.items[index].part < device.items[index].agents.count {
-                device.items[index].phase = .waiting
-            } else {
-                device.items[index].phase = .ready(.answered(device.items[index].replies))
-            }
-        case .failed(let reason, nil):
-            device.items[index].work.attempts += 1
-            device.items[index].phase = .ready(.undeliverable(reason: reason))
-        case .failed(_, let delay?):
-            device.items[index].work.attempts += 1
-            device.items[index].phase = .delayed(until: now + delay)
-            device.items[index].isRecorded = false
-            remind(key, at: now + delay)
+        if case .failed(_, let delay?) = answer { remind(key, at: now + delay) }
+        for index in indices {
+            devices[key]?.items[index].conclude(
+                index == last ? answer : answer.ofEarlier, isOfBatch: indices.count > 1, now)
         }
-        devices[key] = device
-        if device.items[index].isToBeStored, settling.append(key) { actions.hasSettlements = true }
+        if indices.contains(where: { devices[key]?.items[$0].isToBeStored == true }), settling.append(key) {
+            actions.hasSettlements = true
+        }
         start(key, now)
         giveBackIfIdle(key)
         return true

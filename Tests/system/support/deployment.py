@@ -34,7 +34,9 @@ ROOMY = {
         "unauthenticated_sockets_per_address": 1000,
         "signatures_per_second": 10_000,
         "shutdown_spread": "500ms",
-    }
+    },
+    # Agents get readings one by one, but where a test is about batches.
+    "messages": {"batch_wait": "0s"},
 }
 
 

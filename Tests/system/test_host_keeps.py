@@ -1,0 +1,146 @@
+"""What channels declare and the servers keep: batches for agents, and word of devices that fell silent."""
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import subprocess
+import sys
+import threading
+
+import pytest
+from support.agents import Agent, respond
+from support.channels import compile_c
+from support.deployment import ROOT, Deployment, deployed, eventually
+
+
+class Listener(Agent):
+    """A web hook's receiver that takes everything and answers nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda handler: respond(handler, 202, b""))
+
+    def heard(self, sender_id: str) -> list:
+        """The messages of a device, in the order in which they came; a request that was repeated counts once."""
+        bodies = {}
+        for headers, body in list(self.requests):
+            data = json.loads(body)["data"]
+            if data["senderId"] == sender_id:
+                identifier = next(value for name, value in headers.items() if name.lower() == "webhook-id")
+                bodies.setdefault(identifier, data["message"])
+        return list(bodies.values())
+
+
+@pytest.fixture(scope="module")
+def agent():
+    with Listener() as agent:
+        yield agent
+
+
+@pytest.fixture(scope="module")
+def nodes(agent, tmp_path_factory):
+    """Two gateways, batches of three seconds, and a channel that wants to know of silence after two seconds."""
+    key = tmp_path_factory.mktemp("keys") / "readings.key"
+    key.touch(mode=0o600)
+    key.write_text("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
+    settings = {
+        "agents": {"readings": {"type": "webhook", "url": agent.url, "key_file": str(key)}},
+        "channels": {"default_agents": {"iot": "readings", "zoo": "readings"}},
+        "messages": {"batch_wait": "3s"},
+    }
+    with deployed(gateways=2, kernels=1, settings=settings) as nodes:
+        folder = nodes.state / "channels"
+        periods = "static const uint64_t periods[] = {2000}; description.silence_periods_ms = periods"
+        library = compile_c(
+            ROOT / "Tests/PluginZoo/declares.c", folder / "zoo.so", f"-DASSIGNMENT={periods}; description.silence_count = 1"
+        )
+        library.chmod(0o755)
+        digest = hashlib.sha256(library.read_bytes()).hexdigest()
+        manifest = {"id": "zoo", "version": "1.0.0", "abi": "1.1", "sha256": digest}
+        (folder / "zoo.json").write_text(json.dumps(manifest))
+        (folder / "zoo.json").chmod(0o644)
+        for process in nodes.gateways + nodes.kernels:
+            nodes.restart(process)
+        yield nodes
+
+
+def test_an_agent_gets_every_reading_once_and_in_order_in_batches_across_the_end_of_a_gateway(
+    nodes: Deployment, agent, tmp_path
+):
+    command = [
+        sys.executable, str(ROOT / "docs/examples/sensor.py"), nodes.origin.replace("http", "ws") + "/ws", "hall-1",
+        str(tmp_path / "hall-1.json"), "--every", "0.2",
+    ]  # fmt: skip
+    told: list[dict] = []
+    sensor = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+    reader = threading.Thread(target=lambda: told.extend(map(json.loads, sensor.stdout)), daemon=True)
+    reader.start()
+    try:
+        waiting = eventually(lambda: [event for event in told if event["event"] == "waiting"], "the sensor asks")[0]
+        nodes.administrator().approve(waiting["requestId"], waiting["code"])
+
+        def readings() -> list[list]:
+            return [message for message in agent.heard("hall-1") if isinstance(message, list)]
+
+        eventually(lambda: len(readings()) >= 2, "batches arrive")
+        ((instance,),) = nodes.rows(
+            "SELECT i.name FROM device_sessions AS s JOIN instances AS i USING (instance_id) WHERE sender_key = 'hall-1'"
+        )
+        gateway = next(process for process in nodes.gateways if process.name == instance)
+        nodes.kill(gateway)
+        nodes.restart(gateway)
+        before = len(readings())
+        eventually(lambda: len(readings()) >= before + 3, "batches arrive again")
+    finally:
+        sensor.kill()
+        sensor.wait()
+        reader.join(10)
+    accepted = max(event["messageSeq"] for event in told if event["event"] == "accepted")
+    open_ones = "SELECT count(*) FROM messages WHERE sender_key = 'hall-1' AND direction = 'in' AND done_at IS NULL"
+    eventually(lambda: nodes.rows(open_ones) == [(0,)], "what was accepted arrives")
+    # A batch that was with the agent when its gateway died may have been asked about again, as it was or longer.
+    times, again = [], 0
+    for batch in readings():
+        for reading in batch:
+            if times and reading["at"] <= times[-1]:
+                again += 1
+            else:
+                times.append(reading["at"])
+    ((sent,),) = nodes.rows("SELECT count(*) FROM messages WHERE sender_key = 'hall-1' AND direction = 'in'")
+    assert len(times) == sent >= accepted
+    assert again <= max(map(len, readings()))
+    assert max(map(len, readings())) >= 5
+
+
+def test_an_agent_is_told_of_a_device_that_fell_silent_and_of_its_return(nodes: Deployment, agent):
+    device = nodes.device("zoo", "watch-1")
+    device.pair(nodes.administrator())
+
+    def told() -> list[str]:
+        return [message["type"] for message in agent.heard("watch-1") if "silentMs" in message]
+
+    def send(identifier: str) -> None:
+        device.socket.request("message.send", {"messageId": identifier, "message": {"identifier": identifier}})
+
+    send("m1")
+    assert told() == []
+    eventually(lambda: told() == ["silent"], "the agent is told of the silence")
+    assert agent.heard("watch-1")[-1]["silentMs"] >= 2000
+    send("m2")
+    eventually(lambda: told()[:2] == ["silent", "back"], "the agent is told of the return")
+    # It holds for a device that is away as well, and whoever watched may die.
+    device.close()
+    for gateway in nodes.gateways:
+        nodes.kill(gateway)
+        nodes.restart(gateway)
+    eventually(lambda: told()[:3] == ["silent", "back", "silent"], "the agent is told of the second silence")
+    device.reconnect()
+    send("m3")
+    eventually(lambda: told()[:4] == ["silent", "back", "silent", "back"], "the agent is told of the second return")
+    # What is revoked is not watched any more.
+    nodes.administrator().revoke("watch-1")
+    eventually(
+        lambda: nodes.rows("SELECT due_at IS NULL FROM device_silence WHERE sender_key = 'watch-1'") == [(True,)],
+        "nobody looks at the device any more",
+    )
