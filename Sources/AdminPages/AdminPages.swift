@@ -83,6 +83,7 @@ public struct AdminPages: Sendable {
         // With a session it was answered above.
         case .nodes: return signInFirst(visit)
         case .channels: return try await channels(visit, session)
+        case .agents: return try await agents(visit, session)
         case .approve(let id): return try await decide(.approve, id, visit, session)
         case .deny(let id): return try await decide(.deny, id, visit, session)
         case .device(let senderID): return try await device(senderID, visit, session)

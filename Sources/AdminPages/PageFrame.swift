@@ -60,18 +60,20 @@ struct SidebarGroup: PageModel {
     /// - Parameter pending: how many requests wait, where the page knows it.
     static func all(hasChannels: Bool, at route: Route?, pending: Int? = nil) -> [SidebarGroup] {
         guard hasChannels else { return [] }
-        let isAtChannels = route == .channels
         return [
             SidebarGroup(
                 group: "Connections",
                 entries: [
                     SidebarEntry(
                         label: "Nodes", path: Route.nodes.path, icon: "nodes",
-                        isCurrent: !isAtChannels && route?.needsChannels ?? false, countsPending: true,
+                        isCurrent: route?.isBelowNodes ?? false, countsPending: true,
                         pending: pending),
                     SidebarEntry(
                         label: "Channels", path: Route.channels.path, icon: "channels",
-                        isCurrent: isAtChannels),
+                        isCurrent: route == .channels),
+                    SidebarEntry(
+                        label: "Agents", path: Route.agents.path, icon: "agents",
+                        isCurrent: route == .agents),
                 ])
         ]
     }

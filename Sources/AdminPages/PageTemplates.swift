@@ -11,7 +11,7 @@ public struct PageTemplates: Sendable {
 
     /// A template that is a whole page.
     enum Page: String, CaseIterable {
-        case login, logout, nodes, channels, decision, device, revocation, selection, message
+        case login, logout, nodes, channels, agents, decision, device, revocation, selection, message
     }
 
     private static let partials = [

@@ -7,6 +7,7 @@ enum Route: Equatable {
     case logout
     case nodes
     case channels
+    case agents
     case approve(RequestID)
     case deny(RequestID)
     case device(SenderID)
@@ -16,7 +17,7 @@ enum Route: Equatable {
     /// The methods the route has, for `Allow` (RFC 9110 §10.2.1).
     var methods: [String] {
         switch self {
-        case .home, .nodes, .channels, .device: ["GET", "HEAD"]
+        case .home, .nodes, .channels, .agents, .device: ["GET", "HEAD"]
         case .login, .logout, .approve, .deny, .revoke, .selection: ["GET", "HEAD", "POST"]
         }
     }
@@ -25,7 +26,15 @@ enum Route: Equatable {
     var needsChannels: Bool {
         switch self {
         case .home, .login, .logout: false
-        case .nodes, .channels, .approve, .deny, .device, .revoke, .selection: true
+        case .nodes, .channels, .agents, .approve, .deny, .device, .revoke, .selection: true
+        }
+    }
+
+    /// Whether it is the page of requests and devices, or one that is reached from it.
+    var isBelowNodes: Bool {
+        switch self {
+        case .home, .login, .logout, .channels, .agents: false
+        case .nodes, .approve, .deny, .device, .revoke, .selection: true
         }
     }
 
@@ -42,6 +51,7 @@ enum Route: Equatable {
         case ["logout"]: self = .logout
         case ["nodes"]: self = .nodes
         case ["channels"]: self = .channels
+        case ["agents"]: self = .agents
         case ["nodes", "selection"]: self = .selection
         case let rest where rest.count == 4 && rest.starts(with: ["nodes", "requests"]):
             guard let id = segments[3].flatMap(RequestID.init) else { return nil }
@@ -76,6 +86,7 @@ enum Route: Equatable {
         case .logout: "/logout"
         case .nodes: "/nodes"
         case .channels: "/channels"
+        case .agents: "/agents"
         case .selection: "/nodes/selection"
         case .approve(let id): "/nodes/requests/\(id)/approve"
         case .deny(let id): "/nodes/requests/\(id)/deny"

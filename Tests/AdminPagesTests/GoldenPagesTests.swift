@@ -124,6 +124,8 @@ struct GoldenPagesTests {
                 ChannelsPage(
                     ChannelsOverview(here: ChannelsReport(), gateways: []), processName: "kernel-0",
                     now: sampleNow))
+        case "agents": return render(.agents, AgentsPage(sampleAgents, now: sampleNow))
+        case "agents-empty": return render(.agents, AgentsPage([], now: sampleNow))
         case "login":
             return renderSignedOut(.login, LoginPage(formToken: "form-token", next: ReturnPath("/nodes?q=x")))
         case "login-problem":
@@ -148,7 +150,7 @@ struct GoldenPagesTests {
             "nodes", "nodes-empty", "nodes-filtered", "nodes-typed", "approve", "approve-rivals",
             "approve-typed", "deny", "deny-typed", "decided", "decided-by-reader", "revoke", "revoked",
             "revoked-by-reader", "device", "channels",
-            "channels-empty", "login", "login-problem",
+            "channels-empty", "agents", "agents-empty", "login", "login-problem",
             "logout",
             "unknown-page",
         ])
@@ -164,7 +166,7 @@ struct GoldenPagesTests {
     @Test("I7: what a device says of itself never becomes markup")
     func hostile() throws {
         let templates = try PageTemplates(sources: templateSources())
-        for name in ["nodes", "deny", "nodes-filtered", "channels", "login-problem"] {
+        for name in ["nodes", "deny", "nodes-filtered", "channels", "agents", "login-problem"] {
             let html = try #require(Self.page(name, templates))
             #expect(!html.contains("<script>alert"))
             #expect(!html.contains("' onmouseover"))

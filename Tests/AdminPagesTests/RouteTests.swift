@@ -10,7 +10,7 @@ struct RouteTests {
     @Test(
         "Every page has a path, and the path leads to the page",
         arguments: [
-            .home, .login, .logout, .nodes, .channels, .approve(RequestID(uuid)!), .deny(RequestID(uuid)!),
+            .home, .login, .logout, .nodes, .channels, .agents, .approve(RequestID(uuid)!), .deny(RequestID(uuid)!),
             .device(SenderID("tablet-reception-01")!), .revoke(SenderID("a:b@c.d_e")!), .selection,
         ] as [Route])
     func roundTrip(route: Route) {
