@@ -5,6 +5,9 @@ struct Answer {
     var status: Int
     var headers: [PageFault.Header] = []
     var body: [UInt8] = []
+    var contentType = "text/html; charset=utf-8"
+    /// What follows the body, as ``FastCGIResponse/parts``.
+    var parts: (@Sendable () async throws -> [UInt8]?)?
 
     /// A page.
     static func page(_ html: [UInt8], status: Int = 200, headers: [PageFault.Header] = []) -> Answer {
@@ -28,7 +31,6 @@ struct Answer {
     /// `no-referrer` alone would make browsers post forms with `Origin: null` (Fetch §3.2), so the pages
     /// relax it to `same-origin` for themselves; other sites never learn an address from either.
     static let commonHeaders = [
-        PageFault.Header(name: "Content-Type", value: "text/html; charset=utf-8"),
         PageFault.Header(name: "Cache-Control", value: "no-store"),
         PageFault.Header(
             name: "Content-Security-Policy",
@@ -44,8 +46,12 @@ struct Answer {
 
     /// The answer as it is sent.
     var response: FastCGIResponse {
-        FastCGIResponse(
-            status: status, headers: (Self.commonHeaders + headers).map { ($0.name, $0.value) },
+        var response = FastCGIResponse(
+            status: status,
+            headers: [("Content-Type", contentType)]
+                + (Self.commonHeaders + headers).map { ($0.name, $0.value) },
             body: body)
+        response.parts = parts
+        return response
     }
 }

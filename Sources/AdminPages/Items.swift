@@ -34,7 +34,7 @@ final class TimeItem: PageModel {
     func child(named name: String) -> (any PageValue)? {
         switch name {
         case "machine": time.machine
-        case "style": style.rawValue
+        case "style": style == .moment ? nil : style.rawValue
         case "words": words
         default: nil
         }
@@ -156,7 +156,11 @@ final class DeviceItem: PageModel {
         return switch name {
         case "senderID": device.senderID.text
         case "channel": device.channel.text
-        case "hasName": !device.profile.displayName.isEmpty
+        case "hasName": !device.shownName.isEmpty
+        case "shownName": device.shownName
+        case "labelText": device.label
+        case "noteText": device.note
+        case "deviceExpiresAt": device.expiresAt.map { TimeItem($0, .left, now: now) }
         case "claimedName": device.profile.displayName.isEmpty ? nil : device.profile.displayName
         case "details": device.profile.details.map(DetailItem.init)
         case "fingerprint": row.fingerprint

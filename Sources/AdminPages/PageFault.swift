@@ -49,6 +49,14 @@ struct PageFault: Error, Equatable {
             "Nodes and Channels belong to the standard edition. The lite edition has no channels, so no device "
             + "can be paired. Set edition to \"standard\" to use it.")
 
+    static let unknownExport = PageFault(
+        status: 400, title: "There is no such export",
+        advice: "Choose devices, requests or events, and CSV or JSON, on the page Nodes.")
+    static let exportsBusy = PageFault(
+        status: 503, title: "Others are exporting",
+        advice: "This server writes \(ExportRoom.places) files at a time. Try again in a minute.",
+        headers: [Header(name: "Retry-After", value: "60")])
+
     static func noAddress(_ sent: String) -> PageFault {
         PageFault(
             status: 500, title: "The web server is not set up", advice: ClientAddress.absence(sent: sent))

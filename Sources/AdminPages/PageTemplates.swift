@@ -11,12 +11,13 @@ public struct PageTemplates: Sendable {
 
     /// A template that is a whole page.
     enum Page: String, CaseIterable {
-        case login, logout, nodes, channels, agents, decision, device, revocation, selection, message
+        case login, logout, nodes, channels, agents, requests, decision, device, revocation, selection,
+            message
     }
 
     private static let partials = [
         "layout", "metadata", "past", "reason", "request", "profile", "rivals", "time", "channel", "alert",
-        "plugin",
+        "plugin", "export", "filters",
     ]
 
     private let trees: [Page: [TemplateNode]]

@@ -8,6 +8,8 @@ enum Route: Equatable {
     case nodes
     case channels
     case agents
+    case requests
+    case export
     case approve(RequestID)
     case deny(RequestID)
     case device(SenderID)
@@ -17,8 +19,9 @@ enum Route: Equatable {
     /// The methods the route has, for `Allow` (RFC 9110 §10.2.1).
     var methods: [String] {
         switch self {
-        case .home, .nodes, .channels, .agents, .device: ["GET", "HEAD"]
-        case .login, .logout, .approve, .deny, .revoke, .selection: ["GET", "HEAD", "POST"]
+        case .home, .nodes, .channels, .agents, .export: ["GET", "HEAD"]
+        case .login, .logout, .requests, .approve, .deny, .device, .revoke, .selection:
+            ["GET", "HEAD", "POST"]
         }
     }
 
@@ -26,7 +29,8 @@ enum Route: Equatable {
     var needsChannels: Bool {
         switch self {
         case .home, .login, .logout: false
-        case .nodes, .channels, .agents, .approve, .deny, .device, .revoke, .selection: true
+        case .nodes, .channels, .agents, .requests, .export, .approve, .deny, .device, .revoke, .selection:
+            true
         }
     }
 
@@ -34,7 +38,7 @@ enum Route: Equatable {
     var isBelowNodes: Bool {
         switch self {
         case .home, .login, .logout, .channels, .agents: false
-        case .nodes, .approve, .deny, .device, .revoke, .selection: true
+        case .nodes, .requests, .export, .approve, .deny, .device, .revoke, .selection: true
         }
     }
 
@@ -53,6 +57,8 @@ enum Route: Equatable {
         case ["channels"]: self = .channels
         case ["agents"]: self = .agents
         case ["nodes", "selection"]: self = .selection
+        case ["nodes", "requests"]: self = .requests
+        case ["nodes", "export"]: self = .export
         case let rest where rest.count == 4 && rest.starts(with: ["nodes", "requests"]):
             guard let id = segments[3].flatMap(RequestID.init) else { return nil }
             switch segments[4] {
@@ -88,6 +94,8 @@ enum Route: Equatable {
         case .channels: "/channels"
         case .agents: "/agents"
         case .selection: "/nodes/selection"
+        case .requests: "/nodes/requests"
+        case .export: "/nodes/export"
         case .approve(let id): "/nodes/requests/\(id)/approve"
         case .deny(let id): "/nodes/requests/\(id)/deny"
         case .device(let senderID): "/nodes/devices/\(percentEncoded(senderID.text))"

@@ -7,6 +7,8 @@ extension NodesConfiguration {
         public let retention: Duration
         /// How often a channel may fail to deliver a message.
         public let deliveryAttempts: Int
+        /// Whether administrators may look at the text of devices' messages.
+        public let showsText: Bool
 
         init(_ reader: inout SettingReader) {
             retention = reader.duration(
@@ -15,6 +17,10 @@ extension NodesConfiguration {
             deliveryAttempts = reader.count(
                 "messages.delivery_attempts", default: 5, in: 1...100,
                 "How often a channel may fail to deliver a message before the message ends as `undeliverable`."
+            )
+            showsText = reader.flag(
+                "messages.show_text", default: false,
+                "Whether a device's page lets administrators read what it and its agents said. Every such look is an event."
             )
         }
     }

@@ -17,9 +17,10 @@ struct GoldenPagesTests {
         var settings = sampleSettings
         settings.requiresTypedCode = typed
         return NodesPage(
-            query: NodesQuery(filter: filter), requests: .init(rows: requests, next: nil),
+            query: NodesQuery(text: filter), requests: .init(rows: requests, next: nil),
             devices: .init(rows: devices, next: next),
             counts: (requests.count, next == nil ? devices.count : 1001),
+            channels: ["iot", "mobile", "web"].compactMap { ChannelID($0) },
             settings: settings, now: sampleNow)
     }
 
