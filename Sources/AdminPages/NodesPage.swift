@@ -37,9 +37,13 @@ struct NodesPage: PageModel {
         case "pendingCount": counted(counts.pending)
         case "pairedCount": counted(counts.paired)
         case "requests":
-            requests.rows.map { RequestItem($0, showsCode: !settings.requiresTypedCode, now: now) }
+            requests.rows.map {
+                RequestItem(
+                    $0, showsCode: !settings.requiresTypedCode, isSelectable: requests.rows.count > 1,
+                    now: now)
+            }
         case "hasRequests": !requests.rows.isEmpty
-        case "devices": devices.rows.map { DeviceItem($0, now: now) }
+        case "devices": devices.rows.map { DeviceItem($0, isSelectable: devices.rows.count > 1, now: now) }
         case "hasDevices": !devices.rows.isEmpty
         // One alone has its own buttons.
         case "selectsRequests": requests.rows.count > 1

@@ -21,6 +21,7 @@ public struct PageTemplates: Sendable {
     ]
 
     private let trees: [Page: [TemplateNode]]
+    private let rows = RenderedRows()
 
     /// Compiles the templates.
     ///
@@ -58,7 +59,7 @@ public struct PageTemplates: Sendable {
     ///
     /// - Returns: its HTML, in UTF-8.
     func render(_ page: Page, _ model: some PageModel) -> [UInt8] {
-        var renderer = TemplateRenderer(model, expecting: 48 * 1024)
+        var renderer = TemplateRenderer(model, expecting: 48 * 1024, rows: rows)
         // Every page's template was read by the initialiser.
         renderer.render(trees[page] ?? [])
         return renderer.output

@@ -40,6 +40,9 @@ function showPending(count) {
 // What the script itself wrote on elements stays there.
 const own = new Set(["aria-busy", "title", "open", "tabindex", "role"]);
 
+/** What tells the rows of a list apart: where they lead. */
+const keyOf = (node) => /^(LI|TR)$/.test(node.nodeName) ? node.querySelector("a[data-dialog]")?.pathname : undefined;
+
 /** Makes `old` what `fresh` is, and leaves alone what is the same: focus, scrolling, what is ticked or typed. */
 function morph(old, fresh) {
   for (const { name } of [...old.attributes]) {
@@ -48,7 +51,6 @@ function morph(old, fresh) {
   for (const { name, value } of fresh.attributes) {
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
-  const keyOf = (node) => node.dataset?.key;
   const wanted = new Set([...fresh.children].map(keyOf));
   // First what goes, so that what stays need not be moved, which would take the focus from it.
   for (const child of [...old.children]) {

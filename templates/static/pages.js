@@ -28,11 +28,11 @@ function spanned(milliseconds) {
 function showTimes(root) {
   for (const element of root.querySelectorAll("time")) {
     const moment = new Date(element.dateTime);
-    const isLeft = element.dataset.style === "left";
+    const isLeft = element.className === "left";
     const isOver = isLeft && moment <= now();
     // What has just happened is not to come: the page's own time is cut to the second.
     const span = isLeft ? moment - now() : Math.min(-0, moment - now());
-    element.textContent = !element.dataset.style ? absolute.format(moment)
+    element.textContent = !element.className ? absolute.format(moment)
       : isOver ? "expired" : spanned(span);
     element.title = exact.format(moment);
   }
