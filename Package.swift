@@ -99,6 +99,7 @@ let package = Package(
                 .embedInCode("Migrations/v008_replaced_sessions.sql"),
                 .embedInCode("Migrations/v009_decision_reasons.sql"),
                 .embedInCode("Migrations/v010_silence.sql"),
+                .embedInCode("Migrations/v011_find.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(

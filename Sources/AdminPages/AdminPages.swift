@@ -12,6 +12,7 @@ public struct AdminPages: Sendable {
     private let assetVersion: String
     let processName: String
     let processReports = ProcessReports()
+    let exportRoom = ExportRoom()
 
     /// Makes the pages.
     ///
@@ -87,6 +88,9 @@ public struct AdminPages: Sendable {
         // With a session it was answered above.
         case .nodes: return signInFirst(visit)
         case .channels: return try await channels(visit, session)
+        case .agents: return try await agents(visit, session)
+        case .requests: return try await endedRequests(visit, session)
+        case .export: return try await export(visit, session)
         case .approve(let id): return try await decide(.approve, id, visit, session)
         case .deny(let id): return try await decide(.deny, id, visit, session)
         case .device(let senderID): return try await device(senderID, visit, session)
@@ -144,6 +148,7 @@ public struct AdminPages: Sendable {
                 hasChannels: kernel.settings.edition == .standard, at: visit.route, pending: pending)
         }
         frame.feedPosition = feedPosition
+        frame.needsMore = page != .nodes
         let notice =
             status == 200 && !visit.isPost && !visit.isByItself ? (try? visit.cookie(.notice)) ?? nil : nil
         frame.notice = notice.flatMap(Notice.init(cookie:))

@@ -5,6 +5,9 @@ struct Answer {
     var status: Int
     var headers: [PageFault.Header] = []
     var body: [UInt8] = []
+    var contentType = "text/html; charset=utf-8"
+    /// What follows the body, as ``FastCGIResponse/parts``.
+    var parts: (@Sendable () async throws -> [UInt8]?)?
 
     /// A page.
     static func page(_ html: [UInt8], status: Int = 200, headers: [PageFault.Header] = []) -> Answer {
@@ -36,7 +39,6 @@ struct Answer {
     /// `no-referrer` alone would make browsers post forms with `Origin: null` (Fetch §3.2), so the pages
     /// relax it to `same-origin` for themselves; other sites never learn an address from either.
     static let commonHeaders = [
-        PageFault.Header(name: "Content-Type", value: "text/html; charset=utf-8"),
         PageFault.Header(name: "Cache-Control", value: "no-store"),
         PageFault.Header(name: "Content-Security-Policy", value: contentSecurityPolicy()),
         // The policy says it already; browsers of before it and scanners look for this one.
@@ -48,8 +50,12 @@ struct Answer {
 
     /// The answer as it is sent; its own headers take the place of the common ones of their name.
     var response: FastCGIResponse {
-        let common = Self.commonHeaders.filter { header in !headers.contains { $0.name == header.name } }
-        return FastCGIResponse(
+        let common =
+            ([PageFault.Header(name: "Content-Type", value: contentType)] + Self.commonHeaders)
+            .filter { header in !headers.contains { $0.name == header.name } }
+        var response = FastCGIResponse(
             status: status, headers: (common + headers).map { ($0.name, $0.value) }, body: body)
+        response.parts = parts
+        return response
     }
 }

@@ -17,6 +17,8 @@ struct DecisionPage: PageModel {
     var requiresTypedCode: Bool
     /// The administrator who reads it, as decisions are signed.
     var reader: String?
+    /// Who may be chosen to answer the device.
+    var agents = AgentChoice()
     /// Why the form was not carried out, where it came back.
     var problem: String?
     var now: Timestamp
@@ -31,6 +33,9 @@ struct DecisionPage: PageModel {
         let request = row.request
         return switch name {
         case "request": RequestItem(row, showsCode: !requiresTypedCode, now: now)
+        case "choosesAgent": verdict == .approve && agents.names.count > 1
+        case "agentOptions":
+            agentOptions(chosen: row.agents.first, channel: request.channel, agents)
         case "isPending": request.state == .pending
         case "isApproval": verdict == .approve
         case "typesCode": typesCode

@@ -34,7 +34,7 @@ final class TimeItem: PageModel {
     func child(named name: String) -> (any PageValue)? {
         switch name {
         case "machine": time.machine
-        case "style": style.rawValue
+        case "style": style == .moment ? nil : style.rawValue
         case "words": words
         default: nil
         }
@@ -105,11 +105,27 @@ final class RequestItem: PageModel {
     private let showsCode: Bool
     private let now: Timestamp
 
-    /// - Parameter showsCode: false where the administrator has to type what the device shows.
-    init(_ row: PairingAdministration.RequestRow, showsCode: Bool, now: Timestamp) {
+    private let isSelectable: Bool
+
+    /// - Parameters:
+    ///   - showsCode: false where the administrator has to type what the device shows.
+    ///   - isSelectable: whether it is one of several in a list.
+    init(
+        _ row: PairingAdministration.RequestRow, showsCode: Bool, isSelectable: Bool = false, now: Timestamp
+    ) {
         self.row = row
         self.showsCode = showsCode
+        self.isSelectable = isSelectable
         self.now = now
+    }
+
+    /// A device never changes its request (I11).
+    var renderingKey: String? {
+        guard row.rivals.isEmpty else { return nil }
+        let request = row.request
+        let times = "\(briefDuration(now - request.createdAt)) \(briefDuration(request.expiresAt - now))"
+        return "request \(request.id) \(request.senderID.text) \(showsCode) \(isSelectable) \(times) "
+            + request.profile.displayName
     }
 
     func child(named name: String) -> (any PageValue)? {
@@ -122,6 +138,11 @@ final class RequestItem: PageModel {
         case "details": request.profile.details.map(DetailItem.init)
         case "address": request.address?.description ?? "unknown"
         case "fingerprint": row.fingerprint
+        case "askedAtMachine": PageTime(request.createdAt).machine
+        case "askedAtText": briefDuration(now - request.createdAt) + " ago"
+        case "expiresAtMachine": PageTime(request.expiresAt).machine
+        case "expiresAtText":
+            request.expiresAt > now ? "in " + briefDuration(request.expiresAt - now) : "expired"
         case "askedAt": TimeItem(request.createdAt, .ago, now: now)
         case "expiresAt": TimeItem(request.expiresAt, .left, now: now)
         case "expiresSoon": request.expiresAt - now < .seconds(300)
@@ -142,13 +163,25 @@ final class RequestItem: PageModel {
 /// A pairing.
 final class DeviceItem: PageModel {
     private let row: PairingAdministration.DeviceRow
-    private let pairedAt: PageTime
+    private let isSelectable: Bool
     private let now: Timestamp
+    private var pairedAt: PageTime { PageTime(row.device.pairedAt) }
 
-    init(_ row: PairingAdministration.DeviceRow, now: Timestamp) {
+    /// - Parameter isSelectable: whether it is one of several in a list.
+    init(_ row: PairingAdministration.DeviceRow, isSelectable: Bool = false, now: Timestamp) {
         self.row = row
+        self.isSelectable = isSelectable
         self.now = now
-        pairedAt = PageTime(row.device.pairedAt)
+    }
+
+    var renderingKey: String? {
+        // Only the list's rows are read so often.
+        guard isSelectable, row.rivals.isEmpty else { return nil }
+        let device = row.device
+        let seen =
+            row.isConnected
+            ? "+" : row.lastSeenAt.map { "\($0.milliseconds) \(briefDuration(now - $0))" } ?? "-"
+        return "device \(device.requestID) \(device.senderID.text) \(seen) \(device.shownName)"
     }
 
     func child(named name: String) -> (any PageValue)? {
@@ -156,7 +189,11 @@ final class DeviceItem: PageModel {
         return switch name {
         case "senderID": device.senderID.text
         case "channel": device.channel.text
-        case "hasName": !device.profile.displayName.isEmpty
+        case "hasName": !device.shownName.isEmpty
+        case "shownName": device.shownName
+        case "labelText": device.label
+        case "noteText": device.note
+        case "deviceExpiresAt": device.expiresAt.map { TimeItem($0, .left, now: now) }
         case "claimedName": device.profile.displayName.isEmpty ? nil : device.profile.displayName
         case "details": device.profile.details.map(DetailItem.init)
         case "fingerprint": row.fingerprint

@@ -30,6 +30,7 @@ extension AdminPages {
         }
         let page = NodesPage(
             query: query, requests: overview.requests, devices: overview.devices, counts: overview.counts,
+            isPartial: overview.isPartial, channels: kernel.administration.channelIDs,
             alerts: TroubleAlerts(overview.troubles, channels: channels, now: now()).items,
             settings: kernel.settings, now: now())
         return render(
@@ -49,7 +50,8 @@ extension AdminPages {
             switch (verdict, code) {
             case (.approve, let code?):
                 let device = try await kernel.administration.approve(
-                    id, code: code, from: visit.address, by: session.authority)
+                    id, code: code, agents: visit.form?["agent"].map { $0.isEmpty ? [] : [$0] },
+                    from: visit.address, by: session.authority)
                 return seeOther(.nodes, saying: Notice(.approved, device.senderID), visit)
             case (.deny, let code) where code != nil || kernel.settings.requiresTypedCode:
                 let request = try await kernel.administration.deny(
@@ -73,18 +75,6 @@ extension AdminPages {
             }
             return decisionPage(verdict, row, visit, status: 409, problem: error.message)
         }
-    }
-
-    func device(_ senderID: SenderID, _ visit: Visit, _ session: AdminSession) async throws -> Answer {
-        let rows = try await kernel.administration.device(senderID, by: session.authority)
-        let contention = try await kernel.administration.contention(of: senderID, by: session.authority)
-        var troubles = SystemTroubles()
-        troubles.contentions = contention.map { [$0] } ?? []
-        return render(
-            .device, title: senderID.text,
-            DevicePage(
-                rows: rows, alerts: TroubleAlerts(troubles, channels: nil, now: now()).items, now: now()),
-            visit)
     }
 
     func revoke(_ senderID: SenderID, _ visit: Visit, _ session: AdminSession) async throws -> Answer {
@@ -117,7 +107,8 @@ extension AdminPages {
     ) -> Answer {
         let page = DecisionPage(
             verdict: verdict, row: row, requiresTypedCode: kernel.settings.requiresTypedCode,
-            reader: visit.session?.authority.actor.name, problem: problem, now: now())
+            reader: visit.session?.authority.actor.name, agents: kernel.settings.agents, problem: problem,
+            now: now())
         let title = verdict == .approve ? "Approve \(row.request.senderID)" : "Deny \(row.request.senderID)"
         return render(.decision, title: title, page, visit, status: status)
     }

@@ -1,37 +1,6 @@
 import PairingCore
 import PairingKernel
 
-/// What `/nodes` was asked for.
-struct NodesQuery: Equatable {
-    /// A part of what is looked for; empty for everything.
-    var filter: String
-    /// Where the page of requests begins.
-    var requestsAfter: String?
-    /// Where the page of devices begins.
-    var devicesAfter: String?
-
-    init(filter: String = "", requestsAfter: String? = nil, devicesAfter: String? = nil) {
-        self.filter = filter
-        self.requestsAfter = requestsAfter
-        self.devicesAfter = devicesAfter
-    }
-
-    init(_ fields: FormFields) {
-        filter = cleanDeviceText(fields["q"] ?? "", maximumScalars: 128)
-        requestsAfter = fields["requests"]
-        devicesAfter = fields["devices"]
-    }
-
-    /// The address that asks for it.
-    var path: String {
-        let fields = [
-            ("q", filter.isEmpty ? nil : filter), ("requests", requestsAfter), ("devices", devicesAfter),
-        ]
-        .compactMap { name, value in value.map { "\(name)=\(percentEncoded($0))" } }
-        return fields.isEmpty ? Route.nodes.path : Route.nodes.path + "?" + fields.joined(separator: "&")
-    }
-}
-
 /// `/nodes`: Pending Requests and Paired Devices.
 struct NodesPage: PageModel {
     /// The rows of each list on one page.
@@ -42,6 +11,10 @@ struct NodesPage: PageModel {
     var devices: PairingAdministration.Page<PairingAdministration.DeviceRow>
     /// How many there are in all, whatever the filter; 1,001 stands for more than 1,000.
     var counts: (pending: Int, paired: Int)
+    /// Whether the list of devices may go on though it is not full.
+    var isPartial = false
+    /// What there is to filter by.
+    var channels: [ChannelID] = []
     /// What is wrong, the worst first.
     var alerts: [AlertItem] = []
     var settings: PairingSettings
@@ -49,17 +22,28 @@ struct NodesPage: PageModel {
 
     func child(named name: String) -> (any PageValue)? {
         switch name {
-        case "filter": query.filter
-        case "isFiltered": !query.filter.isEmpty
+        case "filter": query.text
+        case "isFiltered": !query.text.isEmpty
+        case "isRefined": query.isRefined
+        case "narrowsRequests": query.narrowsRequests
+        case "narrowsDevices": query.narrowsDevices
+        case "filterForm": FilterForm(query: query, channels: channels, agents: settings.agents.names)
+        case "isPartial": isPartial
+        case "exportForm": ExportForm(subject: .devices, fields: query.fields)
+        case "sortedBy": sorting
         case "findsCodes": !settings.requiresTypedCode
         case "pageAlerts": alerts
         case "refreshPath": query.path
         case "pendingCount": counted(counts.pending)
         case "pairedCount": counted(counts.paired)
         case "requests":
-            requests.rows.map { RequestItem($0, showsCode: !settings.requiresTypedCode, now: now) }
+            requests.rows.map {
+                RequestItem(
+                    $0, showsCode: !settings.requiresTypedCode, isSelectable: requests.rows.count > 1,
+                    now: now)
+            }
         case "hasRequests": !requests.rows.isEmpty
-        case "devices": devices.rows.map { DeviceItem($0, now: now) }
+        case "devices": devices.rows.map { DeviceItem($0, isSelectable: devices.rows.count > 1, now: now) }
         case "hasDevices": !devices.rows.isEmpty
         // One alone has its own buttons.
         case "selectsRequests": requests.rows.count > 1
@@ -73,6 +57,16 @@ struct NodesPage: PageModel {
         case "nextDevicesPath": devices.next.map { next in path { $0.devicesAfter = next } }
         default: nil
         }
+    }
+
+    /// What the rows come by where that is not what was chosen.
+    private var sorting: String? {
+        if !query.text.isEmpty {
+            return
+                "Sender IDs that begin with it come first, then names that do, then what holds it elsewhere."
+        }
+        return query.isConnected == true && query.order != .sender
+            ? "Connected devices come by sender ID." : nil
     }
 
     private func path(_ change: (inout NodesQuery) -> Void) -> String {

@@ -7,7 +7,8 @@ import PairingCore
 struct Notice: Equatable, PageModel {
     /// What happened.
     enum Kind: String {
-        case approved, denied, revoked
+        case approved, denied, revoked, changed
+        case waitLifted = "wait-lifted"
         case signedOut = "signed-out"
     }
 
@@ -26,7 +27,7 @@ struct Notice: Equatable, PageModel {
         guard let kind = parts.first.flatMap({ Kind(rawValue: String($0)) }) else { return nil }
         switch (kind, parts.count) {
         case (.signedOut, 1): self.init(kind)
-        case (.approved, 2), (.denied, 2), (.revoked, 2):
+        case (.approved, 2), (.denied, 2), (.revoked, 2), (.changed, 2), (.waitLifted, 2):
             guard let senderID = SenderID(String(parts[1])) else { return nil }
             self.init(kind, senderID)
         default: return nil
@@ -44,6 +45,8 @@ struct Notice: Equatable, PageModel {
             case .approved: "Approved"
             case .denied: "Denied"
             case .revoked: "Revoked"
+            case .changed: "Saved"
+            case .waitLifted: "Wait lifted"
             case .signedOut: "Signed out"
             }
         case "outcome":
@@ -52,6 +55,8 @@ struct Notice: Equatable, PageModel {
             case .denied: "was told so, and its request is gone."
             case .revoked:
                 "is no longer paired. Its sessions end on every instance; to come back it must pair again."
+            case .changed: "is as you said. A change of its agent applies to its next message."
+            case .waitLifted: "may be asked for again at once."
             case .signedOut: "This browser's session has ended."
             }
         default: nil

@@ -60,6 +60,13 @@ struct PageFault: Error, Equatable {
                 "Nothing was changed. The header Content-Type says \(quoted(contentType)); send "
                 + "application/x-www-form-urlencoded in UTF-8.")
     }
+    static let unknownExport = PageFault(
+        status: 400, title: "There is no such export",
+        advice: "Choose devices, requests or events, and CSV or JSON, on the page Nodes.")
+    static let exportsBusy = PageFault(
+        status: 503, title: "Others are exporting",
+        advice: "This server writes \(ExportRoom.places) files at a time. Try again in a minute.",
+        headers: [Header(name: "Retry-After", value: "60")])
 
     static func noAddress(_ sent: String) -> PageFault {
         PageFault(

@@ -16,6 +16,8 @@ struct PageFrame: PageModel {
     var notice: Notice?
     /// Up to where the event feed is in what the page shows, where its script keeps that up to date.
     var feedPosition: Int64?
+    /// Whether it needs the rules of `static/more.css`, which the page of requests and devices does without.
+    var needsMore = true
 
     func child(named name: String) -> (any PageValue)? {
         switch name {
@@ -27,6 +29,7 @@ struct PageFrame: PageModel {
         case "csrfToken": csrfToken
         case "sidebar": sidebar
         case "notice": notice
+        case "needsMore": needsMore
         case "feedPosition": feedPosition.map { String($0) }
         default: nil
         }
@@ -60,18 +63,20 @@ struct SidebarGroup: PageModel {
     /// - Parameter pending: how many requests wait, where the page knows it.
     static func all(hasChannels: Bool, at route: Route?, pending: Int? = nil) -> [SidebarGroup] {
         guard hasChannels else { return [] }
-        let isAtChannels = route == .channels
         return [
             SidebarGroup(
                 group: "Connections",
                 entries: [
                     SidebarEntry(
                         label: "Nodes", path: Route.nodes.path, icon: "nodes",
-                        isCurrent: !isAtChannels && route?.needsChannels ?? false, countsPending: true,
+                        isCurrent: route?.isBelowNodes ?? false, countsPending: true,
                         pending: pending),
                     SidebarEntry(
                         label: "Channels", path: Route.channels.path, icon: "channels",
-                        isCurrent: isAtChannels),
+                        isCurrent: route == .channels),
+                    SidebarEntry(
+                        label: "Agents", path: Route.agents.path, icon: "agents",
+                        isCurrent: route == .agents),
                 ])
         ]
     }

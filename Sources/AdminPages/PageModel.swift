@@ -4,6 +4,14 @@
 protocol PageModel: PageValue {
     /// What the name stands for; `nil` where it stands for nothing here, and what surrounds it is asked.
     func child(named name: String) -> (any PageValue)?
+
+    /// Everything that decides how an item of a list is rendered, what surrounds it included; `nil` for one that is
+    /// rendered each time. Two kinds of items have no key in common.
+    var renderingKey: String? { get }
+}
+
+extension PageModel {
+    var renderingKey: String? { nil }
 }
 
 /// What a name in a template stands for.

@@ -11,15 +11,17 @@ public struct PageTemplates: Sendable {
 
     /// A template that is a whole page.
     enum Page: String, CaseIterable {
-        case login, logout, nodes, channels, decision, device, revocation, selection, message, browser
+        case login, logout, nodes, channels, agents, requests, decision, device, revocation, selection,
+            message, browser
     }
 
     private static let partials = [
         "layout", "metadata", "past", "reason", "request", "profile", "rivals", "time", "channel", "alert",
-        "plugin",
+        "plugin", "export", "filters",
     ]
 
     private let trees: [Page: [TemplateNode]]
+    private let rows = RenderedRows()
 
     /// Compiles the templates.
     ///
@@ -57,7 +59,7 @@ public struct PageTemplates: Sendable {
     ///
     /// - Returns: its HTML, in UTF-8.
     func render(_ page: Page, _ model: some PageModel) -> [UInt8] {
-        var renderer = TemplateRenderer(model, expecting: 48 * 1024)
+        var renderer = TemplateRenderer(model, expecting: 48 * 1024, rows: rows)
         // Every page's template was read by the initialiser.
         renderer.render(trees[page] ?? [])
         return renderer.output

@@ -7,6 +7,9 @@ enum Route: Equatable {
     case logout
     case nodes
     case channels
+    case agents
+    case requests
+    case export
     /// A browser as a device; not an administrator's page.
     case browserDevice
     case approve(RequestID)
@@ -18,8 +21,9 @@ enum Route: Equatable {
     /// The methods the route has, for `Allow` (RFC 9110 §10.2.1).
     var methods: [String] {
         switch self {
-        case .home, .nodes, .channels, .browserDevice, .device: ["GET", "HEAD"]
-        case .login, .logout, .approve, .deny, .revoke, .selection: ["GET", "HEAD", "POST"]
+        case .home, .nodes, .channels, .agents, .export, .browserDevice: ["GET", "HEAD"]
+        case .login, .logout, .requests, .approve, .deny, .device, .revoke, .selection:
+            ["GET", "HEAD", "POST"]
         }
     }
 
@@ -27,7 +31,17 @@ enum Route: Equatable {
     var needsChannels: Bool {
         switch self {
         case .home, .login, .logout: false
-        case .nodes, .channels, .browserDevice, .approve, .deny, .device, .revoke, .selection: true
+        case .nodes, .channels, .agents, .requests, .export, .browserDevice, .approve, .deny, .device,
+            .revoke, .selection:
+            true
+        }
+    }
+
+    /// Whether it is the page of requests and devices, or one that is reached from it.
+    var isBelowNodes: Bool {
+        switch self {
+        case .home, .login, .logout, .channels, .agents, .browserDevice: false
+        case .nodes, .requests, .export, .approve, .deny, .device, .revoke, .selection: true
         }
     }
 
@@ -44,8 +58,11 @@ enum Route: Equatable {
         case ["logout"]: self = .logout
         case ["nodes"]: self = .nodes
         case ["channels"]: self = .channels
+        case ["agents"]: self = .agents
         case ["device"]: self = .browserDevice
         case ["nodes", "selection"]: self = .selection
+        case ["nodes", "requests"]: self = .requests
+        case ["nodes", "export"]: self = .export
         case let rest where rest.count == 4 && rest.starts(with: ["nodes", "requests"]):
             guard let id = segments[3].flatMap(RequestID.init) else { return nil }
             switch segments[4] {
@@ -79,8 +96,11 @@ enum Route: Equatable {
         case .logout: "/logout"
         case .nodes: "/nodes"
         case .channels: "/channels"
+        case .agents: "/agents"
         case .browserDevice: "/device"
         case .selection: "/nodes/selection"
+        case .requests: "/nodes/requests"
+        case .export: "/nodes/export"
         case .approve(let id): "/nodes/requests/\(id)/approve"
         case .deny(let id): "/nodes/requests/\(id)/deny"
         case .device(let senderID): "/nodes/devices/\(percentEncoded(senderID.text))"

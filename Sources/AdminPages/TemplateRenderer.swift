@@ -3,10 +3,14 @@ struct TemplateRenderer {
     private(set) var output: [UInt8] = []
     private var models: [any PageModel]
     private var current: String?
+    private let rows: RenderedRows?
 
-    /// - Parameter expected: about how many bytes it will be.
-    init(_ model: any PageModel, expecting expected: Int) {
+    /// - Parameters:
+    ///   - expected: about how many bytes it will be.
+    ///   - rows: where rendered rows of lists are kept.
+    init(_ model: any PageModel, expecting expected: Int, rows: RenderedRows? = nil) {
         models = [model]
+        self.rows = rows
         output.reserveCapacity(expected)
     }
 
@@ -43,8 +47,19 @@ struct TemplateRenderer {
             render(inner)
             current = outer
         case .list(let items):
-            for item in items { render(inner, of: item) }
+            for item in items { renderOnce(inner, of: item) }
         case .model(let model): render(inner, of: model)
+        }
+    }
+
+    private mutating func renderOnce(_ nodes: [TemplateNode], of item: any PageModel) {
+        guard let rows, let key = item.renderingKey else { return render(nodes, of: item) }
+        if let row = rows[key] {
+            output += row
+        } else {
+            let start = output.count
+            render(nodes, of: item)
+            rows[key] = Array(output[start...])
         }
     }
 

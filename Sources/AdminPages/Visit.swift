@@ -61,7 +61,13 @@ struct Visit {
             type == "application/x-www-form-urlencoded"
                 || type == "application/x-www-form-urlencoded;charset=utf-8"
         else { throw .notAForm(sent) }
-        let most = route == .selection ? Selection.maximumFields : FormFields.maximumCount
+        let most =
+            switch route {
+            case .selection: Selection.maximumFields
+            // A field for each agent.
+            case .device: 256
+            default: FormFields.maximumCount
+            }
         do { form = try FormFields(request.body, maximumCount: most) } catch { throw PageFault(error) }
     }
 

@@ -74,6 +74,14 @@ final class Connection {
         request.respond(response, on: descriptor)
     }
 
+    /// Writes a part of the response.
+    ///
+    /// - Returns: whether the web server is still there.
+    func send(part: [UInt8], to request: DecodedRequest) -> Bool { request.write(part, on: descriptor) }
+
+    /// Ends a response that was sent in parts.
+    func end(_ request: DecodedRequest) -> Bool { request.end(on: descriptor) }
+
     /// Reads and forgets what the peer still sends until it closes or `timeout` is over.
     ///
     /// Closing a socket with unread input tells the peer that its connection was reset, and it may then drop

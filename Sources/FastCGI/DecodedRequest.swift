@@ -68,14 +68,35 @@ final class DecodedRequest {
     /// - Parameter connection: a blocking socket.
     /// - Returns: whether the peer took everything.
     func respond(_ response: [UInt8], on connection: Int32) -> Bool {
+        guard write(response, on: connection) else { return false }
+        return end(on: connection)
+    }
+
+    /// Writes a part of the response.
+    ///
+    /// - Returns: whether the peer took what had to be sent of it; some may wait for the next part.
+    func write(_ part: [UInt8], on connection: Int32) -> Bool {
+        let written = on(connection) {
+            part.withUnsafeBytes {
+                FCGX_PutStr($0.bindMemory(to: CChar.self).baseAddress, Int32($0.count), request.pointee.out)
+            }
+        }
+        return written == part.count
+    }
+
+    /// Writes what waits, and the end of the request. A response that ends without it is seen to be cut off.
+    func end(on connection: Int32) -> Bool {
+        on(connection) {
+            FCGX_FClose(request.pointee.err)
+            return FCGX_FClose(request.pointee.out) == 0
+        }
+    }
+
+    private func on<Value>(_ connection: Int32, _ body: () -> Value) -> Value {
         let file = request.pointee.ipcFd
         request.pointee.ipcFd = connection
         defer { request.pointee.ipcFd = file }
-        let written = response.withUnsafeBytes {
-            FCGX_PutStr($0.bindMemory(to: CChar.self).baseAddress, Int32($0.count), request.pointee.out)
-        }
-        FCGX_FClose(request.pointee.err)
-        return FCGX_FClose(request.pointee.out) == 0 && written == response.count
+        return body()
     }
 }
 

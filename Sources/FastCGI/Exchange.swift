@@ -1,10 +1,16 @@
 import Dispatch
 import Synchronization
 
-/// One request with the handler, and the worker thread that waits for the answer.
-final class Exchange: Sendable {
+/// Something that a worker thread waits for, and can be told not to.
+protocol Abandonable: AnyObject, Sendable {
+    /// Lets whoever waits go on now.
+    func abandon()
+}
+
+/// One request with the handler, or one part of its response, and the worker thread that waits for the answer.
+final class Exchange<Response: Sendable>: Abandonable {
     private struct State {
-        var response: FastCGIResponse?
+        var response: Response?
         var task: Task<Void, Never>?
     }
 
@@ -12,11 +18,8 @@ final class Exchange: Sendable {
     private let answered = DispatchSemaphore(value: 0)
 
     /// Starts the handler.
-    init(
-        _ request: FastCGIRequest,
-        handler: @escaping @Sendable (FastCGIRequest) async -> FastCGIResponse
-    ) {
-        let task = Task { self.answer(await handler(request)) }
+    init(_ handler: @escaping @Sendable () async -> Response) {
+        let task = Task { self.answer(await handler()) }
         state.withLock { $0.task = task }
     }
 
@@ -24,7 +27,7 @@ final class Exchange: Sendable {
     ///
     /// - Returns: the handler's response, or `nil` after `timeout` or ``abandon()``; the handler's task is
     ///   then cancelled.
-    func wait(timeout: Duration) -> FastCGIResponse? {
+    func wait(timeout: Duration) -> Response? {
         let (seconds, attoseconds) = timeout.components
         let nanoseconds = Double(seconds) * 1e9 + Double(attoseconds) / 1e9
         _ = answered.wait(timeout: .now() + .nanoseconds(Int(min(nanoseconds, 1e18))))
@@ -39,7 +42,7 @@ final class Exchange: Sendable {
         answered.signal()
     }
 
-    private func answer(_ response: FastCGIResponse) {
+    private func answer(_ response: Response) {
         state.withLock { $0.response = response }
         answered.signal()
     }

@@ -6,6 +6,9 @@ public struct FastCGIResponse: Sendable {
     public var headers: [(name: String, value: String)]
     /// Not sent in answer to HEAD, nor with 204 and 304.
     public var body: [UInt8]
+    /// The parts that follow the body, asked for one after the other, each in the time of a request; `nil` ends them. An
+    /// error cuts the response off, so that whoever reads it knows that it is not whole.
+    public var parts: (@Sendable () async throws -> [UInt8]?)?
 
     /// - Parameters:
     ///   - status: 200...599.
@@ -52,7 +55,7 @@ public struct FastCGIResponse: Sendable {
             if name.lowercased() != "content-length" { text += "\(name): \(value)\r\n" }
         }
         let hasBody = status != 204 && status != 304
-        if hasBody { text += "Content-Length: \(body.count)\r\n" }
+        if hasBody, parts == nil { text += "Content-Length: \(body.count)\r\n" }
         text += "\r\n"
         return Array(text.utf8) + (hasBody && method != "HEAD" ? body : [])
     }

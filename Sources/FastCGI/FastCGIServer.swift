@@ -39,7 +39,7 @@ public final class FastCGIServer: Service {
     private let handler: @Sendable (FastCGIRequest) async -> FastCGIResponse
     private let listener: UnixListener
     /// The requests that are with the handler; `nil` once nobody waits for handlers any more.
-    private let exchanges = Mutex<[ObjectIdentifier: Exchange]?>([:])
+    private let exchanges = Mutex<[ObjectIdentifier: any Abandonable]?>([:])
 
     /// Listens; connections wait until ``run()`` is called.
     ///
@@ -118,7 +118,17 @@ public final class FastCGIServer: Service {
     }
 
     private func answer(_ request: FastCGIRequest) -> FastCGIResponse {
-        let exchange = Exchange(request, handler: handler)
+        guard let response = wait(for: Exchange { [handler] in await handler(request) }) else {
+            logger.warning(
+                "request unanswered in time",
+                metadata: ["method": "\(request.method)", "path": "\(request.path.debugDescription)"])
+            return FastCGIResponse(error: 503)
+        }
+        return response
+    }
+
+    /// Blocks the thread until there is an answer, the time is over or nobody waits any more.
+    private func wait<Response>(for exchange: Exchange<Response>) -> Response? {
         let id = ObjectIdentifier(exchange)
         let isAbandoned = exchanges.withLock { exchanges in
             exchanges?[id] = exchange
@@ -126,13 +136,7 @@ public final class FastCGIServer: Service {
         }
         if isAbandoned { exchange.abandon() }
         defer { exchanges.withLock { _ = $0?.removeValue(forKey: id) } }
-        guard let response = exchange.wait(timeout: configuration.requestTimeout) else {
-            logger.warning(
-                "request unanswered in time",
-                metadata: ["method": "\(request.method)", "path": "\(request.path.debugDescription)"])
-            return FastCGIResponse(error: 503)
-        }
-        return response
+        return exchange.wait(timeout: configuration.requestTimeout)
     }
 
     private func abandonExchanges() {
@@ -155,9 +159,38 @@ public final class FastCGIServer: Service {
             send(FastCGIResponse(error: 500), to: request, method: method, on: connection)
             return
         }
-        if !connection.send(bytes, to: request) {
-            logger.debug("the web server did not take the whole response")
+        let isTaken =
+            if let parts = response.parts, method != "HEAD" {
+                send(bytes, then: parts, to: request, on: connection)
+            } else {
+                connection.send(bytes, to: request)
+            }
+        if !isTaken { logger.debug("the web server did not take the whole response") }
+    }
+
+    /// - Returns: whether all was sent; what is cut off is left without its end.
+    private func send(
+        _ bytes: [UInt8], then parts: @escaping @Sendable () async throws -> [UInt8]?,
+        to request: DecodedRequest, on connection: Connection
+    ) -> Bool {
+        var part = bytes
+        while connection.send(part: part, to: request) {
+            let next = wait(
+                for: Exchange {
+                    do { return Result<[UInt8]?, any Error>.success(try await parts()) } catch {
+                        return .failure(error)
+                    }
+                })
+            switch next {
+            case .success(let bytes?): part = bytes
+            case .success(nil): return connection.end(request)
+            case .failure(let error):
+                logger.warning("a response was cut off", metadata: ["error": "\(error)"])
+                return false
+            case nil: return false
+            }
         }
+        return false
     }
 }
 

@@ -9,6 +9,8 @@ extension NodesConfiguration {
         public let deliveryAttempts: Int
         /// How long a message waits at most for others that go to an agent with it.
         public let batchWait: Duration
+        /// Whether administrators may look at the text of devices' messages.
+        public let showsText: Bool
 
         init(_ reader: inout SettingReader) {
             retention = reader.duration(
@@ -22,6 +24,10 @@ extension NodesConfiguration {
                 "messages.batch_wait", default: "60s", in: .zero ... .seconds(86400),
                 "How long a message waits at most to be handed to an agent together with others, where its channel "
                     + "declares batches (`iot` does). `0s`: agents get each by itself.")
+            showsText = reader.flag(
+                "messages.show_text", default: false,
+                "Whether a device's page lets administrators read what it and its agents said. Every such look is an event."
+            )
         }
     }
 }

@@ -146,6 +146,9 @@ extension PairingSettings {
         deliveryAttempts = configuration.messages.deliveryAttempts
         sessionIdleTimeout = configuration.session.idleTimeout
         sessionAbsoluteTimeout = configuration.session.absoluteTimeout
+        agents = AgentChoice(
+            names: Array(configuration.agents.keys), defaults: configuration.defaultAgents)
+        showsMessageText = configuration.messages.showsText
     }
 }
 

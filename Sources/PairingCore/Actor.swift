@@ -54,6 +54,10 @@ public enum EventName: String, Sendable, Hashable, CaseIterable {
     case pairingCooldownCleared = "pairing.cooldown_cleared"
     /// Sessions of a device replace each other again and again: two programs have its credential.
     case deviceContended = "device.contended"
+    /// An administrator changed what is said of a device: its label, note, expiry or agents.
+    case deviceChanged = "device.changed"
+    /// An administrator looked at what a device and its agents said to each other.
+    case deviceMessagesRead = "device.messages_read"
     case adminCreated = "admin.created"
     case adminPasswordChanged = "admin.password_changed"
     /// An operator made an account's failed sign-ins forgotten.

@@ -33,6 +33,18 @@ public struct PairedDevice: Sendable, Equatable {
     public var revokedBy: String?
     /// Why, in the words of whoever revoked it; for the device and for those who look later.
     public var revokeReason: String?
+    /// What administrators call it; later pairings of the sender ID keep it.
+    public var label: String?
+    /// What administrators say of it; later pairings of the sender ID keep it.
+    public var note: String?
+    /// When it ends as if it were revoked.
+    public var expiresAt: Timestamp?
+    /// Who answers its messages: the first, or another one that a message names. Empty where that is left to its
+    /// channel, and then a message names nobody else.
+    public var agents: [String] = []
+
+    /// What people are shown as its name: the label, else what it claims to be called; empty where there is neither.
+    public var shownName: String { label ?? profile.displayName }
 
     /// Wraps the parts.
     public init(

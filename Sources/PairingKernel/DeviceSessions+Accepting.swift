@@ -1,3 +1,4 @@
+import Agents
 import ChannelHost
 import PairingCore
 import PairingStore
@@ -85,8 +86,12 @@ extension DeviceSessions {
                 let message = PairingStore.InboundMessage(
                     session: grant.liveSession, messageID: messages[index].id, body: messages[index].body,
                     forwarded: output.messages.map {
-                        PairingStore.ForwardedMessage(
-                            agent: $0.agent.isEmpty ? messages[index].agent ?? "" : $0.agent, body: $0.body)
+                        PairingStore.ForwardedMessage(agent: $0.agent, body: $0.body)
+                    },
+                    agent: messages[index].agent.map {
+                        PairingStore.NamedAgent(
+                            name: $0,
+                            answersChannel: $0 == dispatcher.agents.defaultAgent(for: grant.channel).name)
                     })
                 inbound.append((index, message, output.frames.map(OutboundFrame.init)))
             case .failure(let refusal): results[index] = .failure(refusal)

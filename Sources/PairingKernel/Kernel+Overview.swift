@@ -8,6 +8,8 @@ public struct NodesOverview: Sendable {
     public var requests: PairingAdministration.Page<PairingAdministration.RequestRow>
     /// The active pairings.
     public var devices: PairingAdministration.Page<PairingAdministration.DeviceRow>
+    /// Whether the page of devices ends before it is full, because as many were looked at as may be for one.
+    public var isPartial: Bool
     /// How many there are in all, whatever the filter; 1,001 stands for more than 1,000.
     public var counts: (pending: Int, paired: Int)
     /// What is wrong.
@@ -22,14 +24,15 @@ extension Kernel {
     /// - Parameters:
     ///   - secret: the cookie's value.
     ///   - renews: whether this counts as use of the session.
-    ///   - filter: as for ``PairingAdministration/pendingRequests(filter:after:limit:by:)``.
+    ///   - filter: which devices; its text, as for ``PairingAdministration/pendingRequests(filter:after:limit:by:)``, and
+    ///     its channel, are those of the requests too.
     ///   - requestsAfter: ``PairingAdministration/Page/next`` of the page of requests before.
     ///   - devicesAfter: the same of the devices.
     ///   - limit: the rows of each list, 1...200.
     /// - Returns: `nil` where there is no session any more.
     /// - Throws: `INVALID_REQUEST` for a cursor that never was one.
     public func overview(
-        secret: String, renews: Bool, filter: String, requestsAfter: String?, devicesAfter: String?,
+        secret: String, renews: Bool, filter: DeviceFilter, requestsAfter: String?, devicesAfter: String?,
         limit: Int
     ) async throws(Refusal) -> (session: AdminSession, overview: NodesOverview)? {
         guard let bytes = Base64URL.decode(secret, count: 32) else { return nil }
@@ -38,15 +41,16 @@ extension Kernel {
         let limit = min(max(limit, 1), 200)
         // Without a session nobody is told what is wrong with a cursor.
         let cursors = Result { () throws(Refusal) in
-            (try administration.cursor(requestsAfter), try administration.cursor(devicesAfter))
+            (try administration.cursor(requestsAfter), try administration.deviceCursor(devicesAfter))
         }
         let (requestsCursor, devicesCursor) = (try? cursors.get()) ?? (nil, nil)
         return try await refusing(administration.logger) {
             let found = try await store.overview(
                 PairingStore.OverviewQuery(
                     session: (hash, settings.sessionIdleTimeout, settings.sessionAbsoluteTimeout),
-                    filter: administration.searchText(filter), matchesCode: !settings.requiresTypedCode,
-                    requestsAfter: requestsCursor, devicesAfter: devicesCursor, limit: limit + 1,
+                    filter: administration.searchText(filter.text), devices: administration.store(filter),
+                    matchesCode: !settings.requiresTypedCode,
+                    requestsAfter: requestsCursor, devicesAfter: devicesCursor, limit: limit,
                     requestsPerAddress: settings.requestsPerAddress))
             guard let username = found.username else { return nil }
             if renews, found.isStale { try await store.renewSession(hash: hash) }
@@ -56,7 +60,7 @@ extension Kernel {
                     actor: .administrator(username), scope: .administer, source: .session(hash: hash)),
                 username: username, csrfToken: Accounts.csrfToken(secret: bytes))
             let rivals = administration.rivals(found.rivals)
-            let (requests, devices) = (found.requests.prefix(limit), found.devices.prefix(limit))
+            let requests = found.requests.prefix(limit)
             return (
                 session,
                 NodesOverview(
@@ -65,9 +69,9 @@ extension Kernel {
                         next: found.requests.count > limit
                             ? requests.last.map { administration.text($0.cursor) } : nil),
                     devices: PairingAdministration.Page(
-                        rows: devices.map { administration.deviceRow($0.row, rivals) },
-                        next: found.devices.count > limit
-                            ? devices.last.map { administration.text($0.cursor) } : nil),
+                        rows: found.devices.rows.map { administration.deviceRow($0.row, rivals) },
+                        next: found.devices.next.map { administration.text($0) }),
+                    isPartial: found.devices.isPartial,
                     counts: (found.pending, found.paired), troubles: found.troubles, position: found.position)
             )
         }

@@ -42,6 +42,8 @@ public struct PairingAdministration: Sendable {
         public var rivals: [Rival]
         /// What became of the sender ID before, newest first; in a dialog only.
         public var past: [PastDecision] = []
+        /// Who answered it when it was paired before; empty for its channel's agent. In a dialog only.
+        public var agents: [String] = []
     }
 
     /// A pairing with what is known of its device.
@@ -88,26 +90,6 @@ public struct PairingAdministration: Sendable {
         }
     }
 
-    /// The active pairings.
-    ///
-    /// - Parameters: as for ``pendingRequests(filter:after:limit:by:)``.
-    public func pairedDevices(
-        filter: String, after: String?, limit: Int, by authority: Authority
-    ) async throws(Refusal) -> Page<DeviceRow> {
-        try authority.require(.read)
-        let cursor = try cursor(after)
-        let limit = min(max(limit, 1), 200)
-        return try await refusing(logger) {
-            let rows = try await store.pairedDevices(
-                filter: searchText(filter), after: cursor, limit: limit + 1)
-            let page = rows.prefix(limit)
-            let rivals = try await rivals(of: page.map(\.row.device.senderID))
-            return Page(
-                rows: page.map { deviceRow($0.row, rivals) },
-                next: rows.count > limit ? page.last.map { text($0.cursor) } : nil)
-        }
-    }
-
     /// How many requests are pending and how many devices are paired; counted to 1,001 at most each, which
     /// stands for "more than 1,000".
     public func counts(by authority: Authority) async throws(Refusal) -> (pending: Int, paired: Int) {
@@ -127,7 +109,9 @@ public struct PairingAdministration: Sendable {
                     "There is no pairing request with the ID \(id). Look at the list of those that wait.")
             }
             var row = requestRow(request, try await rivals(of: [request.senderID]))
-            row.past = PastDecision.all(in: try await store.history(of: request.senderID), before: request)
+            let history = try await store.history(of: request.senderID)
+            row.past = PastDecision.all(in: history, before: request)
+            row.agents = history.devices.first?.agents ?? []
             return row
         }
     }
@@ -152,13 +136,19 @@ public struct PairingAdministration: Sendable {
 
     /// Approves the request that was displayed with `code`; of concurrent attempts exactly one wins (I2).
     ///
+    /// - Parameter agents: who answers the device, the first where a message names none; empty for its channel's
+    ///   agent, `nil` for whoever answered it when it was paired before.
     /// - Throws: `NOT_FOUND`, or `FAILED_PRECONDITION` with the new state in `details["state"]` (and
     ///   `decidedBy`, `decidedAt`) where it has changed since.
     public func approve(
-        _ id: RequestID, code: PairingCode, from address: ClientAddress? = nil, by authority: Authority
+        _ id: RequestID, code: PairingCode, agents: [String]? = nil, from address: ClientAddress? = nil,
+        by authority: Authority
     ) async throws(Refusal) -> PairedDevice {
         let origination = try origination(authority, address)
-        return try await refusing(logger) { try await store.approve(id, code: code, by: origination) }.get()
+        try check(agents)
+        return try await refusing(logger) {
+            try await store.approve(id, code: code, agents: agents, by: origination)
+        }.get()
     }
 
     /// Denies the request that was displayed with `code`.
@@ -234,7 +224,7 @@ public struct PairingAdministration: Sendable {
         try await refusing(logger) { try await store.clearCooldown(senderID, by: origination) }.get()
     }
 
-    private func origination(
+    func origination(
         _ authority: Authority, _ address: ClientAddress?
     ) throws(Refusal) -> Origination {
         try authority.require(.administer)
@@ -253,7 +243,7 @@ public struct PairingAdministration: Sendable {
         cleanDeviceText(filter, maximumScalars: 128)
     }
 
-    private func rivals(of senderIDs: [SenderID]) async throws -> [String: [Rival]] {
+    func rivals(of senderIDs: [SenderID]) async throws -> [String: [Rival]] {
         rivals(try await store.rivals(of: senderIDs))
     }
 
@@ -291,10 +281,7 @@ public struct PairingAdministration: Sendable {
         // Up to the year 9999: PostgreSQL knows no later one than 294276.
         guard parts.count == 2, let microseconds = Int64(parts[0]),
             (0..<253_402_300_800_000_000).contains(microseconds), let id = RequestID(String(parts[1]))
-        else {
-            throw Refusal(
-                .invalidRequest, "invalid_cursor", "This page of the list does not exist. Start again.")
-        }
+        else { throw .invalidCursor }
         return PairingStore.Cursor(microseconds: microseconds, id: id)
     }
 

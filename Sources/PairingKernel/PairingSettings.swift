@@ -40,6 +40,11 @@ public struct PairingSettings: Sendable {
     /// How long an administrator session lasts at most.
     public var sessionAbsoluteTimeout: Duration
 
+    /// Who may be chosen to answer devices.
+    public var agents: AgentChoice
+    /// Whether administrators may look at the text of devices' messages.
+    public var showsMessageText: Bool
+
     /// The defaults of the specification for the given origins.
     public init(origins: OriginPolicy) {
         self.origins = origins
@@ -60,5 +65,27 @@ public struct PairingSettings: Sendable {
         deliveryPause = .seconds(1)
         sessionIdleTimeout = .seconds(12 * 3600)
         sessionAbsoluteTimeout = .seconds(7 * 86400)
+        agents = AgentChoice()
+        showsMessageText = false
     }
+}
+
+/// The agents that the configuration names, for those who choose among them.
+public struct AgentChoice: Sendable, Equatable {
+    /// The agent that is there without being configured.
+    public static let builtIn = "echo"
+
+    /// Every agent's name, in order.
+    public var names: [String]
+    /// The agent of each channel's devices that has one of its own.
+    public var defaults: [ChannelID: String]
+
+    /// Wraps the two.
+    public init(names: [String] = [], defaults: [ChannelID: String] = [:]) {
+        self.names = Set(names + [Self.builtIn]).sorted()
+        self.defaults = defaults
+    }
+
+    /// Who answers a channel's devices where nobody chose another.
+    public func defaultAgent(of channel: ChannelID) -> String { defaults[channel] ?? Self.builtIn }
 }

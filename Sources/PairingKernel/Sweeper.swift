@@ -26,6 +26,9 @@ public struct Sweeper: Service {
                         if ended < 100 { break }
                     }
                 }
+                await attempt("Pairings whose time is over could not be ended", &failing) {
+                    while try await store.revokeDueDevices() == 100 {}
+                }
                 if turn % 300 == 0 {
                     await attempt("What is outdated could not be removed", &failing) {
                         while try await store.removeOutdated(messages: settings.messageRetention) >= 1000,

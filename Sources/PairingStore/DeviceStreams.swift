@@ -19,6 +19,8 @@ struct Stream {
     var claimedBy: InstanceID?
     /// For how long it does from now on, or since when it does not; `nil` where there is nothing to do.
     var claimLeft: Duration?
+    /// Who answers the device; empty where that is left to its channel.
+    var agents: [String] = []
     /// A change of the claim that has yet to be written.
     private(set) var claimChange: ClaimChange?
 
@@ -51,6 +53,15 @@ struct Stream {
         // One message always fits.
         let bytes = unanswered == 0 ? 0 : unansweredBytes + message.storedBytes
         return bytes <= PairingStore.maximumUnansweredBytes ? nil : .unansweredBytes
+    }
+
+    /// Who answers a message where its channel names nobody; empty for the channel's agent.
+    ///
+    /// - Returns: the refusal of a message that names an agent which no administrator chose for the device.
+    func agent(of message: PairingStore.InboundMessage) -> Result<String, Refusal> {
+        guard let named = message.agent else { return .success(agents.first ?? "") }
+        let isAllowed = agents.isEmpty ? named.answersChannel : agents.contains(named.name)
+        return isAllowed ? .success(named.name) : .failure(.agentNotAllowed(named.name, agents))
     }
 
     /// Why no other message may be pushed to the device; `nil` where one may.
@@ -104,6 +115,16 @@ extension Refusal {
         .resourceExhausted, "unacknowledged_bytes",
         "Messages of \(PairingStore.maximumUnacknowledgedBytes >> 20) MiB wait for this device's message.ack. "
             + "Acknowledge them before sending more.", retryable: true, retryAfter: .seconds(1))
+
+    fileprivate static func agentNotAllowed(_ name: String, _ allowed: [String]) -> Refusal {
+        Refusal(
+            .forbidden, "agent_not_allowed",
+            "No administrator chose the agent “\(name)” for this device. "
+                + (allowed.isEmpty
+                    ? "Leave `agent` out, or ask one to."
+                    : "It may name \(allowed.joined(separator: ", ")), or none."),
+            details: ["agents": .array(allowed.map(JSONValue.string))])
+    }
 
     fileprivate static let deviceFull = Refusal(
         .resourceExhausted, "device_full",
@@ -194,7 +215,7 @@ extension Transaction {
     static let streamColumns = """
         sender_key, generation, active, next_in, next_out, acknowledged_out, unanswered, unanswered_bytes,
         unacknowledged_bytes, claimed_by::text AS claimed_by,
-        (extract(epoch FROM claimed_until - clock_timestamp()) * 1000)::bigint AS claim_left
+        (extract(epoch FROM claimed_until - clock_timestamp()) * 1000)::bigint AS claim_left, agents
         """
 
     private static let lockStreams = """
@@ -223,7 +244,8 @@ extension Transaction {
                         unansweredBytes: try $0.int64("unanswered_bytes"),
                         unacknowledgedBytes: try $0.int64("unacknowledged_bytes"),
                         claimedBy: try $0.optionalText("claimed_by").flatMap { InstanceID($0) },
-                        claimLeft: try $0.optionalInt64("claim_left").map { .milliseconds($0) })
+                        claimLeft: try $0.optionalInt64("claim_left").map { .milliseconds($0) },
+                        agents: try $0.optionalTexts("agents") ?? [])
                 )
             }, uniquingKeysWith: { first, _ in first })
     }

@@ -199,11 +199,11 @@ extension Transaction {
             (
                 """
                 SELECT a.key, m.* FROM unnest($1::text[], $2::text[], $3::bigint[]) AS a (key, open, after), LATERAL (
-                    SELECT sequence, message_id, body, forwarded, attempts,
+                    SELECT sequence, message_id, body, forwarded, agent, attempts,
                         greatest(0, extract(epoch FROM next_try_at - clock_timestamp()) * 1000)::bigint AS delay,
                         sum(octet_length(body) + coalesce(octet_length(forwarded), 0)) OVER (ORDER BY sequence)
                             - octet_length(body) - coalesce(octet_length(forwarded), 0) AS before
-                    FROM (SELECT sequence, message_id, body, forwarded, attempts, next_try_at FROM messages
+                    FROM (SELECT sequence, message_id, body, forwarded, agent, attempts, next_try_at FROM messages
                         WHERE sender_key || '/' || generation::text || '/' || direction = a.open
                             AND sequence > a.after AND done_at IS NULL
                         ORDER BY sequence LIMIT $4) AS page) AS m
@@ -229,7 +229,8 @@ extension Transaction {
             work[try row.text("key")]?.messages.append(
                 PairingStore.OpenWork(
                     sequence: try row.int64("sequence"), messageID: try row.text("message_id"),
-                    parts: try row.forwarded(), attempts: try row.int("attempts"),
+                    parts: try row.forwarded(to: row.optionalText("agent")),
+                    attempts: try row.int("attempts"),
                     delay: .milliseconds(try row.optionalInt64("delay") ?? 0)))
         }
         for device in devices {

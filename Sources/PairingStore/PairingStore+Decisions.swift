@@ -6,8 +6,11 @@ extension PairingStore {
     ///
     /// Wrong codes are events, and limited for whoever sends them and for the request: a code that can be guessed
     /// proves that nobody looked at the device.
+    ///
+    /// - Parameter agents: who answers the device; empty for its channel's agent, `nil` for whoever did when it was
+    ///   paired before.
     public func approve(
-        _ id: RequestID, code: PairingCode, by origination: Origination
+        _ id: RequestID, code: PairingCode, agents: [String]? = nil, by origination: Origination
     ) async throws -> Outcome<PairedDevice> {
         try await decide(id) { transaction, life, now in
             let senderID = life.pending?.senderID
@@ -23,10 +26,11 @@ extension PairingStore {
                 try transaction.recordWrongCode(for: id, of: senderID, by: origination)
                 return .refused(refusal)
             case .write(let device):
-                try transaction.insert(device)
+                try transaction.insert(device, agents: agents)
                 try transaction.record(
                     .pairingApproved, channel: device.channel, senderID: device.senderID, by: origination,
-                    requestID: id, generation: device.generation)
+                    requestID: id, generation: device.generation,
+                    details: .object(agents.map { ["agents": .array($0.map(JSONValue.string))] } ?? [:]))
                 return .done(device)
             }
         }
@@ -58,9 +62,10 @@ extension PairingStore {
     ///   - channel: the channel that was displayed; `nil` for whichever it is.
     ///   - generation: the generation that was displayed; `nil` for whichever it is.
     ///   - reason: why, cleaned; the device is told.
+    ///   - onlyIfDue: refuses while the pairing's time is not over.
     public func revoke(
         _ senderID: SenderID, channel: ChannelID?, generation: Generation?, because reason: String? = nil,
-        by origination: Origination
+        onlyIfDue: Bool = false, by origination: Origination
     ) async throws -> Outcome<PairedDevice> {
         try await pool.transaction { transaction in
             try transaction.lock(senderID)
@@ -69,6 +74,8 @@ extension PairingStore {
                 channel: channel, displayed: generation, by: origination.actor, now: now)
             switch decision {
             case .refuse(let refusal): return .refused(try transaction.explain(refusal, senderID))
+            case .write(let device) where onlyIfDue && !(device.expiresAt.map { $0 <= now } ?? false):
+                return .refused(Refusal(.failedPrecondition, "not_due", "The pairing's time is not over."))
             case .write(var device):
                 device.revokeReason = reason
                 // Waits for messages and sessions that hold the row, and fails all that come later (I3).
@@ -203,13 +210,17 @@ extension JSONValue {
 
 extension Transaction {
     /// Makes the approved request the sender ID's active pairing.
-    fileprivate func insert(_ device: PairedDevice) throws {
+    fileprivate func insert(_ device: PairedDevice, agents: [String]?) throws {
+        // Where nobody chose, who answered before answers again.
+        let agents = PostgresValue.texts(agents)
         try enqueue(
             """
-            INSERT INTO device_streams (sender_key, generation, active) VALUES ($1, $2, true)
+            INSERT INTO device_streams AS d (sender_key, generation, active, agents)
+            VALUES ($1, $2, true, nullif($3::text[], '{}'))
             ON CONFLICT (sender_key) DO UPDATE SET generation = excluded.generation, active = true, next_in = 1,
-                next_out = 1, acknowledged_out = 0
-            """, [.text(device.senderID.key), .int64(device.generation.number)])
+                next_out = 1, acknowledged_out = 0,
+                agents = CASE WHEN $3::text[] IS NULL THEN d.agents ELSE excluded.agents END
+            """, [.text(device.senderID.key), .int64(device.generation.number), agents])
         try enqueue(
             """
             INSERT INTO device_silence (sender_key, generation, channel, due_at) VALUES ($1, $2, $3, clock_timestamp())
@@ -225,11 +236,18 @@ extension Transaction {
                 UPDATE pairing_requests SET state = 'approved', decided_at = clock_timestamp(), decided_by = $2
                 WHERE request_id = $1 RETURNING *)
             INSERT INTO paired_devices (request_id, sender_key, sender_id, channel, generation, public_key,
-                token_hash, display_name, metadata, detail_labels, detail_values, paired_at, paired_by)
+                token_hash, display_name, metadata, detail_labels, detail_values, paired_at, paired_by, agents, label,
+                note)
             SELECT request_id, sender_key, sender_id, channel, $3, public_key, token_hash, display_name, metadata,
-                detail_labels, detail_values, decided_at, $2
-            FROM request
-            """, [.uuid(device.requestID.text), .text(device.pairedBy), .int64(device.generation.number)])
+                detail_labels, detail_values, decided_at, $2,
+                CASE WHEN $4::text[] IS NULL THEN before.agents ELSE nullif($4::text[], '{}') END, label, note
+            FROM request LEFT JOIN LATERAL (SELECT agents, label, note FROM paired_devices
+                WHERE sender_key = request.sender_key ORDER BY generation DESC LIMIT 1) AS before ON true
+            """,
+            [
+                .uuid(device.requestID.text), .text(device.pairedBy), .int64(device.generation.number),
+                agents,
+            ])
     }
 
     /// Adds to a refusal what became of the request meanwhile, so that the loser of a race reads why (I2).

@@ -39,21 +39,44 @@ extension PairingStore {
         try await pool.query("SELECT position FROM event_counter").only().int64("position")
     }
 
+    /// The events about one device after a position, oldest first; of all devices, and about none, where it is `nil`.
+    public func events(after position: Int64, of senderID: SenderID?, limit: Int) async throws -> [Event] {
+        guard let senderID else { return try await events(after: position, limit: limit) }
+        return try await pool.query(
+            """
+            SELECT \(Columns.event) FROM events
+            WHERE lower(sender_id COLLATE "C") = $1 AND sender_id IS NOT NULL AND position > $2
+            ORDER BY position LIMIT $3
+            """, [.text(senderID.key), .int64(position), .int(limit)]
+        ).map { try $0.event() }
+    }
+
     /// The events after a position, oldest first.
     public func events(after position: Int64, limit: Int) async throws -> [Event] {
         try await pool.query(
             """
-            SELECT position, at, event, channel, sender_id, actor_kind, actor, request_id::text AS request_id,
-                generation, address, details::text AS details
+            SELECT \(Columns.event)
             FROM events WHERE position > $1 ORDER BY position LIMIT $2
             """, [.int64(position), .int(limit)]
-        ).map {
-            Event(
-                position: try $0.int64("position"), at: try $0.moment("at"), event: try $0.text("event"),
-                channel: try $0.optionalText("channel"), senderID: try $0.optionalText("sender_id"),
-                actorKind: try $0.text("actor_kind"), actor: try $0.text("actor"),
-                requestID: try $0.optionalText("request_id"), generation: try $0.optionalInt64("generation"),
-                address: try $0.optionalText("address"), details: try $0.text("details"))
-        }
+        ).map { try $0.event() }
+    }
+}
+
+extension Columns {
+    /// The columns of ``PairingStore/Event``.
+    static let event = """
+        position, at, event, channel, sender_id, actor_kind, actor, request_id::text AS request_id, generation, address,
+        details::text AS details
+        """
+}
+
+extension PostgresRow {
+    func event() throws -> PairingStore.Event {
+        PairingStore.Event(
+            position: try int64("position"), at: try moment("at"), event: try text("event"),
+            channel: try optionalText("channel"), senderID: try optionalText("sender_id"),
+            actorKind: try text("actor_kind"), actor: try text("actor"),
+            requestID: try optionalText("request_id"), generation: try optionalInt64("generation"),
+            address: try optionalText("address"), details: try text("details"))
     }
 }

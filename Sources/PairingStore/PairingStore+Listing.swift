@@ -60,15 +60,15 @@ extension PairingStore {
     ///
     /// - Parameter matchesCode: whether the filter finds parts of the code; false where nobody may learn it here.
     public func pendingRequests(
-        filter: String, matchesCode: Bool = true, after cursor: Cursor?, limit: Int
+        filter: String, channel: ChannelID? = nil, matchesCode: Bool = true, after cursor: Cursor?, limit: Int
     ) async throws -> [Listed<PairingRequest>] {
         let (sql, parameters) = Self.requestsQuery(
-            filter: filter, matchesCode: matchesCode, after: cursor, limit: limit)
+            filter: filter, channel: channel, matchesCode: matchesCode, after: cursor, limit: limit)
         return try await pool.query(sql, parameters).map { try $0.listedRequest() }
     }
 
     static func requestsQuery(
-        filter: String, matchesCode: Bool, after cursor: Cursor?, limit: Int
+        filter: String, channel: ChannelID?, matchesCode: Bool, after cursor: Cursor?, limit: Int
     ) -> (sql: String, parameters: [PostgresValue]) {
         (
             """
@@ -76,49 +76,23 @@ extension PairingStore {
                 \(Columns.rivals(of: "pairing_requests"))
             FROM pairing_requests
             WHERE state = 'pending' AND expires_at > clock_timestamp()
+                AND ($6::text IS NULL OR channel = $6::text)
                 AND ($1 = '' OR strpos(
                     lower(concat_ws(' ', sender_id, channel,
                         CASE WHEN $5::boolean THEN concat_ws(' ', code, left(code, 4) || '-' || right(code, 4)) END,
                         display_name) COLLATE \(Self.filterCollation)),
-                    lower(normalize($1, NFC) COLLATE \(Self.filterCollation))) > 0)
+                    lower(normalize($1, NFC) COLLATE \(Self.filterCollation))) > 0
+                    OR ($5::boolean AND code = $7::text))
                 AND ($2::bigint IS NULL OR (created_at, request_id)
                     < ('epoch'::timestamptz + $2::bigint * interval '1 microsecond', $3::uuid))
             ORDER BY created_at DESC, request_id DESC LIMIT $4
             """,
             [
                 .text(filter), .int64(cursor?.microseconds), .uuid(cursor?.id.text), .int(limit),
-                .bool(matchesCode),
+                .bool(matchesCode), .text(channel?.text),
+                // However it is written: in full width, with another hyphen.
+                .text(PairingCode(filter)?.text),
             ]
-        )
-    }
-
-    /// The active pairings, newest first.
-    public func pairedDevices(
-        filter: String, after cursor: Cursor?, limit: Int
-    ) async throws -> [Listed<DeviceListing>] {
-        let (sql, parameters) = Self.devicesQuery(filter: filter, after: cursor, limit: limit)
-        return try await pool.query(sql, parameters).map { try $0.listedDevice() }
-    }
-
-    static func devicesQuery(
-        filter: String, after cursor: Cursor?, limit: Int
-    ) -> (sql: String, parameters: [PostgresValue]) {
-        (
-            """
-            SELECT \(Columns.device), \(Columns.presence),
-                (extract(epoch FROM d.paired_at) * 1000000)::bigint AS microseconds, \(Columns.rivals(of: "d"))
-            FROM (SELECT * FROM paired_devices
-                WHERE state = 'active'
-                    AND ($1 = '' OR strpos(
-                        lower(concat_ws(' ', sender_id, channel, display_name) COLLATE \(Self.filterCollation)),
-                        lower(normalize($1, NFC) COLLATE \(Self.filterCollation))) > 0)
-                    AND ($2::bigint IS NULL OR (paired_at, request_id)
-                        < ('epoch'::timestamptz + $2::bigint * interval '1 microsecond', $3::uuid))
-                ORDER BY paired_at DESC, request_id DESC LIMIT $4) AS d
-            \(Columns.presenceJoin)
-            ORDER BY d.paired_at DESC, d.request_id DESC
-            """,
-            [.text(filter), .int64(cursor?.microseconds), .uuid(cursor?.id.text), .int(limit)]
         )
     }
 
@@ -166,7 +140,7 @@ extension PairingStore {
 }
 
 extension Columns {
-    fileprivate static let presence = """
+    static let presence = """
         (i.lease_until > clock_timestamp() AND s.generation = d.generation) IS TRUE AS connected,
         CASE WHEN s.generation = d.generation THEN
             greatest(s.last_seen_at, CASE WHEN i.lease_until IS NOT NULL
@@ -175,7 +149,7 @@ extension Columns {
         CASE WHEN s.generation = d.generation THEN s.address END AS last_address
         """
 
-    fileprivate static let presenceJoin = """
+    static let presenceJoin = """
         LEFT JOIN device_sessions s ON s.sender_key = d.sender_key
         LEFT JOIN instances i ON i.instance_id = s.instance_id
         """
@@ -186,15 +160,11 @@ extension PostgresRow {
         PairingStore.Listed(row: try pairingRequest(), cursor: try cursor())
     }
 
-    func listedDevice() throws -> PairingStore.Listed<PairingStore.DeviceListing> {
-        PairingStore.Listed(row: try deviceListing(), cursor: try cursor())
-    }
-
-    fileprivate func cursor() throws -> PairingStore.Cursor {
+    func cursor() throws -> PairingStore.Cursor {
         PairingStore.Cursor(microseconds: try int64("microseconds"), id: try requestID())
     }
 
-    fileprivate func deviceListing() throws -> PairingStore.DeviceListing {
+    func deviceListing() throws -> PairingStore.DeviceListing {
         PairingStore.DeviceListing(
             device: try pairedDevice(), isConnected: try bool("connected"),
             lastSeenAt: try optionalMoment("last_seen_at"), lastAddress: try address("last_address"),

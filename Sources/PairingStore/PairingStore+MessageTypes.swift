@@ -15,6 +15,20 @@ extension PairingStore {
         }
     }
 
+    /// An agent that a device names.
+    public struct NamedAgent: Sendable, Equatable {
+        /// Its name, as the device wrote it.
+        public var name: String
+        /// Whether it is the one that answers the channel's devices anyway.
+        public var answersChannel: Bool
+
+        /// Wraps the two.
+        public init(name: String, answersChannel: Bool) {
+            self.name = name
+            self.answersChannel = answersChannel
+        }
+    }
+
     /// A message from a device's session.
     public struct InboundMessage: Sendable {
         /// The session that sent it.
@@ -25,15 +39,24 @@ extension PairingStore {
         public var body: String
         /// What its channel made of it for agents; a message of which nothing is left needs no answer.
         public var forwarded: [ForwardedMessage]
+        /// Who the device wants to answer what its channel leaves open; `nil` where it names nobody.
+        public var agent: NamedAgent?
 
         /// Wraps the parts.
         public init(
-            session: LiveSession, messageID: String, body: String, forwarded: [ForwardedMessage]
+            session: LiveSession, messageID: String, body: String, forwarded: [ForwardedMessage],
+            agent: NamedAgent? = nil
         ) {
             self.session = session
             self.messageID = messageID
             self.body = body
             self.forwarded = forwarded
+            self.agent = agent
+        }
+
+        /// What its channel made of it, with the name of `agent` where the channel names none.
+        public func parts(for agent: String) -> [ForwardedMessage] {
+            forwarded.map { $0.agent.isEmpty ? ForwardedMessage(agent: agent, body: $0.body) : $0 }
         }
 
         /// Wraps the parts of a message that goes to an agent as it is.
@@ -75,6 +98,8 @@ extension PairingStore {
         /// How many of the device's messages waited for an answer before it, where the work on it was claimed with
         /// it. Of a repeat: how many wait, where it is one of them, whoever works on it.
         public var openBefore: Int64?
+        /// Who answers it where its channel names nobody; empty for the channel's agent.
+        public var agent = ""
     }
 
     /// A stored message of either direction.

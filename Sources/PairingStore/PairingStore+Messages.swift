@@ -42,7 +42,7 @@ extension PairingStore {
                 try answers[0].map {
                     (try $0.text("key"), (sequence: try $0.int64("sequence"), isOpen: try $0.bool("open")))
                 }, uniquingKeysWith: { first, _ in first })
-            var accepted: [(message: InboundMessage, sequence: Int64)] = []
+            var accepted: [AcceptedMessage] = []
             // Devices for one of whose messages there was no room: none overtakes it.
             var full: [String: Refusal] = [:]
             let outcomes = zip(messages, keys).map { message, key -> Outcome<Acceptance> in
@@ -55,13 +55,18 @@ extension PairingStore {
                             sequence: first.sequence, isRepeat: true,
                             openBefore: first.isOpen ? stream.unanswered : nil))
                 }
+                let agent: String
+                switch stream.agent(of: message) {
+                case .success(let name): agent = name
+                case .failure(let refusal): return .refused(refusal)
+                }
                 if let refusal = full[device] ?? stream.refusal(of: message) {
                     full[device] = refusal
                     return .refused(refusal)
                 }
                 let sequence = stream.nextIn
                 stream.nextIn += 1
-                var acceptance = Acceptance(sequence: sequence, isRepeat: false)
+                var acceptance = Acceptance(sequence: sequence, isRepeat: false, agent: agent)
                 if !message.forwarded.isEmpty {
                     if let claim, stream.isFree(for: claim.instance) {
                         acceptance.openBefore = stream.unanswered
@@ -74,7 +79,7 @@ extension PairingStore {
                 }
                 streams[device] = stream
                 known[key] = (sequence, !message.forwarded.isEmpty)
-                accepted.append((message, sequence))
+                accepted.append((message, sequence, agent))
                 return .done(acceptance)
             }
             if !accepted.isEmpty {
@@ -144,25 +149,26 @@ extension PairingStore.InboundMessage {
     var storedBytes: Int64 { Int64(body.utf8.count + (forwardedText?.utf8.count ?? 0)) }
 }
 
+/// A message with its number, and who answers it where its channel names nobody.
+private typealias AcceptedMessage = (message: PairingStore.InboundMessage, sequence: Int64, agent: String)
+
 extension Transaction {
-    fileprivate func insertInbound(
-        _ accepted: [(message: PairingStore.InboundMessage, sequence: Int64)]
-    ) throws {
+    fileprivate func insertInbound(_ accepted: [AcceptedMessage]) throws {
         try enqueue(
             """
             INSERT INTO messages (sender_key, generation, direction, sequence, message_id, body, forwarded,
-                created_at, done_at)
+                created_at, done_at, agent)
             SELECT sender_key, generation, 'in', sequence, message_id, body, nullif(forwarded, ''),
-                clock_timestamp(), CASE WHEN forwarded = '[]' THEN clock_timestamp() END
-            FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[])
-                AS a (sender_key, generation, sequence, message_id, body, forwarded)
+                clock_timestamp(), CASE WHEN forwarded = '[]' THEN clock_timestamp() END, nullif(agent, '')
+            FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[])
+                AS a (sender_key, generation, sequence, message_id, body, forwarded, agent)
             """,
             [
                 .texts(accepted.map(\.message.session.senderID.key)),
                 .int64s(accepted.map(\.message.session.generation.number)),
                 .int64s(accepted.map(\.sequence)),
                 .texts(accepted.map(\.message.messageID)), .texts(accepted.map(\.message.body)),
-                .texts(accepted.map { $0.message.forwardedText ?? "" }),
+                .texts(accepted.map { $0.message.forwardedText ?? "" }), .texts(accepted.map(\.agent)),
             ])
     }
 }

@@ -17,7 +17,7 @@ extension PairingStore {
         /// The requests that wait.
         public var requests: [Listed<PairingRequest>]
         /// The active pairings.
-        public var devices: [Listed<DeviceListing>]
+        public var devices: FoundDevices
         /// The refused claims on sender IDs of either, newest first.
         public var rivals: [RivalListing]
         /// What is wrong.
@@ -30,12 +30,14 @@ extension PairingStore {
         public var session: (hash: [UInt8], idle: Duration, absolute: Duration)
         /// A part of what is looked for; empty for everything.
         public var filter: String
+        /// Which devices are looked for.
+        public var devices: DeviceFilter
         /// Whether the filter finds parts of codes.
         public var matchesCode: Bool
         /// Where the page of requests begins.
         public var requestsAfter: Cursor?
         /// Where the page of devices begins.
-        public var devicesAfter: Cursor?
+        public var devicesAfter: DeviceCursor?
         /// The rows of each list.
         public var limit: Int
         /// How many requests of an address may wait.
@@ -43,11 +45,13 @@ extension PairingStore {
 
         /// Wraps the parts.
         public init(
-            session: (hash: [UInt8], idle: Duration, absolute: Duration), filter: String, matchesCode: Bool,
-            requestsAfter: Cursor?, devicesAfter: Cursor?, limit: Int, requestsPerAddress: Int
+            session: (hash: [UInt8], idle: Duration, absolute: Duration), filter: String,
+            devices: DeviceFilter, matchesCode: Bool, requestsAfter: Cursor?, devicesAfter: DeviceCursor?,
+            limit: Int, requestsPerAddress: Int
         ) {
             self.session = session
             self.filter = filter
+            self.devices = devices
             self.matchesCode = matchesCode
             self.requestsAfter = requestsAfter
             self.devicesAfter = devicesAfter
@@ -65,9 +69,9 @@ extension PairingStore {
                 ("SELECT position FROM event_counter", []),
                 Self.countsQuery(upTo: 1001),
                 Self.requestsQuery(
-                    filter: query.filter, matchesCode: query.matchesCode, after: query.requestsAfter,
-                    limit: query.limit),
-                Self.devicesQuery(filter: query.filter, after: query.devicesAfter, limit: query.limit),
+                    filter: query.filter, channel: query.devices.channel, matchesCode: query.matchesCode,
+                    after: query.requestsAfter, limit: query.limit + 1),
+                Self.devicesQuery(query.devices, after: query.devicesAfter, limit: query.limit),
             ] + Self.troublesQueries(requestsPerAddress: query.requestsPerAddress))
         let session = answers[0].first
         let counts = try answers[2].only()
@@ -75,8 +79,9 @@ extension PairingStore {
             username: try session?.text("username"), isStale: try session?.bool("stale") ?? false,
             position: try answers[1].only().int64("position"), pending: try counts.int("pending"),
             paired: try counts.int("paired"), requests: try answers[3].map { try $0.listedRequest() },
-            devices: try answers[4].map { try $0.listedDevice() },
-            rivals: try answers[3].flatMap { try $0.rivals() } + answers[4].flatMap { try $0.rivals() },
+            devices: try answers[4].foundDevices(limit: query.limit),
+            rivals: try answers[3].flatMap { try $0.rivals() }
+                + answers[4].filter { try $0.bool("matches") }.flatMap { try $0.rivals() },
             troubles: try SystemTroubles(answers[5...]))
     }
 }

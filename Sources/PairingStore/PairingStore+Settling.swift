@@ -155,9 +155,11 @@ extension PairingStore {
                 [.text(session.key(direction)), .int64(sequence), .int64(newest)]
             ).map {
                 StoredMessage(
-                    sequence: try $0.int64("sequence"), agent: try $0.optionalText("agent"),
+                    sequence: try $0.int64("sequence"),
+                    agent: direction == .outbound ? try $0.optionalText("agent") : nil,
                     body: try $0.text("body"),
-                    forwarded: direction == .inbound ? try $0.forwarded() : [],
+                    forwarded: direction == .inbound
+                        ? try $0.forwarded(to: $0.optionalText("agent")) : [],
                     inReplyTo: try $0.optionalText("in_reply_to"), attempts: try $0.int("attempts"))
             }
             return OpenMessages(
@@ -181,9 +183,12 @@ extension PairingStore.LiveSession {
 }
 
 extension PostgresRow {
-    func forwarded() throws -> [PairingStore.ForwardedMessage] {
+    /// What a device's message became for agents.
+    ///
+    /// - Parameter chosen: who answers what the channel leaves open.
+    func forwarded(to chosen: String? = nil) throws -> [PairingStore.ForwardedMessage] {
         guard let text = try optionalText("forwarded") else {
-            return [PairingStore.ForwardedMessage(agent: "", body: try self.text("body"))]
+            return [PairingStore.ForwardedMessage(agent: chosen ?? "", body: try self.text("body"))]
         }
         guard case .array(let items)? = try? JSONValue(parsing: text.utf8) else {
             throw CorruptRow(column: "forwarded")
@@ -192,7 +197,7 @@ extension PostgresRow {
             guard case .object(let members) = item, case .string(let agent)? = members["agent"],
                 case .string(let body)? = members["body"]
             else { throw CorruptRow(column: "forwarded") }
-            return PairingStore.ForwardedMessage(agent: agent, body: body)
+            return PairingStore.ForwardedMessage(agent: agent.isEmpty ? chosen ?? "" : agent, body: body)
         }
     }
 }

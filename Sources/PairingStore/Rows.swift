@@ -21,7 +21,7 @@ enum Columns {
         d.request_id::text AS request_id, d.sender_id, d.channel, d.generation, d.state, d.public_key,
         d.token_hash, d.display_name, d.metadata::text AS metadata, d.detail_labels, d.detail_values, d.paired_at,
         d.paired_by, d.revoked_at, d.revoked_by,
-        d.revoke_reason
+        d.revoke_reason, d.label, d.note, d.expires_at, coalesce(d.agents, '{}') AS agents
         """
 }
 
@@ -69,13 +69,18 @@ extension PostgresRow {
     }
 
     func pairedDevice() throws -> PairedDevice {
-        PairedDevice(
+        var device = PairedDevice(
             requestID: try requestID(), senderID: try senderID(), channel: try channel(),
             credential: try credential(), profile: try profile(),
             generation: Generation(try int64("generation")),
             state: try parsed("state", DeviceState.init(rawValue:)), pairedAt: try moment("paired_at"),
             pairedBy: try text("paired_by"), revokedAt: try optionalMoment("revoked_at"),
             revokedBy: try optionalText("revoked_by"), revokeReason: try optionalText("revoke_reason"))
+        device.label = try optionalText("label")
+        device.note = try optionalText("note")
+        device.expiresAt = try optionalMoment("expires_at")
+        device.agents = try texts("agents")
+        return device
     }
 
     func parsed<Value>(_ column: String, _ parse: (String) -> Value?) throws -> Value {

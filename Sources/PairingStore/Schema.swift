@@ -34,5 +34,8 @@ public enum Schema {
         Migration(
             number: 10, name: "silence",
             sql: String(decoding: PackageResources.v010_silence_sql, as: UTF8.self)),
+        Migration(
+            number: 11, name: "find",
+            sql: String(decoding: PackageResources.v011_find_sql, as: UTF8.self)),
     ]
 }

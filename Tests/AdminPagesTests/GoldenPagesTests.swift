@@ -17,9 +17,10 @@ struct GoldenPagesTests {
         var settings = sampleSettings
         settings.requiresTypedCode = typed
         return NodesPage(
-            query: NodesQuery(filter: filter), requests: .init(rows: requests, next: nil),
+            query: NodesQuery(text: filter), requests: .init(rows: requests, next: nil),
             devices: .init(rows: devices, next: next),
             counts: (requests.count, next == nil ? devices.count : 1001),
+            channels: ["iot", "mobile", "web"].compactMap { ChannelID($0) },
             settings: settings, now: sampleNow)
     }
 
@@ -124,6 +125,8 @@ struct GoldenPagesTests {
                 ChannelsPage(
                     ChannelsOverview(here: ChannelsReport(), gateways: []), processName: "kernel-0",
                     now: sampleNow))
+        case "agents": return render(.agents, AgentsPage(sampleAgents, now: sampleNow))
+        case "agents-empty": return render(.agents, AgentsPage([], now: sampleNow))
         case "login":
             return renderSignedOut(.login, LoginPage(formToken: "form-token", next: ReturnPath("/nodes?q=x")))
         case "login-problem":
@@ -150,7 +153,7 @@ struct GoldenPagesTests {
             "nodes", "nodes-empty", "nodes-filtered", "nodes-typed", "approve", "approve-rivals",
             "approve-typed", "deny", "deny-typed", "decided", "decided-by-reader", "revoke", "revoked",
             "revoked-by-reader", "device", "channels",
-            "channels-empty", "login", "login-problem",
+            "channels-empty", "agents", "agents-empty", "login", "login-problem",
             "logout",
             "unknown-page", "browser",
         ])
@@ -166,7 +169,7 @@ struct GoldenPagesTests {
     @Test("I7: what a device says of itself never becomes markup")
     func hostile() throws {
         let templates = try PageTemplates(sources: templateSources())
-        for name in ["nodes", "deny", "nodes-filtered", "channels", "login-problem"] {
+        for name in ["nodes", "deny", "nodes-filtered", "channels", "agents", "login-problem"] {
             let html = try #require(Self.page(name, templates))
             #expect(!html.contains("<script>alert"))
             #expect(!html.contains("' onmouseover"))

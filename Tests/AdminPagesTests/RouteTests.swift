@@ -10,7 +10,8 @@ struct RouteTests {
     @Test(
         "Every page has a path, and the path leads to the page",
         arguments: [
-            .home, .login, .logout, .nodes, .channels, .approve(RequestID(uuid)!), .deny(RequestID(uuid)!),
+            .home, .login, .logout, .nodes, .channels, .agents, .requests, .export,
+            .approve(RequestID(uuid)!), .deny(RequestID(uuid)!),
             .device(SenderID("tablet-reception-01")!), .revoke(SenderID("a:b@c.d_e")!), .selection,
             .browserDevice,
         ] as [Route])
@@ -21,7 +22,8 @@ struct RouteTests {
     @Test(
         "Anything else leads nowhere",
         arguments: [
-            "", "nodes", "/nodes/", "//nodes", "/Nodes", "/channels/", "/channels/web", "/nodes/requests",
+            "", "nodes", "/nodes/", "//nodes", "/Nodes", "/channels/", "/channels/web", "/nodes/requests/",
+            "/nodes/export/devices",
             "/nodes/requests/1/approve",
             "/nodes/requests/\(uuid)", "/nodes/requests/\(uuid)/approve/", "/nodes/requests/\(uuid)/erase",
             "/nodes/devices/", "/nodes/devices/-x", "/nodes/devices/a%2Fb", "/nodes/devices/a%00",

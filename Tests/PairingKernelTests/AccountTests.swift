@@ -330,7 +330,8 @@ struct AccountTests {
                 filter: "TABLET", after: nil, limit: 7, by: System.admin)
             #expect(whole.next == nil)
             for cursor in [
-                "", "_", "1", "x_y", "1_2", "9999999999999999999_0193f0c2-7a5b-4def-8a90-abcdef012345",
+                "", "_", "1", "x_y", "1_2", "..", "0.MQ.x", "3.MQ.0193f0c2-7a5b-4def-8a90-abcdef012345",
+                "0.AA.0193f0c2-7a5b-4def-8a90-abcdef012345", "0.!.0193f0c2-7a5b-4def-8a90-abcdef012345",
             ] {
                 let refusal = await refusal {
                     try await administration.pairedDevices(
@@ -341,7 +342,9 @@ struct AccountTests {
             for cursor in ["9223372036854775807", "-9223372036854775808"] {
                 let page = await refusal {
                     try await administration.pairedDevices(
-                        filter: "", after: "\(cursor)_0193f0c2-7a5b-4def-8a90-abcdef012345", limit: 3,
+                        filter: "",
+                        after: "0.\(Base64URL.encode(cursor.utf8)).0193f0c2-7a5b-4def-8a90-abcdef012345",
+                        limit: 3,
                         by: System.admin)
                 }
                 #expect(page?.reason == "invalid_cursor", "\(String(describing: page))")

@@ -136,6 +136,7 @@ struct AgentWorkTests {
             let device = try await one.pair("tablet-01")
             let socket = try one.socket()
             let grant = try await one.connect(device, on: socket)
+            try await one.pool.execute("UPDATE device_streams SET agents = '{slow,quick,nobody}'")
             for (id, agent) in [("1", nil), ("2", "quick"), ("3", "nobody"), ("4", "quick")] {
                 _ = try await one.sessions.send(
                     id: id, body: id, agent: agent, grant: grant, on: socket)

@@ -22,7 +22,8 @@ struct OverviewTests {
                 -> (session: AdminSession, overview: NodesOverview)?
             {
                 try await one.kernel.overview(
-                    secret: secret, renews: true, filter: filter, requestsAfter: after, devicesAfter: nil,
+                    secret: secret, renews: true, filter: DeviceFilter(text: filter), requestsAfter: after,
+                    devicesAfter: nil,
                     limit: 25)
             }
             let (session, shown) = try #require(try await overview(signIn.sessionSecret))
@@ -63,7 +64,7 @@ struct OverviewTests {
                 address: try #require(ClientAddress("192.0.2.1")), browser: nil)
             let found = try #require(
                 try await one.kernel.overview(
-                    secret: signIn.sessionSecret, renews: false, filter: "", requestsAfter: nil,
+                    secret: signIn.sessionSecret, renews: false, filter: DeviceFilter(), requestsAfter: nil,
                     devicesAfter: nil, limit: 25))
             let row = try #require(found.overview.requests.rows.first)
             #expect(row.rivals.count == 1 && row.rivals.first?.attempts == 1)

@@ -48,12 +48,12 @@ struct ListingTests {
                 """)
             var seen: [String] = []
             var times: [Int64] = []
-            var cursor: PairingStore.Cursor?
+            var cursor: PairingStore.DeviceCursor?
             repeat {
-                let page = try await fixture.store.pairedDevices(filter: "", after: cursor, limit: 4)
-                seen += page.map(\.row.device.senderID.text)
-                times += page.map(\.cursor.microseconds)
-                cursor = page.last?.cursor
+                let page = try await fixture.store.findDevices(.init(), after: cursor, limit: 4)
+                seen += page.rows.map(\.row.device.senderID.text)
+                times += page.rows.compactMap { Int64($0.cursor.key) }
+                cursor = page.next
             } while cursor != nil
             #expect(Set(seen) == Set((0..<23).map { "t-\($0)" }))
             #expect(seen.count == 23)
@@ -64,7 +64,8 @@ struct ListingTests {
     @Test(
         "A filter finds a part of sender ID, channel, code or name, in any case",
         arguments: [
-            "reception", "TABLET", "mobile", "abcd", "ABCD-2345", "abcd2345", "caf\u{E9}", "Cafe\u{301}",
+            "reception", "TABLET", "mobile", "abcd", "ABCD-2345", "abcd2345", "ＡＢＣＤ‐２３４５", "caf\u{E9}",
+            "Cafe\u{301}",
         ])
     func requestFilter(_ filter: String) async throws {
         try await StoreFixture.run { fixture in
@@ -98,7 +99,7 @@ struct ListingTests {
                 return
             }
             _ = try await store.approve(pending.id, code: pending.code, by: StoreFixture.admin).done()
-            let devices = try await store.pairedDevices(filter: "iot", after: nil, limit: 10)
+            let devices = try await store.findDevices(.init(text: "iot"), limit: 10).rows
             #expect(devices.count == 1)
             await pool.close()
         }
@@ -125,7 +126,7 @@ struct ListingTests {
             try await fixture.paired("tablet-01")
             _ = try await fixture.pending("tablet-02", credential: StoreFixture.key(2))
             #expect(try await fixture.store.pendingRequests(filter: filter, after: nil, limit: 9).isEmpty)
-            #expect(try await fixture.store.pairedDevices(filter: filter, after: nil, limit: 9).isEmpty)
+            #expect(try await fixture.store.findDevices(.init(text: filter), limit: 9).rows.isEmpty)
         }
     }
 
@@ -138,10 +139,10 @@ struct ListingTests {
             _ = try await fixture.store.approve(request.id, code: request.code, by: StoreFixture.admin).done()
             try await fixture.paired("other", credential: StoreFixture.key(2))
             for filter in ["TABLET", "empFANG"] {
-                let found = try await fixture.store.pairedDevices(filter: filter, after: nil, limit: 9)
+                let found = try await fixture.store.findDevices(.init(text: filter), limit: 9).rows
                 #expect(found.map(\.row.device.senderID.text) == ["tablet-01"], "\(filter)")
             }
-            #expect(try await fixture.store.pairedDevices(filter: "web", after: nil, limit: 9).count == 2)
+            #expect(try await fixture.store.findDevices(.init(text: "web"), limit: 9).rows.count == 2)
         }
     }
 
@@ -160,7 +161,7 @@ struct ListingTests {
             try await fixture.paired("paired", credential: StoreFixture.key(5))
             let requests = try await fixture.store.pendingRequests(filter: "", after: nil, limit: 9)
             #expect(requests.map(\.row.senderID.text) == ["waits"])
-            let devices = try await fixture.store.pairedDevices(filter: "", after: nil, limit: 9)
+            let devices = try await fixture.store.findDevices(.init(text: ""), limit: 9).rows
             #expect(devices.map(\.row.device.senderID.text) == ["paired"])
             let counts = try await fixture.store.counts(upTo: 1001)
             #expect(counts.pending == 1)

@@ -46,6 +46,8 @@ OF_PAGES_AND_COMMANDS = {
     "account_exists", "invalid_lifetime", "invalid_password", "invalid_token_name", "invalid_username",
     "last_administrator", "not_waiting", "sign_ins_waiting", "too_many_sign_ins", "unknown_account", "unknown_device",
     "unknown_token", "wrong_password",
+    # What administrators say of devices.
+    "bad_agents", "changed", "not_active", "not_due", "text_hidden", "unknown_agent",
     # Readiness, and what the store says more exactly as `already_…`.
     "channel_stuck", "request_ended",
 }  # fmt: skip

@@ -85,7 +85,7 @@ final class AgentDispatcher: Sendable {
                     machine.accepted(
                         PairingStore.OpenWork(
                             sequence: acceptance.sequence, messageID: message.messageID,
-                            parts: message.forwarded),
+                            parts: message.parts(for: acceptance.agent)),
                         of: sender, on: channel, openBefore: openBefore, now: now)
                 } else {
                     machine.lose([sender.senderID.key])

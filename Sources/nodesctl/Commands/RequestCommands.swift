@@ -59,7 +59,8 @@ struct RequestsCommand: AsyncParsableCommand {
 /// `nodesctl devices`
 struct DevicesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "devices", abstract: "Paired devices.", subcommands: [List.self, Show.self])
+        commandName: "devices", abstract: "Paired devices.",
+        subcommands: [List.self, Show.self, SetAgentCommand.self])
 
     /// `nodesctl devices list`
     struct List: OperatorCommand {

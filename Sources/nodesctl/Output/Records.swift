@@ -54,6 +54,9 @@ extension JSONValue {
             "pairedAt": .time(device.pairedAt), "pairedBy": .string(device.pairedBy),
             "revokedAt": .time(device.revokedAt),
             "revokedBy": device.revokedBy.map(JSONValue.string) ?? .null,
+            "label": device.label.map(JSONValue.string) ?? .null,
+            "note": device.note.map(JSONValue.string) ?? .null, "expiresAt": .time(device.expiresAt),
+            "agents": .array(device.agents.map(JSONValue.string)),
         ])
     }
 
