@@ -144,11 +144,16 @@ extension PairingStore {
             let row = try transaction.query(
                 """
                 UPDATE messages SET done_at = clock_timestamp(), ended = 'withdrawn', end_reason = 'aborted'
-                WHERE sender_key = $1 AND generation = $2 AND direction = 'in' AND sequence = $3
+                WHERE sender_key || '/' || generation::text || '/' || direction = $1 AND sequence = $2
                     AND done_at IS NULL
                 RETURNING (octet_length(body) + coalesce(octet_length(forwarded), 0))::bigint AS bytes
                 """,
-                [.text(key), .int64(message.session.generation.number), .int64(before.sequence)]
+                [
+                    .text(
+                        MessageDirection.inbound.key(of: message.session.senderID, message.session.generation)
+                    ),
+                    .int64(before.sequence),
+                ]
             ).first
             guard let row else { return .done(false) }
             stream.answered(bytes: try row.int64("bytes"))
@@ -189,9 +194,9 @@ extension PairingStore {
                 """
                 UPDATE messages SET done_at = clock_timestamp(), ended = 'expired', end_reason = 'expired'
                 WHERE ctid = ANY(ARRAY(SELECT m.place FROM unnest($1::text[]) AS a (key), LATERAL (
-                    SELECT ctid AS place FROM messages
+                    SELECT ctid AS place, expires_at FROM messages
                     WHERE sender_key || '/' || generation::text || '/' || direction = a.key AND done_at IS NULL
-                        AND expires_at <= clock_timestamp() OFFSET 0) AS m))
+                    OFFSET 0) AS m WHERE m.expires_at <= clock_timestamp()))
                 RETURNING sender_key, octet_length(body)::bigint AS bytes
                 """, [.texts(places.map(\.index))])
             for row in ended { streams[try row.text("sender_key")]?.settled(bytes: try row.int64("bytes")) }

@@ -22,12 +22,14 @@ extension PairingStore {
                     Transaction.workSessions(keys),
                     (
                         """
-                        SELECT a.place, m.bytes FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY
-                            AS a (sender_key, generation, sequence, place), LATERAL (
+                        SELECT a.place, m.bytes FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY
+                            AS a (key, sequence, place), LATERAL (
                             SELECT (octet_length(body) + coalesce(octet_length(forwarded), 0))::bigint AS bytes
-                            FROM messages WHERE sender_key = a.sender_key AND generation = a.generation
-                                AND direction = 'in' AND sequence = a.sequence AND done_at IS NULL LIMIT 1) AS m
-                        """, settlements.places
+                            FROM messages
+                            WHERE sender_key || '/' || generation::text || '/' || direction = a.key
+                                AND sequence = a.sequence AND done_at IS NULL LIMIT 1) AS m
+                        """,
+                        [.texts(settlements.map(\.openKey)), .int64s(settlements.map(\.sequence))]
                     ),
                 ])
             let sessions = try transaction.sessions(answers[0])
@@ -68,6 +70,13 @@ extension PairingStore {
             try transaction.wake(.deliver, woken.mapValues(Array.init))
             return outcomes
         }
+    }
+}
+
+extension PairingStore.Settlement {
+    /// The device's key in the index `messages_open`.
+    fileprivate var openKey: String {
+        PairingStore.MessageDirection.inbound.key(of: sender.senderID, sender.generation)
     }
 }
 

@@ -117,14 +117,10 @@ extension PairingStore {
             return try transaction.query(
                 """
                 UPDATE messages SET attempts = attempts + 1
-                WHERE sender_key = $1 AND generation = $2 AND direction = 'out' AND sequence = $3
+                WHERE sender_key || '/' || generation::text || '/' || direction = $1 AND sequence = $2
                     AND done_at IS NULL
                 RETURNING attempts
-                """,
-                [
-                    .text(message.session.senderID.key), .int64(message.session.generation.number),
-                    .int64(message.sequence),
-                ]
+                """, [.text(message.session.key(.outbound)), .int64(message.sequence)]
             ).first?.int("attempts")
         }
     }
