@@ -120,34 +120,17 @@ extension DeviceSessions {
     ) async throws(Refusal) -> [Result<ChannelOutput, Refusal>] {
         let keys = messages.map { PairingStore.MessageKey(session: grant.liveSession, messageID: $0.id) }
         let known = try await refusing(logger) { try await lane.numbers.submit(keys) }
-        // Nobody else takes a number meanwhile: the session sends one group at a time. A message that is refused
-        // leaves its number to the next.
-        var taken: Int64 = 0
-        var named: [String: (number: Int64, body: String)] = [:]
-        var outputs: [Result<ChannelOutput, Refusal>] = []
-        for (message, known) in zip(messages, known) {
-            guard let known else { throw .pairingEnded }
-            let repeated = named[message.id] ?? known.accepted.map { (known.number, $0) }
-            do throws(Refusal) {
-                let number = repeated?.number ?? known.number + taken
-                var output = try await channels.receive(
-                    ChannelDeviceMessage(
-                        number: number, id: message.id, receivedAt: clock(),
-                        body: repeated?.body ?? message.body),
-                    in: session)
-                if repeated != nil {
-                    // What was stored stays stored, whatever the channel thinks of it by now.
-                    output.isEphemeral = false
-                } else if !output.isEphemeral {
-                    taken += 1
-                    if messages.count > 1 { named[message.id] = (number, message.body) }
-                }
-                outputs.append(.success(output))
-            } catch {
-                outputs.append(repeated == nil ? .failure(error) : .success(ChannelOutput()))
-            }
+        // All are of one pairing.
+        let numbers = known.compactMap(\.self)
+        guard numbers.count == messages.count else { throw .pairingEnded }
+        let group = Mutex(ReceivedGroup(messages, known: numbers))
+        let receivedAt = clock()
+        let results = try await channels.receive(count: messages.count, in: session) { _, before in
+            let (number, message) = group.withLock { $0.next(after: before) }
+            return ChannelDeviceMessage(
+                number: number, id: message.id, receivedAt: receivedAt, body: message.body)
         }
-        return outputs
+        return zip(results, group.withLock(\.isRepeat)).map { ReceivedGroup.settled($0, isRepeat: $1) }
     }
 
     /// - Returns: for each message what came of it; `nil` where the database finds fault with one of several, so that

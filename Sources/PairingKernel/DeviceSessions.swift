@@ -31,6 +31,8 @@ public final class DeviceSessions: Service, Sendable {
         var greeting: [OutboundFrame]
         /// Which messages the device is handed, and up to where it was.
         var delivery = SessionDelivery()
+        /// Up to where the store is known to have its acknowledgements.
+        var acknowledged: Int64 = 0
     }
 
     /// The greatest size of a device's message as compact JSON, in bytes: what a channel makes of it, and a frame
@@ -223,6 +225,7 @@ public final class DeviceSessions: Service, Sendable {
                 senderID: device.senderID, generation: generation, epoch: row.epoch,
                 limits: sessionLimits(of: device.channel))
             work.delivery = SessionDelivery(delivered: row.acknowledged, hasBacklog: row.hasOpenMessages)
+            work.acknowledged = row.acknowledged
             try activate(grant, work, on: socket)
             if row.hasOpenMessages { dispatcher.want([device.senderID]) }
             return grant

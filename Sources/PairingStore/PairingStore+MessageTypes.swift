@@ -112,11 +112,15 @@ extension PairingStore {
         public var session: LiveSession
         /// The number up to which, and including, the device has everything.
         public var sequence: Int64
+        /// A number up to which everything is known to be settled: nothing is looked for there, where an index still
+        /// leads to what was.
+        public var after: Int64
 
-        /// Wraps the two.
-        public init(session: LiveSession, sequence: Int64) {
+        /// Wraps the parts.
+        public init(session: LiveSession, sequence: Int64, after: Int64 = 0) {
             self.session = session
             self.sequence = sequence
+            self.after = after
         }
     }
 

@@ -18,16 +18,19 @@ extension PairingStore {
                                 ended = CASE WHEN expires_at <= clock_timestamp() THEN 'expired' END,
                                 end_reason = CASE WHEN expires_at <= clock_timestamp() THEN 'expired' END
                             WHERE ctid = ANY(ARRAY(
-                                SELECT m.place FROM unnest($1::text[], $2::bigint[]) AS a (key, sequence), LATERAL (
+                                SELECT m.place FROM unnest($1::text[], $2::bigint[], $3::bigint[])
+                                    AS a (key, sequence, after), LATERAL (
                                     SELECT ctid AS place FROM messages
                                     WHERE sender_key || '/' || generation::text || '/' || direction = a.key
-                                        AND sequence <= a.sequence AND done_at IS NULL OFFSET 0) AS m))
+                                        AND sequence > a.after AND sequence <= a.sequence
+                                        AND done_at IS NULL OFFSET 0) AS m))
                             RETURNING sender_key, octet_length(body) AS bytes)
                         SELECT sender_key, sum(bytes)::bigint AS bytes FROM settled GROUP BY sender_key
                         """,
                         [
                             .texts(acknowledgements.map { $0.session.key(.outbound) }),
                             .int64s(acknowledgements.map(\.sequence)),
+                            .int64s(acknowledgements.map(\.after)),
                         ]
                     )
                 ])

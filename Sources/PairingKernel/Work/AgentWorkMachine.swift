@@ -169,8 +169,8 @@ struct AgentWorkMachine: Sendable {
     }
 
     private mutating func take(_ work: PairingStore.OpenWork, _ key: String, _ now: Instant) {
-        guard let device = devices[key] else { return }
-        guard device.items.count < limits.perDevice, hasRoom(for: work.bytes) else {
+        guard let held = devices[key]?.items.count else { return }
+        guard held < limits.perDevice, hasRoom(for: work.bytes) else {
             devices[key]?.hasMore = true
             return readOn(key)
         }
@@ -196,28 +196,31 @@ struct AgentWorkMachine: Sendable {
 
     /// Asks agents about what may be asked of this device now.
     mutating func start(_ key: String, _ now: Instant) {
-        guard let device = devices[key], !device.isReleasing else { return }
-        var blocked: Set<String> = []
+        // Taken out and put back, so that nothing is copied.
+        guard var device = devices.removeValue(forKey: key) else { return }
+        defer { devices[key] = device }
+        if device.isReleasing { return }
+        var blocked: [String] = []
         for index in device.items.indices {
-            let item = device.items[index]
-            switch item.phase {
+            switch device.items[index].phase {
             case .ready, .storing: continue
             case .asked: break
             case .delayed(let until) where until > now: break
             case .waiting, .delayed:
-                if blocked.isDisjoint(with: item.agents), !ask(index, of: key, now) {
+                if !device.items[index].agents.contains(where: blocked.contains),
+                    !ask(index, of: &device, key, now)
+                {
                     runnable.append(key)
                 }
             }
-            blocked.formUnion(item.agents)
+            for agent in device.items[index].agents where !blocked.contains(agent) { blocked.append(agent) }
         }
     }
 
     /// - Returns: whether there was room for another request.
-    private mutating func ask(_ index: Int, of key: String, _ now: Instant) -> Bool {
-        guard let device = devices[key] else { return true }
-        let item = device.items[index]
-        let agent = item.agents[item.part]
+    private mutating func ask(_ index: Int, of device: inout Device, _ key: String, _ now: Instant) -> Bool {
+        let part = device.items[index].part
+        let agent = device.items[index].agents[part]
         guard calls.count < limits.calls, callsByAgent[agent, default: 0] < limits.callsPerAgent else {
             return false
         }
@@ -225,12 +228,13 @@ struct AgentWorkMachine: Sendable {
         let id = AskID(number: lastAsk)
         calls[id] = Call(key: key, agent: agent, deadline: now + limits.time)
         callsByAgent[agent, default: 0] += 1
-        devices[key]?.items[index].phase = .asked(id)
+        device.items[index].phase = .asked(id)
+        let work = device.items[index].work
         actions.asks.append(
             Ask(
-                id: id, sender: device.sender, channel: device.channel, sequence: item.work.sequence,
-                messageID: item.work.messageID, part: item.part, agent: agent,
-                body: item.work.parts[item.part].body, attempts: item.work.attempts))
+                id: id, sender: device.sender, channel: device.channel, sequence: work.sequence,
+                messageID: work.messageID, part: part, agent: agent, body: work.parts[part].body,
+                attempts: work.attempts))
         return true
     }
 
@@ -252,29 +256,14 @@ struct AgentWorkMachine: Sendable {
     }
 
     private mutating func conclude(_ id: AskID, of key: String, _ answer: Answer, _ now: Instant) -> Bool {
-        guard var device = devices[key],
-            let index = device.items.firstIndex(where: { $0.phase == .asked(id) })
-        else { return false }
-        switch answer {
-        case .replied(let reply):
-            if let reply { device.items[index].replies.append(reply) }
-            device.items[index].part += 1
-            if device.items[index].part < device.items[index].agents.count {
-                device.items[index].phase = .waiting
-            } else {
-                device.items[index].phase = .ready(.answered(device.items[index].replies))
-            }
-        case .failed(let reason, nil):
-            device.items[index].work.attempts += 1
-            device.items[index].phase = .ready(.undeliverable(reason: reason))
-        case .failed(_, let delay?):
-            device.items[index].work.attempts += 1
-            device.items[index].phase = .delayed(until: now + delay)
-            device.items[index].isRecorded = false
-            remind(key, at: now + delay)
+        guard let index = devices[key]?.items.firstIndex(where: { $0.phase == .asked(id) }) else {
+            return false
         }
-        devices[key] = device
-        if device.items[index].isToBeStored, settling.append(key) { actions.hasSettlements = true }
+        if case .failed(_, let delay?) = answer { remind(key, at: now + delay) }
+        devices[key]?.items[index].conclude(answer, now)
+        if devices[key]?.items[index].isToBeStored == true, settling.append(key) {
+            actions.hasSettlements = true
+        }
         start(key, now)
         giveBackIfIdle(key)
         return true
