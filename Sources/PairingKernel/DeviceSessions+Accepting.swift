@@ -1,4 +1,6 @@
 import ChannelHost
+import Logging
+import Metrics
 import PairingCore
 import PairingStore
 import Synchronization
@@ -48,7 +50,8 @@ extension DeviceSessions {
         do throws(Refusal) {
             let channel = try channel(of: grant, on: socket)
             let candidates = messages.indices.filter { results[$0] == nil }
-            let outcomes = try await accept(candidates.map { messages[$0] }, grant: grant, in: channel, lane)
+            let outcomes = try await accept(
+                candidates.map { messages[$0] }, grant: grant, in: channel, lane, on: socket.id)
             for (index, outcome) in zip(candidates, outcomes) { results[index] = outcome }
         } catch {
             for index in messages.indices where results[index] == nil { results[index] = .failure(error) }
@@ -69,19 +72,30 @@ extension DeviceSessions {
         }.get()
     }
 
+    /// What a device's message came to before it is stored.
+    fileprivate enum Received {
+        case accepted(ChannelOutput)
+        case refused(Refusal)
+        /// It has ended the process too often.
+        case crashes
+    }
+
     private func accept(
-        _ messages: [SentMessage], grant: SessionGrant, in channel: ChannelSession, _ lane: MessageLane
+        _ messages: [SentMessage], grant: SessionGrant, in channel: ChannelSession, _ lane: MessageLane,
+        on socket: SocketID
     ) async throws(Refusal) -> [Result<MessageReceipt, Refusal>] {
         var results: [Result<MessageReceipt, Refusal>?] = messages.map { _ in nil }
         var inbound: [(index: Int, message: PairingStore.InboundMessage, frames: [OutboundFrame])] = []
-        for (index, output) in try await receive(messages, grant: grant, in: channel, lane).enumerated() {
+        for (index, output) in try await receive(messages, grant: grant, in: channel, lane, on: socket)
+            .enumerated()
+        {
             switch output {
-            case .success(let output) where output.isEphemeral:
+            case .accepted(let output) where output.isEphemeral:
                 results[index] = .success(
                     MessageReceipt(
                         messageID: messages[index].id, sequence: MessageReceipt.ephemeral,
                         frames: output.frames.map(OutboundFrame.init)))
-            case .success(let output):
+            case .accepted(let output):
                 let message = PairingStore.InboundMessage(
                     session: grant.liveSession, messageID: messages[index].id, body: messages[index].body,
                     forwarded: output.messages.map {
@@ -89,11 +103,23 @@ extension DeviceSessions {
                             agent: $0.agent.isEmpty ? messages[index].agent ?? "" : $0.agent, body: $0.body)
                     })
                 inbound.append((index, message, output.frames.map(OutboundFrame.init)))
-            case .failure(let refusal): results[index] = .failure(refusal)
+            case .crashes:
+                let message = PairingStore.InboundMessage(
+                    session: grant.liveSession, messageID: messages[index].id, body: messages[index].body,
+                    forwarded: [], end: PairingStore.MessageEnd(.undeliverable, reason: "channel_crashed"))
+                inbound.append(
+                    (
+                        index, message,
+                        [.failed(messages[index].id, reason: "channel_crashed", isRetrying: false)]
+                    ))
+            case .refused(let refusal): results[index] = .failure(refusal)
             }
         }
         if let stored = try await store(inbound.map(\.message), lane) {
             for (entry, outcome) in zip(inbound, stored) {
+                if entry.message.end != nil, case .success(let acceptance) = outcome, !acceptance.isRepeat {
+                    crashed(entry.message)
+                }
                 results[entry.index] = outcome.map {
                     MessageReceipt(
                         messageID: messages[entry.index].id, sequence: $0.sequence, frames: entry.frames)
@@ -103,7 +129,9 @@ extension DeviceSessions {
             for entry in inbound {
                 do throws(Refusal) {
                     let alone = [messages[entry.index]]
-                    results[entry.index] = try await accept(alone, grant: grant, in: channel, lane).first
+                    results[entry.index] = try await accept(
+                        alone, grant: grant, in: channel, lane, on: socket
+                    ).first
                 } catch {
                     results[entry.index] = .failure(error)
                 }
@@ -116,21 +144,65 @@ extension DeviceSessions {
     ///
     /// A repeat is what was accepted before, whatever it says now, and is no longer refused.
     private func receive(
-        _ messages: [SentMessage], grant: SessionGrant, in session: ChannelSession, _ lane: MessageLane
-    ) async throws(Refusal) -> [Result<ChannelOutput, Refusal>] {
+        _ messages: [SentMessage], grant: SessionGrant, in session: ChannelSession, _ lane: MessageLane,
+        on socket: SocketID
+    ) async throws(Refusal) -> [Received] {
         let keys = messages.map { PairingStore.MessageKey(session: grant.liveSession, messageID: $0.id) }
         let known = try await refusing(logger) { try await lane.numbers.submit(keys) }
         // All are of one pairing.
         let numbers = known.compactMap(\.self)
         guard numbers.count == messages.count else { throw .pairingEnded }
-        let group = Mutex(ReceivedGroup(messages, known: numbers))
+        let group = ReceivedGroup(messages, known: numbers)
+        let isSuspect = state.withLock { $0.work[socket]?.suspects.takeInbound(messages.count) ?? false }
+        if isSuspect { return try await receive(group, messages.count, grant, in: session) }
+        let shared = Mutex(group)
         let receivedAt = clock()
         let results = try await channels.receive(count: messages.count, in: session) { _, before in
-            let (number, message) = group.withLock { $0.next(after: before) }
-            return ChannelDeviceMessage(
-                number: number, id: message.id, receivedAt: receivedAt, body: message.body)
+            shared.withLock { $0.next(after: before) }.received(at: receivedAt)
         }
-        return zip(results, group.withLock(\.isRepeat)).map { ReceivedGroup.settled($0, isRepeat: $1) }
+        return zip(results, shared.withLock(\.isRepeat)).map { Received($0, isRepeat: $1) }
+    }
+
+    private func crashed(_ message: PairingStore.InboundMessage) {
+        MessageEnds.undeliverable.increment()
+        logger.error(
+            "A device's message is not handed to its channel any more: each time the process ended",
+            metadata: [
+                "senderId": "\(message.session.senderID)",
+                "messageId": "\(cleanDeviceText(message.messageID, maximumScalars: 128))",
+            ])
+    }
+
+    /// The same for messages of which one may have ended the process: one by one, each recorded before.
+    private func receive(
+        _ group: ReceivedGroup, _ count: Int, _ grant: SessionGrant, in session: ChannelSession
+    ) async throws(Refusal) -> [Received] {
+        var group = group
+        var results: [Received] = []
+        var before: Result<ChannelOutput, Refusal>?
+        for _ in 0..<count {
+            let next = group.next(after: before)
+            let message = next.received(at: clock())
+            let result = Mutex<Result<ChannelOutput, Refusal>>(.failure(.internal))
+            let isMade = try await refusing(logger) {
+                try await suspectCalls.make(.init(receiving: message.id, of: grant.liveSession)) {
+                    [channels] in
+                    do throws(Refusal) {
+                        let output = try await channels.receive(message, in: session)
+                        result.withLock { $0 = .success(output) }
+                    } catch {
+                        result.withLock { $0 = .failure(error) }
+                    }
+                }
+            }
+            // One that crashes is stored as what it is, and takes its number.
+            before = isMade ? result.withLock(\.self) : .success(ChannelOutput())
+            results.append(
+                isMade
+                    ? Received(before ?? .failure(.internal), isRepeat: next.isRepeat)
+                    : next.isRepeat ? .accepted(ChannelOutput()) : .crashes)
+        }
+        return results
     }
 
     /// - Returns: for each message what came of it; `nil` where the database finds fault with one of several, so that
@@ -153,5 +225,17 @@ extension DeviceSessions {
         _ outcome: Outcome<PairingStore.Acceptance>
     ) -> Result<PairingStore.Acceptance, Refusal> {
         do throws(Refusal) { return .success(try outcome.get()) } catch { return .failure(error) }
+    }
+}
+
+extension DeviceSessions.Received {
+    /// What counts of a channel's answer: what was stored stays stored, whatever the channel thinks of it by now.
+    fileprivate init(_ result: Result<ChannelOutput, Refusal>, isRepeat: Bool) {
+        switch result {
+        case .success(var output):
+            if isRepeat { output.isEphemeral = false }
+            self = .accepted(output)
+        case .failure(let refusal): self = isRepeat ? .accepted(ChannelOutput()) : .refused(refusal)
+        }
     }
 }

@@ -137,17 +137,22 @@ extension DeviceSessions: AgentAudience {
     /// - Returns: whether the session goes on.
     private func deliver(_ messages: [PairingStore.StoredMessage], to live: Live) async -> Bool {
         let grant = live.grant
-        guard let session = state.withLock({ $0.work[live.id]?.channel }) else { return false }
+        guard
+            let (session, suspects) = state.withLock({ state in
+                state.work[live.id].map { ($0.channel, $0.suspects) }
+            })
+        else { return false }
         let results: [Result<[ChannelFrame], Refusal>]
-        do throws(Refusal) {
-            results = try await channels.deliver(
-                messages.map { message in
-                    ChannelAgentMessage(
-                        number: message.sequence, id: "\(grant.generation)-\(message.sequence)",
-                        agent: message.agent ?? "", body: message.body)
-                }, in: session)
-        } catch {
-            results = [.failure(error)]
+        if let first = messages.first, first.sequence <= suspects.outbound {
+            guard let result = await deliver(suspect: first, to: live, in: session) else { return false }
+            results = [result]
+        } else {
+            do throws(Refusal) {
+                results = try await channels.deliver(
+                    messages.map { ChannelAgentMessage($0, of: grant) }, in: session)
+            } catch {
+                results = [.failure(error)]
+            }
         }
         guard state.withLock({ $0.table.isLive(live.id, grant) }) else { return false }
         for (index, (message, result)) in zip(messages, results).enumerated() {
@@ -171,6 +176,33 @@ extension DeviceSessions: AgentAudience {
         }
         change(live) { $0.handedOut(results.count) }
         return true
+    }
+
+    /// The same for a message that may have ended the process: recorded before.
+    ///
+    /// - Returns: `nil` where the session does not go on.
+    private func deliver(
+        suspect message: PairingStore.StoredMessage, to live: Live, in session: ChannelSession
+    ) async -> Result<[ChannelFrame], Refusal>? {
+        let result = Mutex<Result<[ChannelFrame], Refusal>>(.failure(.channelCrashed))
+        do {
+            let name = PairingStore.SuspectCall(delivering: message.sequence, to: live.grant.liveSession)
+            _ = try await suspectCalls.make(name) { [channels] in
+                do throws(Refusal) {
+                    let said = ChannelAgentMessage(message, of: live.grant)
+                    let frames = try await channels.deliver(said, in: session)
+                    result.withLock { $0 = .success(frames) }
+                } catch {
+                    result.withLock { $0 = .failure(error) }
+                }
+            }
+            return result.withLock(\.self)
+        } catch {
+            if StoreFailure(error) == .cancelled { return nil }
+            logger.warning("A delivery could not be recorded", metadata: ["error": "\(error)"])
+            end(live.grant, on: live.socket, .authorityLost, because: "the database is away")
+            return nil
+        }
     }
 
     private func failed(
@@ -218,6 +250,14 @@ extension DeviceSessions: AgentAudience {
             // It is offered to the channel again with the next session.
             logger.debug("A message that was left out is not settled", metadata: ["error": "\(error)"])
         }
+    }
+}
+
+extension ChannelAgentMessage {
+    fileprivate init(_ message: PairingStore.StoredMessage, of grant: SessionGrant) {
+        self.init(
+            number: message.sequence, id: "\(grant.generation)-\(message.sequence)",
+            agent: message.agent ?? "", body: message.body)
     }
 }
 

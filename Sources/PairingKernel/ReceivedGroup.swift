@@ -7,6 +7,17 @@ import PairingStore
 /// Nobody else takes a number meanwhile: a session sends one group at a time. A message that is refused, or is not to be
 /// stored, leaves its number to the next. A repeat is what was accepted before, under its number, whatever it says now.
 struct ReceivedGroup: Sendable {
+    /// A message as its channel is to be told it.
+    struct Numbered: Sendable {
+        var number: Int64
+        var message: SentMessage
+        var isRepeat: Bool
+
+        func received(at time: Timestamp) -> ChannelDeviceMessage {
+            ChannelDeviceMessage(number: number, id: message.id, receivedAt: time, body: message.body)
+        }
+    }
+
     private let messages: [SentMessage]
     private let known: [PairingStore.MessageNumber]
     /// Whether each that was told is a repeat.
@@ -27,10 +38,7 @@ struct ReceivedGroup: Sendable {
     /// The next message.
     ///
     /// - Parameter result: what came of the one before it.
-    /// - Returns: its number, and what it says or said when it was accepted.
-    mutating func next(
-        after result: Result<ChannelOutput, Refusal>?
-    ) -> (number: Int64, message: SentMessage) {
+    mutating func next(after result: Result<ChannelOutput, Refusal>?) -> Numbered {
         end(after: result)
         var message = messages[isRepeat.count]
         let known = known[isRepeat.count]
@@ -38,7 +46,7 @@ struct ReceivedGroup: Sendable {
         isRepeat.append(earlier != nil)
         number = earlier?.number ?? known.number + taken
         if let earlier { message.body = earlier.body }
-        return (number, message)
+        return Numbered(number: number, message: message, isRepeat: earlier != nil)
     }
 
     /// What came of the newest.
@@ -49,15 +57,5 @@ struct ReceivedGroup: Sendable {
             let message = messages[isRepeat.count - 1]
             named[message.id] = (number, message.body)
         }
-    }
-
-    /// What counts of a channel's answer: what was stored stays stored, whatever the channel thinks of it by now.
-    static func settled(
-        _ result: Result<ChannelOutput, Refusal>, isRepeat: Bool
-    ) -> Result<ChannelOutput, Refusal> {
-        guard isRepeat else { return result }
-        guard case .success(var output) = result else { return .success(ChannelOutput()) }
-        output.isEphemeral = false
-        return .success(output)
     }
 }

@@ -25,15 +25,19 @@ extension PairingStore {
         public var body: String
         /// What its channel made of it for agents; a message of which nothing is left needs no answer.
         public var forwarded: [ForwardedMessage]
+        /// How it ended, where no agent is to answer it for a reason that is to be recorded.
+        public var end: MessageEnd?
 
         /// Wraps the parts.
         public init(
-            session: LiveSession, messageID: String, body: String, forwarded: [ForwardedMessage]
+            session: LiveSession, messageID: String, body: String, forwarded: [ForwardedMessage],
+            end: MessageEnd? = nil
         ) {
             self.session = session
             self.messageID = messageID
             self.body = body
             self.forwarded = forwarded
+            self.end = end
         }
 
         /// Wraps the parts of a message that goes to an agent as it is.

@@ -6,6 +6,8 @@ extension PairingStore {
     /// both are one commit. Answers are claimed for a session of the same gateway under the same lock (I3); another
     /// gateway that holds the device's session is woken, once a batch.
     ///
+    /// Where more waits for a device by then than may, the oldest of it ends as `overflowed`.
+    ///
     /// Only whoever has claimed a device's work may settle it. Devices that somebody has locked are left out.
     ///
     /// - Parameter settlements: those of one device in the order of their messages' numbers.
@@ -66,9 +68,14 @@ extension PairingStore {
                 outcomes[place] = .stored(stored)
             }
             try transaction.write(batch)
+            var overflowed = try transaction.endOverflow(&streams, of: batch.changed, limits)
             try transaction.write(streams, of: batch.changed)
             try transaction.wake(.deliver, woken.mapValues(Array.init))
-            return outcomes
+            return zip(settlements, outcomes).map { settlement, outcome in
+                guard case .stored(var stored) = outcome else { return outcome }
+                stored.overflowed = overflowed.removeValue(forKey: settlement.sender.senderID.key) ?? 0
+                return .stored(stored)
+            }
         }
     }
 }

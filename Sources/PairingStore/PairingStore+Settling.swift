@@ -84,19 +84,9 @@ extension PairingStore {
                         .text(end?.state.rawValue), .text(end?.reason),
                     ]
                 ),
-                (
-                    """
-                    SELECT a.sender_key, m.sequence FROM unnest($1::text[], $2::text[]) AS a (sender_key, key), LATERAL (
-                        SELECT sequence FROM messages
-                        WHERE sender_key || '/' || generation::text || '/' || direction = a.key AND done_at IS NULL
-                        ORDER BY sequence LIMIT 1) AS m
-                    """,
-                    [.texts(Array(devices.keys)), .texts(devices.values.map { $0.key(.outbound) })]
-                ),
+                Transaction.firstOpen(devices.map { ($0.key, $0.value.key(.outbound)) }),
             ])
-            let open = Dictionary(
-                try answers[1].map { (try $0.text("sender_key"), try $0.int64("sequence")) },
-                uniquingKeysWith: min)
+            let open = try transaction.firstOpen(answers[1])
             for key in devices.keys {
                 guard var stream = streams[key] else { continue }
                 stream.acknowledgedOut = (open[key] ?? stream.nextOut) - 1

@@ -31,5 +31,8 @@ public enum Schema {
         Migration(
             number: 9, name: "decision_reasons",
             sql: String(decoding: PackageResources.v009_decision_reasons_sql, as: UTF8.self)),
+        Migration(
+            number: 10, name: "suspect_calls",
+            sql: String(decoding: PackageResources.v010_suspect_calls_sql, as: UTF8.self)),
     ]
 }

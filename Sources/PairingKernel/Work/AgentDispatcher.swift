@@ -298,7 +298,7 @@ final class AgentDispatcher: Sendable {
     ) async {
         switch outcome {
         case .stored(let stored):
-            metrics.settled(settlement.result)
+            metrics.settled(settlement.result, overflowed: stored.overflowed)
             if let epoch = stored.epoch, !stored.messages.isEmpty {
                 audience.stored(stored.messages, for: settlement.sender, epoch: epoch)
             }
