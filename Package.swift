@@ -100,6 +100,7 @@ let package = Package(
                 .embedInCode("Migrations/v009_decision_reasons.sql"),
                 .embedInCode("Migrations/v010_silence.sql"),
                 .embedInCode("Migrations/v011_find.sql"),
+                .embedInCode("Migrations/v012_suspect_calls.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(

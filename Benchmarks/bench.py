@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT / "Tests" / "system"))
 from support.deployment import Deployment, deployed, eventually  # noqa: E402
 from support.device import base64url  # noqa: E402
 
+from messages import fill, pushes, throughput  # noqa: E402
 from strangers import strangers  # noqa: E402
 from wire import close_all, open_all  # noqa: E402
 
@@ -32,6 +33,8 @@ ROOMY = {
         "unauthenticated_sockets": 19_000,
         "unauthenticated_sockets_per_address": 19_000,
         "signatures_per_second": 100_000,
+        "frames_per_second": 10_000,
+        "frames_burst": 100_000,
         "shutdown_spread": "0s",
     },
     "log": {"level": "warning"},
@@ -285,7 +288,12 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=8000, help="idle devices on one gateway (8000)")
     parser.add_argument("--rows", type=int, default=100_000, help="paired devices in the database (100000)")
     parser.add_argument(
-        "--only", choices=["devices", "revocations", "pages", "channels", "strangers"], help="measure that alone"
+        "--stored", type=int, default=1_000_000, help="messages that are stored when messages are measured again (1000000)"
+    )
+    parser.add_argument(
+        "--only",
+        choices=["devices", "messages", "revocations", "pages", "channels", "strangers"],
+        help="measure that alone",
     )
     options = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -298,6 +306,12 @@ def main() -> None:
     with deployed(settings=ROOMY) as nodes:
         if wants("devices"):
             asyncio.run(memory_and_connects(nodes, seed(nodes, options.devices, "bench")))
+        if wants("messages"):
+            senders = seed(nodes, 64, "sender")
+            asyncio.run(throughput(nodes, connects(senders), "none"))
+            fill(nodes, [name for name, _ in senders], options.stored)
+            asyncio.run(throughput(nodes, connects(senders), f"{options.stored:,}"))
+            asyncio.run(pushes(nodes, connects(senders)[0]))
         if wants("revocations"):
             asyncio.run(revocations(nodes, seed(nodes, 2000, "revoked")))
         if wants("pages"):

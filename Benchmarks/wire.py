@@ -69,13 +69,22 @@ class Client(asyncio.Protocol):
                 if not self.closed.done():
                     self.closed.set_result((time.perf_counter(), int.from_bytes(payload[:2], "big")))
                 self.transport.close()
-            elif opcode == 1 and not self.answered.done():
+            elif opcode == 1 and self.answered.done():
+                self.received(payload)
+            elif opcode == 1:
                 answer = json.loads(payload)
                 if answer.get("type") == "res":
                     if answer["ok"]:
                         self.answered.set_result(answer["payload"])
                     else:
                         self.fail(RuntimeError(json.dumps(answer["error"])))
+
+    def received(self, payload: bytes) -> None:
+        """A message after the first answer; nobody cares here."""
+
+    def send(self, method: str, identifier: str, params: dict) -> None:
+        request = {"type": "req", "id": identifier, "method": method, "params": params}
+        self.transport.write(frame(json.dumps(request).encode()))
 
     def fail(self, error: Exception) -> None:
         if not self.answered.done():
@@ -87,14 +96,16 @@ class Client(asyncio.Protocol):
             self.closed.set_result((time.perf_counter(), 1006))
 
 
-async def open_all(port: int, host: str, requests: list[dict], concurrency: int) -> tuple[list[Client], float]:
+async def open_all(
+    port: int, host: str, requests: list[dict], concurrency: int, make=Client
+) -> tuple[list[Client], float]:
     """Opens a socket for each request, so many at a time, and waits for each answer; the sockets and the seconds."""
     loop = asyncio.get_running_loop()
     gate = asyncio.Semaphore(concurrency)
 
     async def one(request: dict) -> Client:
         async with gate:
-            _, client = await loop.create_connection(lambda: Client(host, request), "127.0.0.1", port)
+            _, client = await loop.create_connection(lambda: make(host, request), "127.0.0.1", port)
             await client.answered
             return client
 

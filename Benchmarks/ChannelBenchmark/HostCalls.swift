@@ -32,11 +32,6 @@ func measureHandOver(directory: String) async {
     guard let web = ChannelID("web"), let session = await open(web, 1, host) else { return }
     let message = ChannelDeviceMessage(
         number: 1, id: "m", receivedAt: Timestamp(milliseconds: 0), body: twoHundredBytes)
-    var sessions: [ChannelSession] = []
-    for number in 0..<64 {
-        if let session = await open(web, number, host) { sessions.append(session) }
-    }
-    let batch = sessions.map { (message: message, session: $0) }
     let queue = DispatchQueue(label: "benchmark")
     var alone: [Double] = []
     var inBatch: [Double] = []
@@ -47,8 +42,8 @@ func measureHandOver(directory: String) async {
                 for _ in 0..<500 { _ = try? await host.receive(message, in: session) }
             })
         inBatch.append(
-            await time(calls: 20 * batch.count) {
-                for _ in 0..<20 { _ = await host.receive(batch: batch) }
+            await time(calls: 20 * 64) {
+                for _ in 0..<20 { _ = try? await host.receive(count: 64, in: session) { _, _ in message } }
             })
         bare.append(
             await time(calls: 500) {
@@ -60,7 +55,7 @@ func measureHandOver(directory: String) async {
     ChannelBenchmark.report("hand_over_alone_us", median(alone))
     ChannelBenchmark.report("hand_over_in_batches_us", median(inBatch))
     ChannelBenchmark.report("bare_queue_us", median(bare))
-    for session in sessions + [session] { host.close(session, reason: "done") }
+    host.close(session, reason: "done")
 }
 
 /// Microseconds for each call.

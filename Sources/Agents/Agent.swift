@@ -11,6 +11,11 @@ package protocol Agent: Sendable {
     /// What of a conversation it wants to be told with each message.
     var context: ContextLimits { get }
 
+    /// The answer to a message, where that takes neither time nor anybody else; `nil` where it has to be asked for.
+    ///
+    /// - Parameter body: the message: JSON text.
+    func answerAtOnce(to body: String) -> AgentAnswer?
+
     /// Asks for the answer to one message. Cancelling the task ends the request.
     ///
     /// - Parameters:
@@ -25,6 +30,9 @@ package protocol Agent: Sendable {
 }
 
 extension Agent {
+    /// None.
+    package func answerAtOnce(to body: String) -> AgentAnswer? { nil }
+
     /// The rule as shipped.
     package var retries: RetryPolicy { RetryPolicy() }
 

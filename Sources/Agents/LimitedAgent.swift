@@ -85,6 +85,14 @@ package final class LimitedAgent: Agent {
         }
     }
 
+    /// What the agent knows at once: nothing that a limit could spare it.
+    package func answerAtOnce(to body: String) -> AgentAnswer? {
+        guard let answer = agent.answerAtOnce(to: body) else { return nil }
+        latency.recordNanoseconds(0)
+        state.withLock { $0.answered(after: .zero) }
+        return answer
+    }
+
     /// Asks the agent once it is this request's turn.
     ///
     /// - Throws: `busy` at once where too many wait, or while the agent is spared.

@@ -137,25 +137,25 @@ public final class ChannelHost: Sendable {
         return try await waiting { channel.receive(message, in: session, completion: $0) }
     }
 
-    /// Turns device messages that arrived together into agent messages and frames; as
-    /// ``receive(_:in:)``, with one hand-over to the channels' threads and back.
+    /// Turns device messages of a session that arrived together into agent messages and frames, one after the other;
+    /// as ``receive(_:in:)``, with one hand-over to the channel's threads and back.
     ///
-    /// - Returns: what became of each, in the order of the batch; one's refusal is its own.
+    /// - Parameter message: makes the message of that place, told what came of the one before it; called once for
+    ///   each, in order, on any thread.
+    /// - Returns: what became of each; one's refusal is its own.
     public func receive(
-        batch: [(message: ChannelDeviceMessage, session: ChannelSession)]
-    ) async -> [Result<ChannelOutput, Refusal>] {
-        await withCheckedContinuation { continuation in
-            let results = Batch<Result<ChannelOutput, Refusal>>(count: batch.count) {
-                continuation.resume(returning: $0)
-            }
-            for (index, (message, session)) in batch.enumerated() {
-                do throws(Refusal) {
-                    try find(session.opening.channel).receive(message, in: session) {
-                        results.put($0, at: index)
-                    }
-                } catch {
-                    results.put(.failure(error), at: index)
-                }
+        count: Int, in session: ChannelSession,
+        _ message:
+            @escaping @Sendable (
+                _ index: Int, _ before: Result<ChannelOutput, Refusal>?
+            ) -> ChannelDeviceMessage
+    ) async throws(Refusal) -> [Result<ChannelOutput, Refusal>] {
+        let channel = try find(session.opening.channel)
+        let last = Mutex<Result<ChannelOutput, Refusal>?>(nil)
+        return await CallChain.run(count: count) { index, completion in
+            channel.receive(message(index, last.withLock { $0 }), in: session) { result in
+                last.withLock { $0 = result }
+                completion(result)
             }
         }
     }
@@ -168,6 +168,19 @@ public final class ChannelHost: Sendable {
     ) async throws(Refusal) -> [ChannelFrame] {
         let channel = try find(session.opening.channel)
         return try await waiting { channel.deliver(message, in: session, completion: $0) }
+    }
+
+    /// Turns agents' messages into frames for the device, one after the other, up to the first that fails; as
+    /// ``deliver(_:in:)``, with one hand-over to the channel's threads and back.
+    ///
+    /// - Returns: what became of each that was tried.
+    public func deliver(
+        _ messages: [ChannelAgentMessage], in session: ChannelSession
+    ) async throws(Refusal) -> [Result<[ChannelFrame], Refusal>] {
+        let channel = try find(session.opening.channel)
+        return await CallChain.run(count: messages.count, endsWithFailure: true) { index, completion in
+            channel.deliver(messages[index], in: session, completion: completion)
+        }
     }
 
     /// Ends the channels' threads and instances, when every session is closed. Blocks for at most about the

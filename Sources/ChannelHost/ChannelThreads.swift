@@ -57,9 +57,11 @@ final class ChannelThreads: Sendable {
     }
 
     /// A call of that lane has ended, by returning or by its ticket.
-    func leave(lane: UInt64) {
+    ///
+    /// - Parameter takesNext: whether it ended on one of these threads, which takes what is next by itself.
+    func leave(lane: UInt64, takesNext: Bool) {
         let wakes = state.withLock { state in
-            guard state.queue.leave(lane: lane), state.idle > 0 else { return false }
+            guard state.queue.leave(lane: lane), state.idle > 0, !takesNext else { return false }
             state.idle -= 1
             return true
         }

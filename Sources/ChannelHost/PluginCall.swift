@@ -171,9 +171,11 @@ final class PluginCall: Sendable {
         completion?(result)
     }
 
-    /// Answers the caller where the time is up.
-    func lapse(at now: UInt64) -> Lapse {
-        let (lapse, completion) = state.withLock { state -> (Lapse, Completion?) in
+    /// Gives the caller up where the time is up.
+    ///
+    /// - Returns: what that leaves behind, and what tells the caller.
+    func lapse(at now: UInt64) -> (Lapse, Completion?) {
+        state.withLock { state -> (Lapse, Completion?) in
             switch state.phase {
             case .waiting where now >= deadline && kind != .sessionClosed && state.completion != nil:
                 return (.waiting, state.completion.take())
@@ -188,8 +190,6 @@ final class PluginCall: Sendable {
                 return (.none, nil)
             }
         }
-        completion?(.timedOut)
-        return lapse
     }
 }
 

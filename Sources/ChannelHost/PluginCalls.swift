@@ -108,13 +108,13 @@ final class PluginCalls: Sendable {
 
     /// Runs a call on one of the channel's threads.
     private func run(_ call: PluginCall) {
-        guard call.begin() else { return close(call) }
+        guard call.begin() else { return close(call, onItsThread: true) }
         // It may have failed on this device's messages while this one waited.
         if call.kind != .sessionClosed, let pause = call.sender.flatMap(services.pause(of:)) {
             let (_, wasOverdue) = call.returned(CallEnding(status: gone, output: CallOutput()))
             if wasOverdue { state.withLock { $0.overdue -= 1 } }
             call.complete(.withheld(pause))
-            return close(call)
+            return close(call, onItsThread: true)
         }
         let sink = sinks.take()
         sink.begin(
@@ -131,7 +131,7 @@ final class PluginCalls: Sendable {
                 "\(call.kind.rawValue) returned after \(time), when nobody waited for it any more: the limit is "
                     + "\(limits.call.milliseconds) ms, and slow work takes a ticket (goclaw_sink.later)")
         }
-        if let ending { end(call, ending) }
+        if let ending { end(call, ending, onItsThread: true) }
     }
 
     /// Answers the call of a ticket, on the plugin's thread.
@@ -156,7 +156,10 @@ final class PluginCalls: Sendable {
     func sweep(at now: UInt64) {
         let open = state.withLock { Array($0.open.values) }
         for call in open {
-            switch call.lapse(at: now) {
+            let (lapse, completion) = call.lapse(at: now)
+            // Last: whoever is told that the time is up finds the channel as it is then.
+            defer { completion?(.timedOut) }
+            switch lapse {
             case .none: continue
             case .waiting: services.log(.warning, "no thread for \(call.kind.rawValue) in time")
             case .running:
@@ -185,15 +188,17 @@ final class PluginCalls: Sendable {
     }
 
     /// The plugin's side of a call has ended.
-    private func end(_ call: PluginCall, _ ending: CallEnding) {
+    private func end(_ call: PluginCall, _ ending: CallEnding, onItsThread: Bool = false) {
         call.complete(.ended(ending))
-        close(call)
+        close(call, onItsThread: onItsThread)
     }
 
     /// Forgets a call and lets the session's next one run.
-    private func close(_ call: PluginCall) {
+    ///
+    /// - Parameter onItsThread: whether this is the channel's thread that ran it, which looks for another at once.
+    private func close(_ call: PluginCall, onItsThread: Bool = false) {
         state.withLock { $0.open[call.number] = nil }
-        if let lane = call.lane { threads.leave(lane: lane) }
+        if let lane = call.lane { threads.leave(lane: lane, takesNext: onItsThread) }
     }
 }
 

@@ -69,7 +69,8 @@ public struct NodesProcess: Sendable {
         let channels = await Self.channels(
             loadsChannels && configuration.edition == .standard, of: configuration.channels, logger)
         kernel = try Kernel(
-            store: PairingStore(pool: pool), channels: channels,
+            store: PairingStore(pool: pool, limits: MessageLimits(configuration.messages)),
+            channels: channels,
             settings: PairingSettings(configuration), clock: { .now }, logger: logger)
     }
 
@@ -125,6 +126,17 @@ extension ChannelCallLimits {
         threads = channels.threads
         call = channels.callTimeout
         ticket = channels.ticketTimeout
+    }
+}
+
+extension MessageLimits {
+    /// What the configuration says of how much may wait.
+    init(_ messages: NodesConfiguration.Messages) {
+        self.init()
+        unacknowledged = Int64(messages.unacknowledged)
+        unacknowledgedBytes = Int64(messages.unacknowledgedBytes)
+        unanswered = Int64(messages.unanswered)
+        unansweredBytes = Int64(messages.unansweredBytes)
     }
 }
 

@@ -9,7 +9,7 @@ public struct SenderID: Sendable, Hashable, CustomStringConvertible {
     public let text: String
 
     /// The spelling under which the identifier is unique: IDs that differ only in ASCII case are one (I1).
-    public var key: String { text.lowercased() }
+    public let key: String
 
     /// - Returns: `nil` where the text does not fit the grammar.
     public init?(_ text: String) {
@@ -18,6 +18,8 @@ public struct SenderID: Sendable, Hashable, CustomStringConvertible {
             bytes.allSatisfy({ isASCIIAlphanumeric($0) || "._:@-".utf8.contains($0) })
         else { return nil }
         self.text = text
+        key =
+            bytes.contains { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) } ? text.lowercased() : text
     }
 
     /// The text itself.

@@ -1,5 +1,7 @@
 import Agents
 import ChannelHost
+import Logging
+import Metrics
 import PairingCore
 import PairingStore
 import Synchronization
@@ -49,7 +51,8 @@ extension DeviceSessions {
         do throws(Refusal) {
             let channel = try channel(of: grant, on: socket)
             let candidates = messages.indices.filter { results[$0] == nil }
-            let outcomes = try await accept(candidates.map { messages[$0] }, grant: grant, in: channel, lane)
+            let outcomes = try await accept(
+                candidates.map { messages[$0] }, grant: grant, in: channel, lane, on: socket.id)
             for (index, outcome) in zip(candidates, outcomes) { results[index] = outcome }
         } catch {
             for index in messages.indices where results[index] == nil { results[index] = .failure(error) }
@@ -70,19 +73,30 @@ extension DeviceSessions {
         }.get()
     }
 
+    /// What a device's message came to before it is stored.
+    fileprivate enum Received {
+        case accepted(ChannelOutput)
+        case refused(Refusal)
+        /// It has ended the process too often.
+        case crashes
+    }
+
     private func accept(
-        _ messages: [SentMessage], grant: SessionGrant, in channel: ChannelSession, _ lane: MessageLane
+        _ messages: [SentMessage], grant: SessionGrant, in channel: ChannelSession, _ lane: MessageLane,
+        on socket: SocketID
     ) async throws(Refusal) -> [Result<MessageReceipt, Refusal>] {
         var results: [Result<MessageReceipt, Refusal>?] = messages.map { _ in nil }
         var inbound: [(index: Int, message: PairingStore.InboundMessage, frames: [OutboundFrame])] = []
-        for (index, output) in try await receive(messages, grant: grant, in: channel, lane).enumerated() {
+        for (index, output) in try await receive(messages, grant: grant, in: channel, lane, on: socket)
+            .enumerated()
+        {
             switch output {
-            case .success(let output) where output.isEphemeral:
+            case .accepted(let output) where output.isEphemeral:
                 results[index] = .success(
                     MessageReceipt(
                         messageID: messages[index].id, sequence: MessageReceipt.ephemeral,
                         frames: output.frames.map(OutboundFrame.init)))
-            case .success(let output):
+            case .accepted(let output):
                 let message = PairingStore.InboundMessage(
                     session: grant.liveSession, messageID: messages[index].id, body: messages[index].body,
                     forwarded: output.messages.map {
@@ -94,11 +108,23 @@ extension DeviceSessions {
                             answersChannel: $0 == dispatcher.agents.defaultAgent(for: grant.channel).name)
                     })
                 inbound.append((index, message, output.frames.map(OutboundFrame.init)))
-            case .failure(let refusal): results[index] = .failure(refusal)
+            case .crashes:
+                let message = PairingStore.InboundMessage(
+                    session: grant.liveSession, messageID: messages[index].id, body: messages[index].body,
+                    forwarded: [], end: PairingStore.MessageEnd(.undeliverable, reason: "channel_crashed"))
+                inbound.append(
+                    (
+                        index, message,
+                        [.failed(messages[index].id, reason: "channel_crashed", isRetrying: false)]
+                    ))
+            case .refused(let refusal): results[index] = .failure(refusal)
             }
         }
         if let stored = try await store(inbound.map(\.message), lane) {
             for (entry, outcome) in zip(inbound, stored) {
+                if entry.message.end != nil, case .success(let acceptance) = outcome, !acceptance.isRepeat {
+                    crashed(entry.message)
+                }
                 results[entry.index] = outcome.map {
                     MessageReceipt(
                         messageID: messages[entry.index].id, sequence: $0.sequence, frames: entry.frames)
@@ -108,7 +134,9 @@ extension DeviceSessions {
             for entry in inbound {
                 do throws(Refusal) {
                     let alone = [messages[entry.index]]
-                    results[entry.index] = try await accept(alone, grant: grant, in: channel, lane).first
+                    results[entry.index] = try await accept(
+                        alone, grant: grant, in: channel, lane, on: socket
+                    ).first
                 } catch {
                     results[entry.index] = .failure(error)
                 }
@@ -121,38 +149,65 @@ extension DeviceSessions {
     ///
     /// A repeat is what was accepted before, whatever it says now, and is no longer refused.
     private func receive(
-        _ messages: [SentMessage], grant: SessionGrant, in session: ChannelSession, _ lane: MessageLane
-    ) async throws(Refusal) -> [Result<ChannelOutput, Refusal>] {
+        _ messages: [SentMessage], grant: SessionGrant, in session: ChannelSession, _ lane: MessageLane,
+        on socket: SocketID
+    ) async throws(Refusal) -> [Received] {
         let keys = messages.map { PairingStore.MessageKey(session: grant.liveSession, messageID: $0.id) }
         let known = try await refusing(logger) { try await lane.numbers.submit(keys) }
-        // Nobody else takes a number meanwhile: the session sends one group at a time. A message that is refused
-        // leaves its number to the next.
-        var taken: Int64 = 0
-        var named: [String: (number: Int64, body: String)] = [:]
-        var outputs: [Result<ChannelOutput, Refusal>] = []
-        for (message, known) in zip(messages, known) {
-            guard let known else { throw .pairingEnded }
-            let repeated = named[message.id] ?? known.accepted.map { (known.number, $0) }
-            do throws(Refusal) {
-                let number = repeated?.number ?? known.number + taken
-                var output = try await channels.receive(
-                    ChannelDeviceMessage(
-                        number: number, id: message.id, receivedAt: clock(),
-                        body: repeated?.body ?? message.body),
-                    in: session)
-                if repeated != nil {
-                    // What was stored stays stored, whatever the channel thinks of it by now.
-                    output.isEphemeral = false
-                } else if !output.isEphemeral {
-                    taken += 1
-                    if messages.count > 1 { named[message.id] = (number, message.body) }
-                }
-                outputs.append(.success(output))
-            } catch {
-                outputs.append(repeated == nil ? .failure(error) : .success(ChannelOutput()))
-            }
+        // All are of one pairing.
+        let numbers = known.compactMap(\.self)
+        guard numbers.count == messages.count else { throw .pairingEnded }
+        let group = ReceivedGroup(messages, known: numbers)
+        let isSuspect = state.withLock { $0.work[socket]?.suspects.takeInbound(messages.count) ?? false }
+        if isSuspect { return try await receive(group, messages.count, grant, in: session) }
+        let shared = Mutex(group)
+        let receivedAt = clock()
+        let results = try await channels.receive(count: messages.count, in: session) { _, before in
+            shared.withLock { $0.next(after: before) }.received(at: receivedAt)
         }
-        return outputs
+        return zip(results, shared.withLock(\.isRepeat)).map { Received($0, isRepeat: $1) }
+    }
+
+    private func crashed(_ message: PairingStore.InboundMessage) {
+        MessageEnds.undeliverable.increment()
+        logger.error(
+            "A device's message is not handed to its channel any more: each time the process ended",
+            metadata: [
+                "senderId": "\(message.session.senderID)",
+                "messageId": "\(cleanDeviceText(message.messageID, maximumScalars: 128))",
+            ])
+    }
+
+    /// The same for messages of which one may have ended the process: one by one, each recorded before.
+    private func receive(
+        _ group: ReceivedGroup, _ count: Int, _ grant: SessionGrant, in session: ChannelSession
+    ) async throws(Refusal) -> [Received] {
+        var group = group
+        var results: [Received] = []
+        var before: Result<ChannelOutput, Refusal>?
+        for _ in 0..<count {
+            let next = group.next(after: before)
+            let message = next.received(at: clock())
+            let result = Mutex<Result<ChannelOutput, Refusal>>(.failure(.internal))
+            let isMade = try await refusing(logger) {
+                try await suspectCalls.make(.init(receiving: message.id, of: grant.liveSession)) {
+                    [channels] in
+                    do throws(Refusal) {
+                        let output = try await channels.receive(message, in: session)
+                        result.withLock { $0 = .success(output) }
+                    } catch {
+                        result.withLock { $0 = .failure(error) }
+                    }
+                }
+            }
+            // One that crashes is stored as what it is, and takes its number.
+            before = isMade ? result.withLock(\.self) : .success(ChannelOutput())
+            results.append(
+                isMade
+                    ? Received(before ?? .failure(.internal), isRepeat: next.isRepeat)
+                    : next.isRepeat ? .accepted(ChannelOutput()) : .crashes)
+        }
+        return results
     }
 
     /// - Returns: for each message what came of it; `nil` where the database finds fault with one of several, so that
@@ -175,5 +230,17 @@ extension DeviceSessions {
         _ outcome: Outcome<PairingStore.Acceptance>
     ) -> Result<PairingStore.Acceptance, Refusal> {
         do throws(Refusal) { return .success(try outcome.get()) } catch { return .failure(error) }
+    }
+}
+
+extension DeviceSessions.Received {
+    /// What counts of a channel's answer: what was stored stays stored, whatever the channel thinks of it by now.
+    fileprivate init(_ result: Result<ChannelOutput, Refusal>, isRepeat: Bool) {
+        switch result {
+        case .success(var output):
+            if isRepeat { output.isEphemeral = false }
+            self = .accepted(output)
+        case .failure(let refusal): self = isRepeat ? .accepted(ChannelOutput()) : .refused(refusal)
+        }
     }
 }

@@ -71,9 +71,9 @@ extension DeviceSessions: AgentAudience {
             case .nothing: return
             case .read(let number):
                 guard await read(after: number, for: live) else { return }
-            case .deliver(let message):
-                guard await deliver(message, to: live) else { return }
-                unchecked += message.body.utf8.count + 1024
+            case .deliver(let messages):
+                guard await deliver(messages, to: live) else { return }
+                unchecked += messages.reduce(0) { $0 + $1.body.utf8.count + 1024 }
                 // Asking takes a turn of the socket's loop: only where much was sent, or more follows.
                 guard unchecked > 16 << 10 || hasMoreInHand(live) else { continue }
                 unchecked = 0
@@ -129,36 +129,79 @@ extension DeviceSessions: AgentAudience {
         return false
     }
 
-    /// Has an agent's message turned into frames by its channel, and sends them.
+    /// Has messages to the device turned into frames by its channel, and sends them.
     ///
     /// One that the channel refuses for good, or fails on too often, comes to its end: the next follows. One that it
     /// fails on is tried again, and nothing overtakes it (I4).
     ///
     /// - Returns: whether the session goes on.
-    private func deliver(_ message: PairingStore.StoredMessage, to live: Live) async -> Bool {
+    private func deliver(_ messages: [PairingStore.StoredMessage], to live: Live) async -> Bool {
         let grant = live.grant
-        guard let session = state.withLock({ $0.work[live.id]?.channel }) else { return false }
-        let agentMessage = ChannelAgentMessage(
-            number: message.sequence, id: "\(grant.generation)-\(message.sequence)",
-            agent: message.agent ?? "", body: message.body)
-        do throws(Refusal) {
-            let frames = try await channels.deliver(agentMessage, in: session)
-            guard state.withLock({ $0.table.isLive(live.id, grant) }) else { return false }
-            for frame in frames {
-                live.socket.deliver(OutboundFrame(frame).answering(message.inReplyTo))
+        guard
+            let (session, suspects) = state.withLock({ state in
+                state.work[live.id].map { ($0.channel, $0.suspects) }
+            })
+        else { return false }
+        let results: [Result<[ChannelFrame], Refusal>]
+        if let first = messages.first, first.sequence <= suspects.outbound {
+            guard let result = await deliver(suspect: first, to: live, in: session) else { return false }
+            results = [result]
+        } else {
+            do throws(Refusal) {
+                results = try await channels.deliver(
+                    messages.map { ChannelAgentMessage($0, of: grant) }, in: session)
+            } catch {
+                results = [.failure(error)]
             }
-            change(live) { $0.handedOut() }
-            if frames.isEmpty { await leaveOut(message.sequence, for: grant) }
-            return true
+        }
+        guard state.withLock({ $0.table.isLive(live.id, grant) }) else { return false }
+        for (index, (message, result)) in zip(messages, results).enumerated() {
+            switch result {
+            case .success(let frames):
+                for frame in frames {
+                    live.socket.deliver(OutboundFrame(frame).answering(message.inReplyTo))
+                }
+                if frames.isEmpty { await leaveOut(message.sequence, for: grant) }
+            case .failure(let refusal):
+                change(live) { $0.handedOut(index) }
+                logger.warning(
+                    "A channel did not take a message for its device",
+                    metadata: [
+                        "channel": "\(grant.channel)", "senderId": "\(grant.senderID)",
+                        "messageSeq": "\(message.sequence)", "reason": "\(refusal.reason)",
+                        "message": "\(refusal.message)",
+                    ])
+                return await failed(message, refusal, live)
+            }
+        }
+        change(live) { $0.handedOut(results.count) }
+        return true
+    }
+
+    /// The same for a message that may have ended the process: recorded before.
+    ///
+    /// - Returns: `nil` where the session does not go on.
+    private func deliver(
+        suspect message: PairingStore.StoredMessage, to live: Live, in session: ChannelSession
+    ) async -> Result<[ChannelFrame], Refusal>? {
+        let result = Mutex<Result<[ChannelFrame], Refusal>>(.failure(.channelCrashed))
+        do {
+            let name = PairingStore.SuspectCall(delivering: message.sequence, to: live.grant.liveSession)
+            _ = try await suspectCalls.make(name) { [channels] in
+                do throws(Refusal) {
+                    let said = ChannelAgentMessage(message, of: live.grant)
+                    let frames = try await channels.deliver(said, in: session)
+                    result.withLock { $0 = .success(frames) }
+                } catch {
+                    result.withLock { $0 = .failure(error) }
+                }
+            }
+            return result.withLock(\.self)
         } catch {
-            logger.warning(
-                "A channel did not take a message for its device",
-                metadata: [
-                    "channel": "\(grant.channel)", "senderId": "\(grant.senderID)",
-                    "messageSeq": "\(message.sequence)", "reason": "\(error.reason)",
-                    "message": "\(error.message)",
-                ])
-            return await failed(message, error, live)
+            if StoreFailure(error) == .cancelled { return nil }
+            logger.warning("A delivery could not be recorded", metadata: ["error": "\(error)"])
+            end(live.grant, on: live.socket, .authorityLost, because: "the database is away")
+            return nil
         }
     }
 
@@ -210,6 +253,14 @@ extension DeviceSessions: AgentAudience {
     }
 }
 
+extension ChannelAgentMessage {
+    fileprivate init(_ message: PairingStore.StoredMessage, of grant: SessionGrant) {
+        self.init(
+            number: message.sequence, id: "\(grant.generation)-\(message.sequence)",
+            agent: message.agent ?? "", body: message.body)
+    }
+}
+
 /// Whose fault it is that a channel did not deliver a message.
 private enum DeliveryFault {
     /// The message's, as far as anybody can tell.
@@ -250,13 +301,26 @@ extension OutboundFrame {
 
     /// The event `message` with what it answers, where its channel says nothing of that.
     func answering(_ messageID: String?) -> OutboundFrame {
-        guard let messageID, event == "message", !payload.contains(#""inReplyTo""#),
-            let end = payload.lastIndex(of: "}")
+        guard let messageID, event == "message", !payload.utf8.holds(#""inReplyTo""#.utf8),
+            let end = payload.utf8.lastIndex(of: UInt8(ascii: "}"))
         else { return self }
-        var frame = self
-        let isEmpty = payload[..<end].last { !$0.isWhitespace } == "{"
-        frame.payload.replaceSubrange(
-            end..., with: "\(isEmpty ? "" : ",")\"inReplyTo\":\(JSONValue.string(messageID).text)}")
-        return frame
+        let last = payload.utf8[..<end].last { !" \n\r\t".utf8.contains($0) }
+        let separator = last == UInt8(ascii: "{") ? "" : ","
+        let member = "\(separator)\"inReplyTo\":\(JSONValue.string(messageID).text)}"
+        return OutboundFrame(event: event, payload: payload[..<end] + member)
+    }
+}
+
+extension String.UTF8View {
+    /// Whether these bytes stand in it somewhere.
+    fileprivate func holds(_ word: String.UTF8View) -> Bool {
+        guard let first = word.first else { return true }
+        var rest = self[...]
+        while let place = rest.firstIndex(of: first) {
+            rest = rest[place...]
+            if rest.starts(with: word) { return true }
+            rest = rest.dropFirst()
+        }
+        return false
     }
 }

@@ -22,10 +22,20 @@ extension DeviceSessions {
     public func acknowledge(
         upTo sequence: Int64, grant: SessionGrant, on socket: any DeviceSocket
     ) async throws(Refusal) {
-        guard state.withLock({ $0.table.isLive(socket.id, grant) }) else { throw .sessionEnded }
+        let known = state.withLock { state in
+            state.table.isLive(socket.id, grant) ? state.work[socket.id]?.acknowledged : nil
+        }
+        guard let known else { throw .sessionEnded }
         try await refusing(logger) {
             try await acknowledgements.submit(
-                PairingStore.Acknowledgement(session: grant.liveSession, sequence: sequence))
+                PairingStore.Acknowledgement(session: grant.liveSession, sequence: sequence, after: known))
+        }
+        state.withLock { state in
+            guard state.table.isLive(socket.id, grant),
+                let delivered = state.work[socket.id]?.delivery.delivered
+            else { return }
+            // Not beyond what there is: a device may claim to have more.
+            state.work[socket.id]?.acknowledged = max(known, min(sequence, delivered))
         }
     }
 }

@@ -31,6 +31,9 @@ public final class DeviceSessions: Service, Sendable {
         var greeting: [OutboundFrame]
         /// Which messages the device is handed, and up to where it was.
         var delivery = SessionDelivery()
+        /// Up to where the store is known to have its acknowledgements.
+        var acknowledged: Int64 = 0
+        var suspects = SuspectMessages()
     }
 
     /// The greatest size of a device's message as compact JSON, in bytes: what a channel makes of it, and a frame
@@ -65,6 +68,7 @@ public final class DeviceSessions: Service, Sendable {
     private let arrivals: Batcher<PairingStore.Arrival, PairingStore.SessionRow?>
     let lanes: [ChannelID: MessageLane]
     let acknowledgements: Batcher<PairingStore.Acknowledgement, Void>
+    let suspectCalls: SuspectCalls
 
     /// - Parameters:
     ///   - instanceID: a new UUID.
@@ -105,6 +109,7 @@ public final class DeviceSessions: Service, Sendable {
             uniqueKeysWithValues: kernel.channels.channels.map {
                 ($0.id, MessageLane(of: $0.id, store: store, dispatcher: dispatcher))
             })
+        suspectCalls = SuspectCalls(store: store, limit: kernel.settings.deliveryAttempts, logger: logger)
         acknowledgements = Batcher(
             key: { $0.session.senderID.key }, locks: .ofDevices(\.session.senderID, in: store)
         ) {
@@ -223,6 +228,8 @@ public final class DeviceSessions: Service, Sendable {
                 senderID: device.senderID, generation: generation, epoch: row.epoch,
                 limits: sessionLimits(of: device.channel))
             work.delivery = SessionDelivery(delivered: row.acknowledged, hasBacklog: row.hasOpenMessages)
+            work.acknowledged = row.acknowledged
+            work.suspects = SuspectMessages(uncleanEnds: row.uncleanEnds, newest: row.newest)
             try activate(grant, work, on: socket)
             if row.hasOpenMessages { dispatcher.want([device.senderID]) }
             return grant

@@ -41,18 +41,25 @@ struct Stream {
     }
 
     /// Why a message may not be accepted on top of what waits; `nil` where it may.
-    func refusal(of message: PairingStore.InboundMessage) -> Refusal? {
-        guard nextOut - 1 - acknowledgedOut < PairingStore.maximumUnacknowledged else {
-            return .unacknowledged
-        }
-        guard unacknowledgedBytes < PairingStore.maximumUnacknowledgedBytes else {
-            return .unacknowledgedBytes
-        }
+    func refusal(of message: PairingStore.InboundMessage, _ limits: MessageLimits) -> Refusal? {
+        guard unacknowledged < limits.unacknowledged else { return .unacknowledged(limits) }
+        guard unacknowledgedBytes < limits.unacknowledgedBytes else { return .unacknowledgedBytes(limits) }
         if message.forwarded.isEmpty { return nil }
-        guard unanswered < PairingStore.maximumUnanswered else { return .unanswered }
+        guard unanswered < limits.unanswered else { return .unanswered(limits) }
         // One message always fits.
         let bytes = unanswered == 0 ? 0 : unansweredBytes + message.storedBytes
-        return bytes <= PairingStore.maximumUnansweredBytes ? nil : .unansweredBytes
+        return bytes <= limits.unansweredBytes ? nil : .unansweredBytes(limits)
+    }
+
+    /// How many messages wait for the device's acknowledgement, at most: some of these numbers may be settled.
+    var unacknowledged: Int64 { nextOut - 1 - acknowledgedOut }
+
+    /// By how much what waits for the device is too much; the newest message always fits. What waited for an answer when
+    /// the device was full is answered after all.
+    func excess(over limits: MessageLimits) -> (messages: Int64, bytes: Int64)? {
+        let messages = max(0, unacknowledged - limits.unacknowledged - limits.unanswered)
+        let bytes = max(0, unacknowledgedBytes - limits.unacknowledgedBytes - limits.unansweredBytes)
+        return messages > 0 || bytes > 0 ? (messages, bytes) : nil
     }
 
     /// Who answers a message where its channel names nobody; empty for the channel's agent.
@@ -65,10 +72,9 @@ struct Stream {
     }
 
     /// Why no other message may be pushed to the device; `nil` where one may.
-    func refusal(ofPushing bytes: Int) -> Refusal? {
-        guard nextOut - 1 - acknowledgedOut < PairingStore.maximumUnacknowledged,
-            unacknowledgedBytes == 0
-                || unacknowledgedBytes + Int64(bytes) <= PairingStore.maximumUnacknowledgedBytes
+    func refusal(ofPushing bytes: Int, _ limits: MessageLimits) -> Refusal? {
+        guard unacknowledged < limits.unacknowledged,
+            unacknowledgedBytes == 0 || unacknowledgedBytes + Int64(bytes) <= limits.unacknowledgedBytes
         else { return .deviceFull }
         return nil
     }
@@ -106,15 +112,19 @@ struct Stream {
 }
 
 extension Refusal {
-    fileprivate static let unacknowledged = Refusal(
-        .resourceExhausted, "unacknowledged",
-        "\(PairingStore.maximumUnacknowledged) messages wait for this device's message.ack. Acknowledge them before "
-            + "sending more.", retryable: true, retryAfter: .seconds(1))
+    fileprivate static func unacknowledged(_ limits: MessageLimits) -> Refusal {
+        Refusal(
+            .resourceExhausted, "unacknowledged",
+            "\(limits.unacknowledged) messages wait for this device's message.ack. Acknowledge them before sending "
+                + "more.", retryable: true, retryAfter: .seconds(1))
+    }
 
-    fileprivate static let unacknowledgedBytes = Refusal(
-        .resourceExhausted, "unacknowledged_bytes",
-        "Messages of \(PairingStore.maximumUnacknowledgedBytes >> 20) MiB wait for this device's message.ack. "
-            + "Acknowledge them before sending more.", retryable: true, retryAfter: .seconds(1))
+    fileprivate static func unacknowledgedBytes(_ limits: MessageLimits) -> Refusal {
+        Refusal(
+            .resourceExhausted, "unacknowledged_bytes",
+            "Messages of \(limits.unacknowledgedBytes >> 20) MiB wait for this device's message.ack. Acknowledge them "
+                + "before sending more.", retryable: true, retryAfter: .seconds(1))
+    }
 
     fileprivate static func agentNotAllowed(_ name: String, _ allowed: [String]) -> Refusal {
         Refusal(
@@ -131,15 +141,19 @@ extension Refusal {
         "As many messages wait for this device as may: it has not acknowledged them. Try again once it has.",
         retryable: true, retryAfter: .seconds(60))
 
-    fileprivate static let unanswered = Refusal(
-        .resourceExhausted, "unanswered",
-        "\(PairingStore.maximumUnanswered) messages of this device wait for an answer. Wait before sending more.",
-        retryable: true, retryAfter: .seconds(5))
+    fileprivate static func unanswered(_ limits: MessageLimits) -> Refusal {
+        Refusal(
+            .resourceExhausted, "unanswered",
+            "\(limits.unanswered) messages of this device wait for an answer. Wait before sending more.",
+            retryable: true, retryAfter: .seconds(5))
+    }
 
-    fileprivate static let unansweredBytes = Refusal(
-        .resourceExhausted, "unanswered_bytes",
-        "With this one, messages of more than \(PairingStore.maximumUnansweredBytes >> 20) MiB would wait for an "
-            + "answer. Wait before sending more.", retryable: true, retryAfter: .seconds(5))
+    fileprivate static func unansweredBytes(_ limits: MessageLimits) -> Refusal {
+        Refusal(
+            .resourceExhausted, "unanswered_bytes",
+            "With this one, messages of more than \(limits.unansweredBytes >> 20) MiB would wait for an answer. Wait "
+                + "before sending more.", retryable: true, retryAfter: .seconds(5))
+    }
 }
 
 extension PairingStore {

@@ -41,17 +41,20 @@ extension PairingStore {
         public var forwarded: [ForwardedMessage]
         /// Who the device wants to answer what its channel leaves open; `nil` where it names nobody.
         public var agent: NamedAgent?
+        /// How it ended, where no agent is to answer it for a reason that is to be recorded.
+        public var end: MessageEnd?
 
         /// Wraps the parts.
         public init(
             session: LiveSession, messageID: String, body: String, forwarded: [ForwardedMessage],
-            agent: NamedAgent? = nil
+            agent: NamedAgent? = nil, end: MessageEnd? = nil
         ) {
             self.session = session
             self.messageID = messageID
             self.body = body
             self.forwarded = forwarded
             self.agent = agent
+            self.end = end
         }
 
         /// What its channel made of it, with the name of `agent` where the channel names none.
@@ -137,11 +140,15 @@ extension PairingStore {
         public var session: LiveSession
         /// The number up to which, and including, the device has everything.
         public var sequence: Int64
+        /// A number up to which everything is known to be settled: nothing is looked for there, where an index still
+        /// leads to what was.
+        public var after: Int64
 
-        /// Wraps the two.
-        public init(session: LiveSession, sequence: Int64) {
+        /// Wraps the parts.
+        public init(session: LiveSession, sequence: Int64, after: Int64 = 0) {
             self.session = session
             self.sequence = sequence
+            self.after = after
         }
     }
 

@@ -2,15 +2,6 @@ import PairingCore
 import Postgres
 
 extension PairingStore {
-    /// Messages to a device that wait for its acknowledgement before no more are accepted from it.
-    public static let maximumUnacknowledged: Int64 = 1000
-    /// The bytes of these, before no more are accepted from the device.
-    public static let maximumUnacknowledgedBytes: Int64 = 8 << 20
-    /// Messages from a device that wait for an answer before no more are accepted from it.
-    public static let maximumUnanswered: Int64 = 1000
-    /// The bytes of these, with what their channel made of them, that are not exceeded by a further one.
-    public static let maximumUnansweredBytes: Int64 = 8 << 20
-
     /// Accepts messages that arrived together, each under its device's lock at its generation (I3, I4), and
     /// only by its newest session.
     ///
@@ -60,7 +51,7 @@ extension PairingStore {
                 case .success(let name): agent = name
                 case .failure(let refusal): return .refused(refusal)
                 }
-                if let refusal = full[device] ?? stream.refusal(of: message) {
+                if let refusal = full[device] ?? stream.refusal(of: message, limits) {
                     full[device] = refusal
                     return .refused(refusal)
                 }
@@ -157,18 +148,22 @@ extension Transaction {
         try enqueue(
             """
             INSERT INTO messages (sender_key, generation, direction, sequence, message_id, body, forwarded,
-                created_at, done_at, agent)
+                created_at, done_at, ended, end_reason, agent)
             SELECT sender_key, generation, 'in', sequence, message_id, body, nullif(forwarded, ''),
-                clock_timestamp(), CASE WHEN forwarded = '[]' THEN clock_timestamp() END, nullif(agent, '')
-            FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[])
-                AS a (sender_key, generation, sequence, message_id, body, forwarded, agent)
+                clock_timestamp(), CASE WHEN forwarded = '[]' THEN clock_timestamp() END, ended, end_reason,
+                nullif(agent, '')
+            FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
+                $8::text[], $9::text[])
+                AS a (sender_key, generation, sequence, message_id, body, forwarded, ended, end_reason, agent)
             """,
             [
                 .texts(accepted.map(\.message.session.senderID.key)),
                 .int64s(accepted.map(\.message.session.generation.number)),
                 .int64s(accepted.map(\.sequence)),
                 .texts(accepted.map(\.message.messageID)), .texts(accepted.map(\.message.body)),
-                .texts(accepted.map { $0.message.forwardedText ?? "" }), .texts(accepted.map(\.agent)),
+                .texts(accepted.map { $0.message.forwardedText ?? "" }),
+                .texts(accepted.map { $0.message.end?.state.rawValue }),
+                .texts(accepted.map { $0.message.end?.reason }), .texts(accepted.map(\.agent)),
             ])
     }
 }

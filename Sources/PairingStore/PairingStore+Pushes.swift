@@ -43,7 +43,9 @@ extension PairingStore {
                 let repeated =
                     known[place] ?? numbers[name].map { MessageReport(sequence: $0, status: .accepted) }
                 if let repeated { return .done(StoredPush(report: repeated, sender: sender)) }
-                if let refusal = stream.refusal(ofPushing: push.body.utf8.count) { return .refused(refusal) }
+                if let refusal = stream.refusal(ofPushing: push.body.utf8.count, limits) {
+                    return .refused(refusal)
+                }
                 let message = StoredMessage(sequence: stream.nextOut, agent: push.agent, body: push.body)
                 stream.nextOut += 1
                 stream.unacknowledgedBytes += Int64(push.body.utf8.count)
@@ -91,10 +93,8 @@ extension PairingStore {
             let row = try await pool.query(
                 """
                 SELECT m.sequence, m.open, m.ended, m.end_reason,
-                    -- By the index of replies, the one that fits: the index of open messages holds everybody's.
-                    (SELECT bool_or(r.done_at IS NULL) FROM (SELECT done_at FROM messages
-                        WHERE sender_key || '/' || generation::text || '/' || reply_to::text = $2 || m.sequence::text
-                            AND direction = 'out' OFFSET 0) AS r) IS TRUE AS unread,
+                    r.unread IS TRUE AS unread, r.ended AS reply_ended,
+                    r.end_reason AS reply_end_reason,
                     m.open AND (SELECT claimed_until > clock_timestamp() FROM device_streams
                         WHERE sender_key = $4 LIMIT 1) IS TRUE
                         AND m.sequence = (SELECT sequence FROM messages
@@ -102,7 +102,12 @@ extension PairingStore {
                             ORDER BY sequence LIMIT 1) AS working
                 FROM (SELECT sequence, done_at IS NULL AS open, ended, end_reason FROM messages
                     WHERE sender_key || '/' || generation::text || '/' || message_id = $1 AND direction = 'in'
-                    LIMIT 1) AS m
+                    LIMIT 1) AS m, LATERAL (
+                    -- By the index of replies, the one that fits: the index of open messages holds everybody's.
+                    SELECT bool_or(done_at IS NULL) AS unread, min(ended) AS ended, min(end_reason) AS end_reason
+                    FROM (SELECT done_at, ended, end_reason FROM messages
+                        WHERE sender_key || '/' || generation::text || '/' || reply_to::text = $2 || m.sequence::text
+                            AND direction = 'out' OFFSET 0) AS replies) AS r
                 """,
                 [
                     .text(message.indexKey),
@@ -119,11 +124,14 @@ extension PairingStore {
                 end
             } else if try row.bool("open") {
                 try row.bool("working") ? .working : .accepted
+            } else if let end = try row.optionalText("reply_ended").flatMap(MessageStatus.init(rawValue:)) {
+                end
             } else {
                 try row.bool("unread") ? .answered : .delivered
             }
         return MessageReport(
-            sequence: try row.int64("sequence"), status: status, reason: try row.optionalText("end_reason"))
+            sequence: try row.int64("sequence"), status: status,
+            reason: try row.optionalText("end_reason") ?? row.optionalText("reply_end_reason"))
     }
 
     /// A device gives a message up: it is answered no more. Another gateway that works on it is told.
@@ -144,11 +152,16 @@ extension PairingStore {
             let row = try transaction.query(
                 """
                 UPDATE messages SET done_at = clock_timestamp(), ended = 'withdrawn', end_reason = 'aborted'
-                WHERE sender_key = $1 AND generation = $2 AND direction = 'in' AND sequence = $3
+                WHERE sender_key || '/' || generation::text || '/' || direction = $1 AND sequence = $2
                     AND done_at IS NULL
                 RETURNING (octet_length(body) + coalesce(octet_length(forwarded), 0))::bigint AS bytes
                 """,
-                [.text(key), .int64(message.session.generation.number), .int64(before.sequence)]
+                [
+                    .text(
+                        MessageDirection.inbound.key(of: message.session.senderID, message.session.generation)
+                    ),
+                    .int64(before.sequence),
+                ]
             ).first
             guard let row else { return .done(false) }
             stream.answered(bytes: try row.int64("bytes"))
@@ -189,21 +202,14 @@ extension PairingStore {
                 """
                 UPDATE messages SET done_at = clock_timestamp(), ended = 'expired', end_reason = 'expired'
                 WHERE ctid = ANY(ARRAY(SELECT m.place FROM unnest($1::text[]) AS a (key), LATERAL (
-                    SELECT ctid AS place FROM messages
+                    SELECT ctid AS place, expires_at FROM messages
                     WHERE sender_key || '/' || generation::text || '/' || direction = a.key AND done_at IS NULL
-                        AND expires_at <= clock_timestamp() OFFSET 0) AS m))
+                    OFFSET 0) AS m WHERE m.expires_at <= clock_timestamp()))
                 RETURNING sender_key, octet_length(body)::bigint AS bytes
                 """, [.texts(places.map(\.index))])
             for row in ended { streams[try row.text("sender_key")]?.settled(bytes: try row.int64("bytes")) }
-            let open = try transaction.query(
-                """
-                SELECT a.sender_key, m.sequence FROM unnest($1::text[], $2::text[]) AS a (sender_key, key), LATERAL (
-                    SELECT sequence FROM messages
-                    WHERE sender_key || '/' || generation::text || '/' || direction = a.key AND done_at IS NULL
-                    ORDER BY sequence LIMIT 1) AS m
-                """, [.texts(places.map(\.key)), .texts(places.map(\.index))])
-            let firstOpen = Dictionary(
-                try open.map { (try $0.text("sender_key"), try $0.int64("sequence")) }, uniquingKeysWith: min)
+            let question = Transaction.firstOpen(places)
+            let firstOpen = try transaction.firstOpen(transaction.query(question.sql, question.parameters))
             for (key, stream) in streams {
                 streams[key]?.acknowledgedOut = max(
                     stream.acknowledgedOut, (firstOpen[key] ?? stream.nextOut) - 1)

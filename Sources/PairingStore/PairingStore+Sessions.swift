@@ -36,6 +36,10 @@ extension PairingStore {
         public var acknowledged: Int64
         /// Whether messages of either direction wait for it: from now on no other session adds any.
         public var hasOpenMessages: Bool
+        /// The number of the newest message to the device.
+        public var newest: Int64
+        /// How many sessions in a row before it ended without anybody saying so: with their process, or unseen.
+        public var uncleanEnds: Int
     }
 
     /// A session as a gateway believes it to be.
@@ -133,8 +137,10 @@ extension PairingStore {
                         ON CONFLICT (sender_key) DO UPDATE SET epoch = s.epoch + 1,
                             generation = excluded.generation, session_id = excluded.session_id,
                             instance_id = excluded.instance_id, address = excluded.address,
-                            connected_at = excluded.connected_at, last_seen_at = excluded.last_seen_at
-                        RETURNING s.sender_key, s.epoch, s.session_id::text AS session_id,
+                            connected_at = excluded.connected_at, last_seen_at = excluded.last_seen_at,
+                            unclean_ends = CASE WHEN s.instance_id <> excluded.instance_id
+                                THEN least(s.unclean_ends, 1000000) + 1 ELSE 0 END
+                        RETURNING s.sender_key, s.epoch, s.session_id::text AS session_id, s.unclean_ends,
                             (SELECT previous::text FROM arrival a WHERE a.sender_key = s.sender_key) AS replaced
                         """,
                         [
@@ -153,7 +159,8 @@ extension PairingStore {
                 sessions[key] = SessionRow(
                     sessionID: try row.text("session_id"), epoch: Epoch(epoch),
                     acknowledged: current[key]?.acknowledgedOut ?? 0,
-                    hasOpenMessages: current[key]?.hasOpenMessages ?? false)
+                    hasOpenMessages: current[key]?.hasOpenMessages ?? false,
+                    newest: (current[key]?.nextOut ?? 1) - 1, uncleanEnds: try row.int("unclean_ends"))
                 if let other = try row.optionalText("replaced"), other != instanceID.text {
                     replaced[other, default: []].append(ReplacedSession(senderKey: key, epoch: Epoch(epoch)))
                 }

@@ -6,6 +6,8 @@ extension PairingStore {
     /// both are one commit. Answers are claimed for a session of the same gateway under the same lock (I3); another
     /// gateway that holds the device's session is woken, once a batch.
     ///
+    /// Where more waits for a device by then than may, the oldest of it ends as `overflowed`.
+    ///
     /// Only whoever has claimed a device's work may settle it. Devices that somebody has locked are left out.
     ///
     /// - Parameter settlements: those of one device in the order of their messages' numbers.
@@ -22,12 +24,14 @@ extension PairingStore {
                     Transaction.workSessions(keys),
                     (
                         """
-                        SELECT a.place, m.bytes FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY
-                            AS a (sender_key, generation, sequence, place), LATERAL (
+                        SELECT a.place, m.bytes FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY
+                            AS a (key, sequence, place), LATERAL (
                             SELECT (octet_length(body) + coalesce(octet_length(forwarded), 0))::bigint AS bytes
-                            FROM messages WHERE sender_key = a.sender_key AND generation = a.generation
-                                AND direction = 'in' AND sequence = a.sequence AND done_at IS NULL LIMIT 1) AS m
-                        """, settlements.places
+                            FROM messages
+                            WHERE sender_key || '/' || generation::text || '/' || direction = a.key
+                                AND sequence = a.sequence AND done_at IS NULL LIMIT 1) AS m
+                        """,
+                        [.texts(settlements.map(\.openKey)), .int64s(settlements.map(\.sequence))]
                     ),
                 ])
             let sessions = try transaction.sessions(answers[0])
@@ -64,10 +68,22 @@ extension PairingStore {
                 outcomes[place] = .stored(stored)
             }
             try transaction.write(batch)
+            var overflowed = try transaction.endOverflow(&streams, of: batch.changed, limits)
             try transaction.write(streams, of: batch.changed)
             try transaction.wake(.deliver, woken.mapValues(Array.init))
-            return outcomes
+            return zip(settlements, outcomes).map { settlement, outcome in
+                guard case .stored(var stored) = outcome else { return outcome }
+                stored.overflowed = overflowed.removeValue(forKey: settlement.sender.senderID.key) ?? 0
+                return .stored(stored)
+            }
         }
+    }
+}
+
+extension PairingStore.Settlement {
+    /// The device's key in the index `messages_open`.
+    fileprivate var openKey: String {
+        PairingStore.MessageDirection.inbound.key(of: sender.senderID, sender.generation)
     }
 }
 

@@ -18,16 +18,19 @@ extension PairingStore {
                                 ended = CASE WHEN expires_at <= clock_timestamp() THEN 'expired' END,
                                 end_reason = CASE WHEN expires_at <= clock_timestamp() THEN 'expired' END
                             WHERE ctid = ANY(ARRAY(
-                                SELECT m.place FROM unnest($1::text[], $2::bigint[]) AS a (key, sequence), LATERAL (
+                                SELECT m.place FROM unnest($1::text[], $2::bigint[], $3::bigint[])
+                                    AS a (key, sequence, after), LATERAL (
                                     SELECT ctid AS place FROM messages
                                     WHERE sender_key || '/' || generation::text || '/' || direction = a.key
-                                        AND sequence <= a.sequence AND done_at IS NULL OFFSET 0) AS m))
+                                        AND sequence > a.after AND sequence <= a.sequence
+                                        AND done_at IS NULL OFFSET 0) AS m))
                             RETURNING sender_key, octet_length(body) AS bytes)
                         SELECT sender_key, sum(bytes)::bigint AS bytes FROM settled GROUP BY sender_key
                         """,
                         [
                             .texts(acknowledgements.map { $0.session.key(.outbound) }),
                             .int64s(acknowledgements.map(\.sequence)),
+                            .int64s(acknowledgements.map(\.after)),
                         ]
                     )
                 ])
@@ -81,19 +84,9 @@ extension PairingStore {
                         .text(end?.state.rawValue), .text(end?.reason),
                     ]
                 ),
-                (
-                    """
-                    SELECT a.sender_key, m.sequence FROM unnest($1::text[], $2::text[]) AS a (sender_key, key), LATERAL (
-                        SELECT sequence FROM messages
-                        WHERE sender_key || '/' || generation::text || '/' || direction = a.key AND done_at IS NULL
-                        ORDER BY sequence LIMIT 1) AS m
-                    """,
-                    [.texts(Array(devices.keys)), .texts(devices.values.map { $0.key(.outbound) })]
-                ),
+                Transaction.firstOpen(devices.map { ($0.key, $0.value.key(.outbound)) }),
             ])
-            let open = Dictionary(
-                try answers[1].map { (try $0.text("sender_key"), try $0.int64("sequence")) },
-                uniquingKeysWith: min)
+            let open = try transaction.firstOpen(answers[1])
             for key in devices.keys {
                 guard var stream = streams[key] else { continue }
                 stream.acknowledgedOut = (open[key] ?? stream.nextOut) - 1
@@ -117,14 +110,10 @@ extension PairingStore {
             return try transaction.query(
                 """
                 UPDATE messages SET attempts = attempts + 1
-                WHERE sender_key = $1 AND generation = $2 AND direction = 'out' AND sequence = $3
+                WHERE sender_key || '/' || generation::text || '/' || direction = $1 AND sequence = $2
                     AND done_at IS NULL
                 RETURNING attempts
-                """,
-                [
-                    .text(message.session.senderID.key), .int64(message.session.generation.number),
-                    .int64(message.sequence),
-                ]
+                """, [.text(message.session.key(.outbound)), .int64(message.sequence)]
             ).first?.int("attempts")
         }
     }

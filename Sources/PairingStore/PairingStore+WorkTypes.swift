@@ -162,6 +162,8 @@ extension PairingStore {
         public var isElsewhere: Bool
         /// How many of the device's messages still wait for an answer.
         public var open: Int64
+        /// How many messages to the device ended with the batch, because more waited for it than may; told once.
+        public var overflowed = 0
 
         /// Wraps the parts.
         public init(messages: [StoredMessage], epoch: Epoch?, isElsewhere: Bool, open: Int64) {

@@ -11,14 +11,19 @@ public struct PairingStore: Sendable {
     let pool: PostgresPool
     /// How long a batch waits for one device's lock.
     let lockWait: Duration
+    /// How much of one device's may wait.
+    let limits: MessageLimits
 
     /// Works over `pool`'s database, whose schema is ``Schema``'s.
     ///
     /// - Parameter lockWait: how long a batch waits for one device's lock before all of it fails, to be tried again
     ///   without the devices that ``lockedDevices(among:)`` names; far longer than a commit takes.
-    public init(pool: PostgresPool, lockWait: Duration = .milliseconds(250)) {
+    public init(
+        pool: PostgresPool, lockWait: Duration = .milliseconds(250), limits: MessageLimits = MessageLimits()
+    ) {
         self.pool = pool
         self.lockWait = lockWait
+        self.limits = limits
     }
 
     /// Whether the database answers.
@@ -27,7 +32,7 @@ public struct PairingStore: Sendable {
     public func ping() async throws { try await pool.ping() }
 
     /// Removes what nobody needs any more: ended requests after 30 days, ended messages after `retention`, rivals
-    /// and instances after 30, replaced sessions' counts after one, and sign-in records after a day (failures) or
+    /// and instances after 30, replaced sessions' counts and suspect calls after one, and sign-in records after a day (failures) or
     /// 400 days (places).
     ///
     /// What somebody works with at this moment stays until the next call: several gateways remove, and nobody
@@ -57,6 +62,11 @@ public struct PairingStore: Sendable {
             """,
             """
             DELETE FROM replaced_sessions WHERE sender_key IN (SELECT sender_key FROM replaced_sessions
+                WHERE last_at < now() - interval '1 day' LIMIT $1
+                FOR UPDATE SKIP LOCKED)
+            """,
+            """
+            DELETE FROM suspect_calls WHERE call IN (SELECT call FROM suspect_calls
                 WHERE last_at < now() - interval '1 day' LIMIT $1
                 FOR UPDATE SKIP LOCKED)
             """,

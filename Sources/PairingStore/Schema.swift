@@ -37,5 +37,8 @@ public enum Schema {
         Migration(
             number: 11, name: "find",
             sql: String(decoding: PackageResources.v011_find_sql, as: UTF8.self)),
+        Migration(
+            number: 12, name: "suspect_calls",
+            sql: String(decoding: PackageResources.v012_suspect_calls_sql, as: UTF8.self)),
     ]
 }

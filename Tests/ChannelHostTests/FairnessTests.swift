@@ -72,7 +72,7 @@ struct FairnessTests {
         let host = try await load("touchy")
         defer { host.shutdown() }
         let (session, _) = try await host.open(try opening()) { _ in }
-        let results = await host.receive(batch: (0..<200).map { _ in (message("fail"), session) })
+        let results = try await host.receive(count: 200, in: session) { _, _ in message("fail") }
         #expect(results.allSatisfy { (try? $0.get()) == nil })
         #expect(try #require(host.status[0].values["received"]) <= 20)
         #expect(host.status[0].outOfService == nil)

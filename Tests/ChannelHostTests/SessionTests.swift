@@ -1,6 +1,7 @@
 import ChannelHost
 import Foundation
 import PairingCore
+import Synchronization
 import Testing
 
 @Suite("Sessions")
@@ -89,20 +90,34 @@ struct SessionTests {
         #expect(arrived.sorted() == Array(1...40))
     }
 
-    @Test("I10: In a batch every message has its own outcome, in the order of the batch")
-    func batch() async throws {
+    @Test("I10: Of messages that came together each has its own outcome, and hears of the one before it")
+    func together() async throws {
         let host = try await load("diligent")
         defer { host.shutdown() }
-        let (one, _) = try await host.open(try opening()) { _ in }
-        let (two, _) = try await host.open(try opening("lion-1")) { _ in }
+        let (session, _) = try await host.open(try opening()) { _ in }
         let large = message(body: "\"" + String(repeating: "x", count: 100) + "\"")
-        let results = await host.receive(batch: [
-            (message(), one), (message("later"), two), (large, one), (message(), two), (message(), one),
-        ])
-        #expect(results.map { try? $0.get().messages.map(\.body) } == [["1"], ["1"], nil, ["2"], ["2"]])
-        #expect(await host.receive(batch: []).isEmpty)
-        host.close(one, reason: "bye")
-        host.close(two, reason: "bye")
+        let messages = [message(), message("later"), large, message(), message()]
+        let before = Mutex<[Bool?]>([])
+        let results = try await host.receive(count: messages.count, in: session) { index, result in
+            before.withLock { $0.append(result.map { (try? $0.get()) != nil }) }
+            return messages[index]
+        }
+        #expect(results.map { try? $0.get().messages.map(\.body) } == [["1"], ["2"], nil, ["3"], ["4"]])
+        #expect(before.withLock { $0 } == [nil, true, true, false, true])
+        #expect(try await host.receive(count: 0, in: session) { _, _ in message() }.isEmpty)
+        host.close(session, reason: "bye")
+    }
+
+    @Test("Messages to a device are delivered together up to the first that fails, and none behind it")
+    func delivered() async throws {
+        let host = try await load("touchy")
+        defer { host.shutdown() }
+        let (session, _) = try await host.open(try opening()) { _ in }
+        let said = (1...3).map { ChannelAgentMessage(number: $0, body: "{}") }
+        let results = try await host.deliver(said, in: session)
+        #expect(results.count == 1)
+        #expect(try #require(host.status[0].values["delivered"]) == 1)
+        host.close(session, reason: "bye")
     }
 
     @Test("Messages above the declared size, rate and burst are refused by the host")

@@ -197,7 +197,7 @@ struct MessageTests {
             }
             #expect(refusal?.code == .resourceExhausted && refusal?.reason == "unanswered")
             #expect(refusal?.retryable == true)
-            #expect(accepted == Int(PairingStore.maximumUnanswered))
+            #expect(accepted == Int(MessageLimits().unanswered))
             agent.recover()
             try await eventually("all answers") { socket.messages.count == accepted }
             #expect(socket.messages.map(\.body) == (0..<accepted).map(String.init))

@@ -67,7 +67,7 @@ struct SentTogetherTests {
             let (socket, grant) = try await connected("tablet-01", to: one)
             try await one.pool.execute(
                 "UPDATE device_streams SET unanswered = 1, unanswered_bytes = $1 WHERE sender_key = 'tablet-01'",
-                [.int64(PairingStore.maximumUnansweredBytes - 100)])
+                [.int64(MessageLimits().unansweredBytes - 100)])
             let results = await one.sessions.send(
                 [
                     SentMessage(id: "a", body: "1"),

@@ -204,7 +204,7 @@ struct MessageTests {
             let device = try await fixture.paired("a")
             let session = try await fixture.session(device)
             // As when an agent failed for a while: what waited for an answer is answered after all.
-            let most = Int(PairingStore.maximumUnacknowledged)
+            let most = Int(MessageLimits().unacknowledged)
             for messages in [1...500, 501...most + 500] {
                 let accepted = try await fixture.store.accept(messages.map { message(session, "\($0)") })
                 #expect(accepted.allSatisfy { (try? $0.done()) != nil })
@@ -230,7 +230,7 @@ struct MessageTests {
         try await StoreFixture.run { fixture in
             let session = try await fixture.session(fixture.paired("a", credential: StoreFixture.key(1)))
             let other = try await fixture.session(fixture.paired("b", credential: StoreFixture.key(2)))
-            let most = Int(PairingStore.maximumUnanswered)
+            let most = Int(MessageLimits().unanswered)
             let accepted = try await fixture.store.accept((1...most + 1).map { message(session, "\($0)") })
             #expect(accepted.prefix(most).allSatisfy { (try? $0.done()) != nil })
             #expect(try accepted[most].refusal().reason == "unanswered")

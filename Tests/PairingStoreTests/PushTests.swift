@@ -96,7 +96,7 @@ struct PushTests {
     func full() async throws {
         try await StoreFixture.run { fixture in
             try await fixture.paired("a")
-            let most = Int(PairingStore.maximumUnacknowledged)
+            let most = Int(MessageLimits().unacknowledged)
             let outcomes = try await fixture.store.push((0...most).map { try push("a", "\($0)") }, by: nil)
             #expect(outcomes.prefix(most).allSatisfy { (try? $0.done()) != nil })
             let refusal = try outcomes[most].refusal()

@@ -75,6 +75,7 @@ static goclaw_status receive(
     if (zoo_equals(message->body, "\"nothing\"")) return GOCLAW_OK;
     if (zoo_equals(message->body, "\"never\"")) return zoo_message(sink, "\"never\"");
     if (zoo_equals(message->body, "\"not now\"")) return zoo_message(sink, "\"not now\"");
+    if (zoo_equals(message->body, "\"crash later\"")) return zoo_message(sink, "\"crash\"");
     snprintf(body, sizeof body, "{\"number\":%lld}", (long long)message->number);
     if (zoo_equals(message->body, "\"split\"")) zoo_message(sink, "\"half\"");
     return zoo_message(sink, body);
@@ -92,6 +93,7 @@ static goclaw_status deliver(
         return GOCLAW_INVALID;
     }
     if (zoo_equals(message->body, "\"not now\"")) return GOCLAW_UNAVAILABLE;
+    if (zoo_equals(message->body, "\"crash\"")) abort();
     snprintf(
         payload, sizeof payload, "{\"messageSeq\":%lld,\"id\":\"%.*s\",\"body\":%.*s}", (long long)message->number,
         (int)message->id.len, message->id.ptr, (int)message->body.len, message->body.ptr);

@@ -13,6 +13,7 @@ import urllib.request
 import pytest
 from support.deployment import ROOT, Deployment, deployed, eventually
 from support.device import PATIENCE, Device, KeyCredential, Refused, TokenCredential
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 READINGS = [
     {"name": "temperature", "unit": "Cel", "type": "number", "min": -40, "max": 85, "periodMs": 60000},
@@ -226,6 +227,67 @@ def test_a_plugin_that_crashes_takes_its_process_with_it_and_nothing_acknowledge
     assert victim.socket.event("says")["messageSeq"] == 2
     # The message that crashed it was never acknowledged, nor stored.
     assert say(victim, 1)["messageSeq"] == 2
+
+
+@pytest.fixture
+def fragile():
+    """One gateway with the channel `obedient`; what crashes it is tried twice once that is suspected."""
+    with deployed(gateways=1, kernels=1, settings={"messages": {"delivery_attempts": 2}}) as nodes:
+        install(nodes.state / "channels", "obedient")
+        for process in nodes.gateways + nodes.kernels:
+            nodes.restart(process)
+        yield nodes
+
+
+def crashes_until(nodes: Deployment, body):
+    """How often the gateway died before `body` went through, and what that returned."""
+    for crashes in range(10):
+        try:
+            return crashes, body()
+        except (ConnectionClosed, InvalidHandshake, OSError, TimeoutError):
+            eventually(lambda: not nodes.gateways[0].is_running, "the plugin's crash ends its process")
+            nodes.restart(nodes.gateways[0])
+    raise AssertionError("the message crashes the gateway again and again")
+
+
+def test_i4_a_message_that_crashes_its_channel_is_tried_a_bounded_number_of_times_and_the_next_arrives(fragile):
+    victim, other = paired(fragile, "obedient", 0), paired(fragile, "web", 0)
+
+    def send_poison() -> dict:
+        victim.reconnect(0)
+        return victim.socket.request("message.send", {"messageId": "poison", "message": "crash"})
+
+    crashes, receipt = crashes_until(fragile, send_poison)
+    # Once before anybody suspects it, then as often as it may be tried.
+    assert crashes == 3
+    told = {"inReplyTo": "poison", "reason": "channel_crashed", "retrying": False}
+    assert victim.socket.event("message.failed") == told
+    report = victim.socket.request("message.status", {"messageId": "poison"})
+    assert (report["status"], report["reason"]) == ("undeliverable", "channel_crashed")
+    assert report["messageSeq"] == receipt["messageSeq"] == 1
+    assert say(victim, 1)["messageSeq"] == 2
+    first = victim.socket.event("says")["messageSeq"]
+    victim.socket.request("message.ack", {"messageSeq": first})
+
+    # The same on the way to the device: its agent's answer crashes the channel.
+    victim.socket.send("message.send", {"messageId": "later", "message": "crash later"})
+    eventually(lambda: not fragile.gateways[0].is_running, "the plugin's crash ends its process")
+    fragile.restart(fragile.gateways[0])
+
+    def is_spared() -> dict:
+        victim.reconnect(0)
+        say(victim, 2)
+        return victim.socket.event("says")
+
+    crashes, said = crashes_until(fragile, is_spared)
+    assert crashes == 2 and said["messageSeq"] == first + 2
+    report = victim.socket.request("message.status", {"messageId": "later"})
+    assert (report["status"], report["reason"]) == ("undeliverable", "channel_crashed")
+    assert fragile.rows("SELECT count(*) FROM messages WHERE ended = 'undeliverable'") == [(2,)]
+    # Who was there meanwhile lost nothing.
+    other.reconnect(0)
+    say(other, "still here")
+    assert other.socket.event("message")["message"] == "still here"
 
 
 def test_a_channel_refuses_a_session_and_ends_one_with_its_own_reason(zoo):

@@ -50,6 +50,8 @@ OF_PAGES_AND_COMMANDS = {
     "bad_agents", "changed", "not_active", "not_due", "text_hidden", "unknown_agent",
     # Readiness, and what the store says more exactly as `already_…`.
     "channel_stuck", "request_ended",
+    # What `message.status` and `message.failed` say.
+    "channel_crashed",
 }  # fmt: skip
 
 
@@ -65,6 +67,27 @@ def test_every_reason_that_a_socket_is_answered_with_is_in_a_table_of_errors():
     assert sorted(reasons - OF_PAGES_AND_COMMANDS - listed) == []
     states = {"already_approved", "already_denied", "already_expired", "already_revoked"}
     assert sorted(listed - reasons - states - {"channel_refused"}) == []
+
+
+def test_every_reason_stands_beside_the_code_that_it_is_answered_with():
+    codes: dict[str, set[str]] = {}
+    for path in (ROOT / "Sources").rglob("*.swift"):
+        text = path.read_text()
+        for code, reason in re.findall(r'Refusal\(\s*\.(\w+),\s*"(\w+)"', text):
+            codes.setdefault(reason, set()).add(re.sub("([A-Z])", r"_\1", code).upper())
+        for reason in re.findall(r'\.channelUnavailable\(\s*"(\w+)"', text):
+            codes.setdefault(reason, set()).add("UNAVAILABLE")
+    code, seen = "", 0
+    for line in (ROOT / "docs/device-developers.md").read_text().splitlines():
+        row = re.match(r"\| (?:`([A-Z_]+)` )?\| (.*?) \|", line)
+        if row is None:
+            continue
+        code = row[1] or code
+        for reason in re.findall("`([a-z_]+)`", row[2]):
+            if reason in codes:
+                seen += 1
+                assert code in codes[reason], f"{reason} is answered with {codes[reason]}, not with {code}"
+    assert seen > 50
 
 
 def metrics_of_the_document() -> set[str]:

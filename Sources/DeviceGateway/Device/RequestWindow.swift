@@ -64,11 +64,33 @@ struct RequestWindow<Request, Answer, Order> {
         let cost: Int
     }
 
+    /// The numbers of those that wait in each lane; takes no memory where none does.
+    private struct Waiting {
+        private var messages: [Number] = []
+        private var acknowledgements: [Number] = []
+
+        subscript(lane: Lane) -> [Number] {
+            get {
+                switch lane {
+                case .messages: messages
+                case .acknowledgements: acknowledgements
+                }
+            }
+            _modify {
+                switch lane {
+                case .messages: yield &messages
+                case .acknowledgements: yield &acknowledgements
+                }
+            }
+        }
+    }
+
     private let limits: Limits
     private var entries = CircularBuffer<Entry>(initialCapacity: 1)
     /// The number of the first of them.
     private var firstNumber: Number = 0
-    private var waiting = 0
+    /// Those that wait, lane by lane, in order.
+    private var waiting = Waiting()
     private var alone = 0
     private var isAloneUnderWay = false
     private var busyLanes: UInt8 = 0
@@ -91,8 +113,10 @@ struct RequestWindow<Request, Answer, Order> {
     mutating func request(_ request: Request, _ place: Place, cost: Int) {
         append(.waiting(request, place), cost)
         requests += 1
-        waiting += 1
-        if place == .alone { alone += 1 }
+        switch place {
+        case .alone: alone += 1
+        case .beside(let lane): waiting[lane].append(firstNumber + Number(entries.count) - 1)
+        }
     }
 
     /// A request came whose answer is known already.
@@ -136,7 +160,7 @@ struct RequestWindow<Request, Answer, Order> {
             removeFirst()
             return .carryOut(order)
         case .waiting(let request, .alone):
-            begin(at: 0)
+            entries[offset: 0].item = .underWay
             isAloneUnderWay = true
             return .begin(firstNumber, request)
         case .waiting(_, .beside), .underWay, nil: return nextGroup()
@@ -144,23 +168,25 @@ struct RequestWindow<Request, Answer, Order> {
     }
 
     private mutating func nextGroup() -> Action? {
-        guard waiting > 0, !isGathering, !isAloneUnderWay else { return nil }
-        for lane in Lane.allCases where busyLanes & lane.bit == 0 {
-            var group: [(number: Number, request: Request)] = []
-            search: for offset in 0..<entries.count {
-                switch entries[offset: offset].item {
-                case .waiting(_, .alone): break search
-                case .waiting(let request, .beside(lane)):
-                    group.append((firstNumber + Number(offset), request))
-                    begin(at: offset)
-                case .waiting, .underWay, .settled, .order: continue
-                }
-            }
-            guard !group.isEmpty else { continue }
+        guard !isGathering, !isAloneUnderWay else { return nil }
+        for lane in Lane.allCases where busyLanes & lane.bit == 0 && !waiting[lane].isEmpty {
+            let end = firstAlone
+            let numbers = waiting[lane].prefix { $0 < end }
+            if numbers.isEmpty { continue }
+            waiting[lane] = Array(waiting[lane].dropFirst(numbers.count))
             busyLanes |= lane.bit
-            return .beginGroup(lane, group)
+            return .beginGroup(lane, numbers.compactMap { number in begin(number).map { (number, $0) } })
         }
         return nil
+    }
+
+    /// The number of the first that waits to be alone, which none of those behind it may overtake.
+    private var firstAlone: Number {
+        guard alone > 0 else { return .max }
+        let offset = (0..<entries.count).first { offset in
+            if case .waiting(_, .alone) = entries[offset: offset].item { true } else { false }
+        }
+        return offset.map { firstNumber + Number($0) } ?? .max
     }
 
     private mutating func append(_ item: Item, _ cost: Int) {
@@ -168,9 +194,11 @@ struct RequestWindow<Request, Answer, Order> {
         bytes += cost
     }
 
-    private mutating func begin(at offset: Int) {
+    private mutating func begin(_ number: Number) -> Request? {
+        let offset = Int(number - firstNumber)
+        guard case .waiting(let request, _) = entries[offset: offset].item else { return nil }
         entries[offset: offset].item = .underWay
-        waiting -= 1
+        return request
     }
 
     private mutating func put(_ answer: Answer, at number: Number) {

@@ -141,12 +141,28 @@ final class AgentDispatcher: Sendable {
             return (value, actions, actions.cancels.compactMap { state.calls[$0] })
         }
         for call in cancelled { call.cancel() }
-        for ask in actions.asks { asks.continuation.yield(ask) }
         if actions.hasClaims { claims.call() }
         if actions.hasSettlements { settlements.call() }
         if actions.hasReleases { releases.call() }
         if actions.hasTimers { timers.call() }
+        ask(actions.asks)
         return value
+    }
+
+    /// Has agents asked; those that know their answer at once have given it when this returns.
+    private func ask(_ asks: [AgentWorkMachine.Ask]) {
+        var answered: [(AgentWorkMachine.AskID, AgentWorkMachine.Answer)] = []
+        for ask in asks {
+            if let agent = try? agents.agent(named: ask.agent), let answer = agent.answerAtOnce(to: ask.body)
+            {
+                answered.append((ask.id, AgentWorkMachine.Answer(answer, of: agent)))
+            } else {
+                self.asks.continuation.yield(ask)
+            }
+        }
+        if answered.isEmpty { return }
+        // What follows them is asked by this, a message of each device at a time.
+        apply { machine in for (id, answer) in answered { machine.answered(id, answer, now: .now) } }
     }
 
     // MARK: Agents
@@ -181,13 +197,9 @@ final class AgentDispatcher: Sendable {
         do throws(AgentFailure) {
             let agent = try agent(named: ask.agent)
             do throws(AgentFailure) {
-                let reply = try await agent.answer(
-                    await store.request(ask, of: agent), part: parts(of: ask, audience))
-                answer =
-                    switch reply {
-                    case .reply(let body): .replied(PairingStore.AgentReply(agent: agent.name, body: body))
-                    case .accepted: .replied(nil)
-                    }
+                answer = AgentWorkMachine.Answer(
+                    try await agent.answer(
+                        await store.request(ask, of: agent), part: parts(of: ask, audience)), of: agent)
             } catch {
                 answer = .failed(
                     reason: error.reason.rawValue,
@@ -289,7 +301,7 @@ final class AgentDispatcher: Sendable {
     ) async {
         switch outcome {
         case .stored(let stored):
-            metrics.settled(settlement.result)
+            metrics.settled(settlement.result, overflowed: stored.overflowed)
             if let epoch = stored.epoch, !stored.messages.isEmpty {
                 audience.stored(stored.messages, for: settlement.sender, epoch: epoch)
             }
@@ -387,10 +399,4 @@ private final class PartNumber: Sendable {
     private let count = Atomic(0)
 
     func next() -> Int { count.wrappingAdd(1, ordering: .relaxed).oldValue }
-}
-
-extension PairingStore.LiveSession {
-    var sender: PairingStore.PairedSender {
-        PairingStore.PairedSender(senderID: senderID, generation: generation)
-    }
 }

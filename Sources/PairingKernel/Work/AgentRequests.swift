@@ -38,3 +38,19 @@ extension PairingStore {
         }
     }
 }
+
+extension AgentWorkMachine.Answer {
+    init(_ answer: AgentAnswer, of agent: any Agent) {
+        self =
+            switch answer {
+            case .reply(let body): .replied(PairingStore.AgentReply(agent: agent.name, body: body))
+            case .accepted: .replied(nil)
+            }
+    }
+}
+
+extension PairingStore.LiveSession {
+    var sender: PairingStore.PairedSender {
+        PairingStore.PairedSender(senderID: senderID, generation: generation)
+    }
+}

@@ -16,8 +16,7 @@ extension AgentWorkMachine {
 
     /// Asks about those of the device's messages that wait as about one, once there are enough of them or the first has
     /// waited long enough. One batch of a device is under way at a time, so that nothing overtakes it.
-    mutating func startBatch(_ key: String, _ rule: Batching, _ now: Instant) {
-        guard let device = devices[key] else { return }
+    mutating func startBatch(of device: inout Device, _ key: String, _ rule: Batching, _ now: Instant) {
         var batch: [Int] = []
         var bytes = 0
         // What is in the store needs no waiting for.
@@ -50,7 +49,7 @@ extension AgentWorkMachine {
         guard isFull || batch.count >= min(rule.messages, limits.perDevice) || due <= now else {
             return remind(key, at: due)
         }
-        if !ask(batch, asBatch: true, of: key, now) { runnable.append(key) }
+        if !ask(batch, asBatch: true, of: &device, key, now) { runnable.append(key) }
     }
 }
 

@@ -67,7 +67,8 @@ extension AgentWorkMachine {
         var batch: [PairingStore.Settlement] = []
         var room = bytes
         while batch.count < limit, room > 0, let key = settling.popFirst() {
-            guard var device = devices[key] else { continue }
+            // Taken out and put back, so that nothing is copied.
+            guard var device = devices.removeValue(forKey: key) else { continue }
             for index in device.items.indices {
                 guard batch.count < limit, room > 0 else {
                     settling.append(key)
@@ -128,7 +129,7 @@ extension AgentWorkMachine {
         else { return }
         if case .asked(let id)? = devices[key]?.items[index].phase { actions.cancels.append(id) }
         remove(index, of: key)
-        if let device = devices[key], device.items.isEmpty, open > 0, !device.hasMore, !device.isReading {
+        if open > 0, let device = devices[key], device.items.isEmpty, !device.hasMore, !device.isReading {
             // Others may have accepted some; or some were accepted here of which this machine has yet to hear.
             devices[key]?.hasMore = true
             devices[key]?.isInDoubt = true

@@ -176,8 +176,8 @@ struct AgentWorkMachine: Sendable {
     }
 
     private mutating func take(_ work: PairingStore.OpenWork, _ key: String, _ now: Instant) {
-        guard let device = devices[key] else { return }
-        guard device.items.count < limits.perDevice, hasRoom(for: work.bytes) else {
+        guard let held = devices[key]?.items.count else { return }
+        guard held < limits.perDevice, hasRoom(for: work.bytes) else {
             devices[key]?.hasMore = true
             return readOn(key)
         }
@@ -203,29 +203,35 @@ struct AgentWorkMachine: Sendable {
 
     /// Asks agents about what may be asked of this device now.
     mutating func start(_ key: String, _ now: Instant) {
-        guard let device = devices[key], !device.isReleasing else { return }
-        if let rule = batching(device.channel) { return startBatch(key, rule, now) }
-        var blocked: Set<String> = []
+        // Taken out and put back, so that nothing is copied.
+        guard var device = devices.removeValue(forKey: key) else { return }
+        defer { devices[key] = device }
+        if device.isReleasing { return }
+        if let rule = batching(device.channel) { return startBatch(of: &device, key, rule, now) }
+        var blocked: [String] = []
         for index in device.items.indices {
-            let item = device.items[index]
-            switch item.phase {
+            switch device.items[index].phase {
             case .ready, .storing: continue
             case .asked: break
             case .delayed(let until) where until > now: break
             case .waiting, .delayed:
-                if blocked.isDisjoint(with: item.agents), !ask([index], of: key, now) {
+                if !device.items[index].agents.contains(where: blocked.contains),
+                    !ask([index], of: &device, key, now)
+                {
                     runnable.append(key)
                 }
             }
-            blocked.formUnion(item.agents)
+            for agent in device.items[index].agents where !blocked.contains(agent) { blocked.append(agent) }
         }
     }
 
     /// - Returns: whether there was room for another request.
-    mutating func ask(_ indices: [Int], asBatch: Bool = false, of key: String, _ now: Instant) -> Bool {
-        guard let device = devices[key], let last = indices.last else { return true }
-        let item = device.items[last]
-        let agent = item.agents[item.part]
+    mutating func ask(
+        _ indices: [Int], asBatch: Bool = false, of device: inout Device, _ key: String, _ now: Instant
+    ) -> Bool {
+        guard let last = indices.last else { return true }
+        let part = device.items[last].part
+        let agent = device.items[last].agents[part]
         guard calls.count < limits.calls, callsByAgent[agent, default: 0] < limits.callsPerAgent else {
             return false
         }
@@ -233,15 +239,15 @@ struct AgentWorkMachine: Sendable {
         let id = AskID(number: lastAsk)
         calls[id] = Call(key: key, agent: agent, deadline: now + limits.time)
         callsByAgent[agent, default: 0] += 1
-        for index in indices { devices[key]?.items[index].phase = .asked(id) }
+        for index in indices { device.items[index].phase = .asked(id) }
         let bodies = indices.map { device.items[$0].work.parts[device.items[$0].part].body }
+        let work = device.items[last].work
         actions.asks.append(
             Ask(
-                id: id, sender: device.sender, channel: device.channel, sequence: item.work.sequence,
+                id: id, sender: device.sender, channel: device.channel, sequence: work.sequence,
                 first: asBatch ? device.items[indices[0]].work.sequence : nil,
-                messageID: item.work.messageID, part: item.part, agent: agent,
-                body: asBatch ? "[\(bodies.joined(separator: ","))]" : bodies[0],
-                attempts: item.work.attempts))
+                messageID: work.messageID, part: part, agent: agent,
+                body: asBatch ? "[\(bodies.joined(separator: ","))]" : bodies[0], attempts: work.attempts))
         return true
     }
 

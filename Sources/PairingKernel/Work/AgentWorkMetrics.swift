@@ -9,7 +9,9 @@ struct AgentWorkMetrics: Sendable {
     private let held = Gauge(label: "agent_messages_held")
     private let calls = Gauge(label: "agent_calls")
 
-    func settled(_ result: PairingStore.Settlement.Result) {
+    /// - Parameter overflowed: messages that ended to make room for the answers.
+    func settled(_ result: PairingStore.Settlement.Result, overflowed: Int) {
+        if overflowed > 0 { MessageEnds.overflowed.increment(by: overflowed) }
         switch result {
         case .answered: answered.increment()
         case .undeliverable:

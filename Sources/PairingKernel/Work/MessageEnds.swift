@@ -5,5 +5,6 @@ import Metrics
 enum MessageEnds {
     static let expired = Counter(label: "messages_ended", dimensions: [("state", "expired")])
     static let undeliverable = Counter(label: "messages_ended", dimensions: [("state", "undeliverable")])
+    static let overflowed = Counter(label: "messages_ended", dimensions: [("state", "overflowed")])
     static let aborted = Counter(label: "messages_ended", dimensions: [("state", "withdrawn")])
 }

@@ -7,7 +7,8 @@ import PairingStore
 struct SessionDelivery: Sendable {
     /// What is to be done next.
     enum Step: Sendable, Equatable {
-        case deliver(PairingStore.StoredMessage)
+        /// Hand these out, in their order; then ``handedOut(_:)``.
+        case deliver([PairingStore.StoredMessage])
         /// Read what is stored after this number.
         case read(after: Int64)
         case nothing
@@ -15,6 +16,8 @@ struct SessionDelivery: Sendable {
 
     /// Messages in hand at most, and their bytes.
     static let capacity = (messages: 64, bytes: 256 << 10)
+    /// Messages that are handed out at once at most, and their bytes after the first.
+    static let portion = (messages: 16, bytes: 16 << 10)
 
     /// The number up to which the device was handed everything that was for it.
     private(set) var delivered: Int64
@@ -75,7 +78,14 @@ struct SessionDelivery: Sendable {
 
     /// What to do next; after ``Step/nothing`` somebody else begins.
     mutating func next() -> Step {
-        if let message = hand.first { return .deliver(message) }
+        if !hand.isEmpty {
+            var room = Self.portion.bytes
+            let portion = hand.prefix(Self.portion.messages).prefix { message in
+                defer { room -= message.body.utf8.count }
+                return room > 0
+            }
+            return .deliver(Array(portion))
+        }
         if isBehind {
             isBehind = false
             isReading = true
@@ -85,12 +95,12 @@ struct SessionDelivery: Sendable {
         return .nothing
     }
 
-    /// The first message in hand was handed out, or is not to be.
-    mutating func handedOut() {
-        guard !hand.isEmpty else { return }
-        let message = hand.removeFirst()
-        handBytes -= message.body.utf8.count
-        delivered = message.sequence
+    /// The first messages in hand were handed out, or are not to be.
+    mutating func handedOut(_ count: Int = 1) {
+        guard count > 0, let last = hand.prefix(count).last else { return }
+        handBytes -= hand.prefix(count).reduce(0) { $0 + $1.body.utf8.count }
+        hand.removeFirst(min(count, hand.count))
+        delivered = last.sequence
     }
 
     /// This is what is stored after ``delivered``.
@@ -115,6 +125,6 @@ struct SessionDelivery: Sendable {
         isBehind = true
     }
 
-    /// Whether more than one message is in hand.
-    var hasMoreInHand: Bool { hand.count > 1 }
+    /// Whether anything is in hand.
+    var hasMoreInHand: Bool { !hand.isEmpty }
 }
