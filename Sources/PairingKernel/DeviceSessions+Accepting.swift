@@ -48,7 +48,8 @@ extension DeviceSessions {
         do throws(Refusal) {
             let channel = try channel(of: grant, on: socket)
             let candidates = messages.indices.filter { results[$0] == nil }
-            let outcomes = try await accept(candidates.map { messages[$0] }, grant: grant, in: channel, lane)
+            let outcomes = try await accept(
+                candidates.map { messages[$0] }, of: grant.liveSession, in: channel, lane)
             for (index, outcome) in zip(candidates, outcomes) { results[index] = outcome }
         } catch {
             for index in messages.indices where results[index] == nil { results[index] = .failure(error) }
@@ -69,12 +70,32 @@ extension DeviceSessions {
         }.get()
     }
 
-    private func accept(
-        _ messages: [SentMessage], grant: SessionGrant, in channel: ChannelSession, _ lane: MessageLane
+    /// How often messages are tried again between which another connection's message of the device came.
+    private static let mostTries = 8
+
+    func accept(
+        _ messages: [SentMessage], of session: PairingStore.LiveSession, in channel: ChannelSession,
+        _ lane: MessageLane
+    ) async throws(Refusal) -> [Result<MessageReceipt, Refusal>] {
+        var results = try await acceptOnce(messages, of: session, in: channel, lane)
+        for _ in 1..<Self.mostTries {
+            let again = results.indices.filter { results[$0].isNumberTaken }
+            if again.isEmpty { break }
+            let outcomes = try await acceptOnce(again.map { messages[$0] }, of: session, in: channel, lane)
+            for (index, outcome) in zip(again, outcomes) { results[index] = outcome }
+        }
+        return results
+    }
+
+    private func acceptOnce(
+        _ messages: [SentMessage], of session: PairingStore.LiveSession, in channel: ChannelSession,
+        _ lane: MessageLane
     ) async throws(Refusal) -> [Result<MessageReceipt, Refusal>] {
         var results: [Result<MessageReceipt, Refusal>?] = messages.map { _ in nil }
         var inbound: [(index: Int, message: PairingStore.InboundMessage, frames: [OutboundFrame])] = []
-        for (index, output) in try await receive(messages, grant: grant, in: channel, lane).enumerated() {
+        for (index, (number, output)) in try await receive(messages, of: session, in: channel, lane)
+            .enumerated()
+        {
             switch output {
             case .success(let output) where output.isEphemeral:
                 results[index] = .success(
@@ -83,11 +104,11 @@ extension DeviceSessions {
                         frames: output.frames.map(OutboundFrame.init)))
             case .success(let output):
                 let message = PairingStore.InboundMessage(
-                    session: grant.liveSession, messageID: messages[index].id, body: messages[index].body,
+                    session: session, messageID: messages[index].id, body: messages[index].body,
                     forwarded: output.messages.map {
                         PairingStore.ForwardedMessage(
                             agent: $0.agent.isEmpty ? messages[index].agent ?? "" : $0.agent, body: $0.body)
-                    })
+                    }, number: number)
                 inbound.append((index, message, output.frames.map(OutboundFrame.init)))
             case .failure(let refusal): results[index] = .failure(refusal)
             }
@@ -103,7 +124,7 @@ extension DeviceSessions {
             for entry in inbound {
                 do throws(Refusal) {
                     let alone = [messages[entry.index]]
-                    results[entry.index] = try await accept(alone, grant: grant, in: channel, lane).first
+                    results[entry.index] = try await acceptOnce(alone, of: session, in: channel, lane).first
                 } catch {
                     results[entry.index] = .failure(error)
                 }
@@ -115,26 +136,30 @@ extension DeviceSessions {
     /// Has messages checked and turned into agent messages and frames, before they are accepted.
     ///
     /// A repeat is what was accepted before, whatever it says now, and is no longer refused.
+    ///
+    /// - Returns: for each message the number that its channel was told, and what the channel made of it.
     private func receive(
-        _ messages: [SentMessage], grant: SessionGrant, in session: ChannelSession, _ lane: MessageLane
-    ) async throws(Refusal) -> [Result<ChannelOutput, Refusal>] {
-        let keys = messages.map { PairingStore.MessageKey(session: grant.liveSession, messageID: $0.id) }
+        _ messages: [SentMessage], of session: PairingStore.LiveSession, in channel: ChannelSession,
+        _ lane: MessageLane
+    ) async throws(Refusal) -> [(number: Int64, Result<ChannelOutput, Refusal>)] {
+        let keys = messages.map { PairingStore.MessageKey(session: session, messageID: $0.id) }
         let known = try await refusing(logger) { try await lane.numbers.submit(keys) }
-        // Nobody else takes a number meanwhile: the session sends one group at a time. A message that is refused
-        // leaves its number to the next.
+        // Seldom does somebody else take a number meanwhile: the session sends one group at a time, and it is only
+        // checked with the acceptance that nobody sent beside it. A message that is refused leaves its number to the
+        // next.
         var taken: Int64 = 0
         var named: [String: (number: Int64, body: String)] = [:]
-        var outputs: [Result<ChannelOutput, Refusal>] = []
+        var outputs: [(number: Int64, Result<ChannelOutput, Refusal>)] = []
         for (message, known) in zip(messages, known) {
             guard let known else { throw .pairingEnded }
             let repeated = named[message.id] ?? known.accepted.map { (known.number, $0) }
+            let number = repeated?.number ?? known.number + taken
             do throws(Refusal) {
-                let number = repeated?.number ?? known.number + taken
                 var output = try await channels.receive(
                     ChannelDeviceMessage(
                         number: number, id: message.id, receivedAt: clock(),
                         body: repeated?.body ?? message.body),
-                    in: session)
+                    in: channel)
                 if repeated != nil {
                     // What was stored stays stored, whatever the channel thinks of it by now.
                     output.isEphemeral = false
@@ -142,9 +167,9 @@ extension DeviceSessions {
                     taken += 1
                     if messages.count > 1 { named[message.id] = (number, message.body) }
                 }
-                outputs.append(.success(output))
+                outputs.append((number, .success(output)))
             } catch {
-                outputs.append(repeated == nil ? .failure(error) : .success(ChannelOutput()))
+                outputs.append((number, repeated == nil ? .failure(error) : .success(ChannelOutput())))
             }
         }
         return outputs
@@ -170,5 +195,12 @@ extension DeviceSessions {
         _ outcome: Outcome<PairingStore.Acceptance>
     ) -> Result<PairingStore.Acceptance, Refusal> {
         do throws(Refusal) { return .success(try outcome.get()) } catch { return .failure(error) }
+    }
+}
+
+extension Result<MessageReceipt, Refusal> {
+    /// Whether another message of the device came in between, so that this one is to be tried again.
+    fileprivate var isNumberTaken: Bool {
+        if case .failure(let refusal) = self { refusal == .numberTaken } else { false }
     }
 }

@@ -25,15 +25,19 @@ extension PairingStore {
         public var body: String
         /// What its channel made of it for agents; a message of which nothing is left needs no answer.
         public var forwarded: [ForwardedMessage]
+        /// The number that its channel was told it would get; `nil` where none was told.
+        public var number: Int64?
 
         /// Wraps the parts.
         public init(
-            session: LiveSession, messageID: String, body: String, forwarded: [ForwardedMessage]
+            session: LiveSession, messageID: String, body: String, forwarded: [ForwardedMessage],
+            number: Int64? = nil
         ) {
             self.session = session
             self.messageID = messageID
             self.body = body
             self.forwarded = forwarded
+            self.number = number
         }
 
         /// Wraps the parts of a message that goes to an agent as it is.

@@ -31,5 +31,8 @@ public enum Schema {
         Migration(
             number: 9, name: "decision_reasons",
             sql: String(decoding: PackageResources.v009_decision_reasons_sql, as: UTF8.self)),
+        Migration(
+            number: 10, name: "requests_by_token",
+            sql: String(decoding: PackageResources.v010_requests_by_token_sql, as: UTF8.self)),
     ]
 }
