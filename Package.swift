@@ -101,6 +101,7 @@ let package = Package(
                 .embedInCode("Migrations/v010_silence.sql"),
                 .embedInCode("Migrations/v011_find.sql"),
                 .embedInCode("Migrations/v012_suspect_calls.sql"),
+                .embedInCode("Migrations/v013_requests_by_token.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(

@@ -30,9 +30,9 @@ struct ChatRequest {
         var messages: [JSONValue] = []
         if !systemPrompt.isEmpty { messages.append(Self.message("system", systemPrompt)) }
         messages += recent(request.context).map {
-            Self.message($0.isFromDevice ? "user" : "assistant", Self.text(of: $0.body))
+            Self.message($0.isFromDevice ? "user" : "assistant", spokenText(of: $0.body))
         }
-        messages.append(Self.message("user", Self.text(of: request.body)))
+        messages.append(Self.message("user", spokenText(of: request.body)))
         return JSONValue.object([
             "model": .string(model), "messages": .array(messages), "stream": .bool(true),
             "user": .string(Self.user(request.senderID)),
@@ -42,12 +42,6 @@ struct ChatRequest {
     /// A stable name for the device that tells the server nothing about it.
     static func user(_ senderID: SenderID) -> String {
         "device-\(hexadecimal(sha256(senderID.key.utf8).prefix(16)))"
-    }
-
-    /// What a message says to a model: its text where it has one, else its JSON.
-    static func text(of body: String) -> String {
-        guard let value = try? JSONValue(parsing: body.utf8) else { return body }
-        return value.string ?? value["text"]?.string ?? body
     }
 
     private func recent(_ context: [AgentRequest.Turn]) -> [AgentRequest.Turn] {

@@ -49,7 +49,7 @@ public struct GatewayServer: Service {
             mostPerAccount: settings.eventStreamsPerAccount, logger: context.logger)
         let server = try await WebSocketServer.start(
             at: .unixSocket(path: settings.socketPath), on: group, policy: policy,
-            configuration: settings.webSocket, pages: pages, streams: streams
+            configuration: settings.webSocket, pages: pages, streams: streams, devices: context
         ) { [context] request, eventLoop in
             DeviceConnection(context: context, request: request, eventLoop: eventLoop)
         }
@@ -95,8 +95,14 @@ public struct GatewayServer: Service {
             let delay = Int64.random(in: 0...max(0, spread.milliseconds))
             connection.shutdown(closesIn: .milliseconds(delay))
         }
-        let deadline = ContinuousClock.now + spread + Self.closeTime
-        while ContinuousClock.now < deadline, await server.connectionCount() > 0 {
+        let start = ContinuousClock.now
+        var hasStopped = false
+        while ContinuousClock.now < start + spread + Self.closeTime, await server.connectionCount() > 0 {
+            // What is answered by then is; the rest is told to come again.
+            if !hasStopped, ContinuousClock.now >= start + spread {
+                hasStopped = true
+                await server.forEachFront { $0.stop() }
+            }
             // A second shutdown signal cancels this task, and with it the patience.
             guard (try? await Task.sleep(for: .milliseconds(50))) != nil else { break }
         }

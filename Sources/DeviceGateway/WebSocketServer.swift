@@ -46,14 +46,14 @@ public final class WebSocketServer: Sendable {
     ) async throws -> WebSocketServer {
         try await start(
             at: place, on: group, policy: policy, configuration: configuration, pages: pages, streams: nil,
-            makeApplication: makeApplication)
+            devices: nil, makeApplication: makeApplication)
     }
 
-    /// The same, which also serves events.
+    /// The same, which also serves events, and devices that speak HTTP.
     static func start(
         at place: ListeningPlace, on group: MultiThreadedEventLoopGroup, policy: UpgradePolicy,
         configuration: WebSocketConfiguration, pages: @escaping HTTPPages,
-        streams: EventStreams?,
+        streams: EventStreams?, devices: GatewayContext?,
         makeApplication: @escaping @Sendable (UpgradeRequest, any EventLoop) -> any WebSocketApplication
     ) async throws -> WebSocketServer {
         let loops = try await startSweeps(on: group, every: configuration.times.sweep)
@@ -76,8 +76,10 @@ public final class WebSocketServer: Sendable {
                     guard let sweep = sweeps[ObjectIdentifier(channel.eventLoop)]?.value else {
                         preconditionFailure("a connection on a loop that is not of the group")
                     }
-                    try addHandlers(to: channel, policy: policy, pages: pages, streams: streams, sweep: sweep)
-                    {
+                    let front = HTTPFront(
+                        policy: policy, pages: pages, streams: streams, devices: devices, sweep: sweep,
+                        now: channel.eventLoop.now)
+                    try addHandlers(to: channel, policy: policy, front: front) {
                         WebSocket(
                             application: makeApplication($0, channel.eventLoop), configuration: configuration,
                             sweep: sweep,
@@ -123,6 +125,16 @@ public final class WebSocketServer: Sendable {
         }
     }
 
+    /// Calls `body` for every connection that is no WebSocket, on its event loop.
+    func forEachFront(_ body: @escaping @Sendable (HTTPFront) -> Void) async {
+        for loop in loops {
+            let sweep = loop.sweep
+            try? await loop.eventLoop.submit {
+                sweep.value.forEach { if let front = $0 as? HTTPFront { body(front) } }
+            }.get()
+        }
+    }
+
     /// How many connections there are, WebSockets and others.
     public func connectionCount() async -> Int {
         var count = 0
@@ -160,16 +172,13 @@ public final class WebSocketServer: Sendable {
     }
 
     private static func addHandlers(
-        to channel: any Channel, policy: UpgradePolicy, pages: @escaping HTTPPages, streams: EventStreams?,
-        sweep: Sweep,
+        to channel: any Channel, policy: UpgradePolicy, front: HTTPFront,
         makeSocket: @escaping (UpgradeRequest, NIODeadline) -> WebSocket
     ) throws {
         let encoder = HTTPResponseEncoder()
         let decoder = ByteToMessageHandler(
             HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: .head),
             maximumBufferSize: maximumHeadSize)
-        let front = HTTPFront(
-            policy: policy, pages: pages, streams: streams, sweep: sweep, now: channel.eventLoop.now)
         let upgrade = HTTPServerUpgradeHandler(
             upgraders: [SocketUpgrader(policy: policy, makeSocket: makeSocket)], httpEncoder: encoder,
             extraHTTPHandlers: [decoder, front], upgradeCompletionHandler: { _ in })

@@ -55,6 +55,12 @@ extension NodesConfiguration {
         public let outboundQueueBytes: Int
         /// The most messages queued for one socket.
         public let outboundQueueMessages: Int
+        /// The most HTTP requests of one device that are under way on one instance.
+        public let httpRequestsPerDevice: Int
+        /// The greatest body of an HTTP request, in bytes.
+        public let maximumHTTPBody: Int
+        /// How long an HTTP request waits for its answer.
+        public let answerTimeout: Duration
         /// The most pages that follow events on one instance.
         public let eventStreams: Int
         /// Of these, of one account.
@@ -157,6 +163,17 @@ extension NodesConfiguration {
             outboundQueueMessages = reader.count(
                 "gateway.outbound_queue_messages", default: 256, in: 8...65_536,
                 "The most messages queued for one socket; one that overflows is closed.")
+            httpRequestsPerDevice = reader.count(
+                "gateway.http_requests_per_device", default: 8, in: 1...1000,
+                "The most HTTP requests of one device (`/v1/…`) that are under way on one instance.")
+            maximumHTTPBody = reader.size(
+                "gateway.maximum_http_body", default: "1MiB", in: 1 << 10...64 << 20,
+                "The greatest body of an HTTP request of a device; nginx's `client_max_body_size` must not be less."
+            )
+            answerTimeout = reader.duration(
+                "gateway.answer_timeout", default: "5m", in: .seconds(1) ... .seconds(3600),
+                "How long an HTTP request of a device waits for its agent's answer. nginx's `proxy_read_timeout` must be "
+                    + "longer.")
             eventStreams = reader.count(
                 "gateway.event_streams", default: 2000, in: 1...100_000,
                 "The most pages that follow events on one instance.")

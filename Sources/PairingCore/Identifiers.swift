@@ -130,6 +130,9 @@ public struct Epoch: Sendable, Hashable, Comparable, CustomStringConvertible {
     /// Wraps a count.
     public init(_ number: Int64) { self.number = number }
 
+    /// Of a request that has no session: no session's epoch.
+    public static let none = Epoch(0)
+
     /// The number in decimal.
     public var description: String { String(number) }
 

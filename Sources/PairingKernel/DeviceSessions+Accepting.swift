@@ -51,8 +51,9 @@ extension DeviceSessions {
         do throws(Refusal) {
             let channel = try channel(of: grant, on: socket)
             let candidates = messages.indices.filter { results[$0] == nil }
+            let origin = MessageOrigin(session: grant.liveSession, channel: grant.channel, socket: socket.id)
             let outcomes = try await accept(
-                candidates.map { messages[$0] }, grant: grant, in: channel, lane, on: socket.id)
+                candidates.map { messages[$0] }, from: origin, in: channel, lane)
             for (index, outcome) in zip(candidates, outcomes) { results[index] = outcome }
         } catch {
             for index in messages.indices where results[index] == nil { results[index] = .failure(error) }
@@ -73,6 +74,15 @@ extension DeviceSessions {
         }.get()
     }
 
+    /// Where messages come from.
+    struct MessageOrigin: Sendable {
+        /// The pairing, and the session where there is one.
+        var session: PairingStore.LiveSession
+        var channel: ChannelID
+        /// The session's socket; `nil` for a single request.
+        var socket: SocketID?
+    }
+
     /// What a device's message came to before it is stored.
     fileprivate enum Received {
         case accepted(ChannelOutput)
@@ -81,14 +91,29 @@ extension DeviceSessions {
         case crashes
     }
 
-    private func accept(
-        _ messages: [SentMessage], grant: SessionGrant, in channel: ChannelSession, _ lane: MessageLane,
-        on socket: SocketID
+    /// How often messages are tried again between which another connection's message of the device came.
+    private static let mostTries = 8
+
+    /// Has messages checked and stored, whoever sends them.
+    func accept(
+        _ messages: [SentMessage], from origin: MessageOrigin, in channel: ChannelSession, _ lane: MessageLane
+    ) async throws(Refusal) -> [Result<MessageReceipt, Refusal>] {
+        var results = try await acceptOnce(messages, from: origin, in: channel, lane)
+        for _ in 1..<Self.mostTries {
+            let again = results.indices.filter { results[$0].isNumberTaken }
+            if again.isEmpty { break }
+            let outcomes = try await acceptOnce(again.map { messages[$0] }, from: origin, in: channel, lane)
+            for (index, outcome) in zip(again, outcomes) { results[index] = outcome }
+        }
+        return results
+    }
+
+    private func acceptOnce(
+        _ messages: [SentMessage], from origin: MessageOrigin, in channel: ChannelSession, _ lane: MessageLane
     ) async throws(Refusal) -> [Result<MessageReceipt, Refusal>] {
         var results: [Result<MessageReceipt, Refusal>?] = messages.map { _ in nil }
         var inbound: [(index: Int, message: PairingStore.InboundMessage, frames: [OutboundFrame])] = []
-        for (index, output) in try await receive(messages, grant: grant, in: channel, lane, on: socket)
-            .enumerated()
+        for (index, (number, output)) in try await receive(messages, from: origin, in: channel, lane).enumerated()
         {
             switch output {
             case .accepted(let output) where output.isEphemeral:
@@ -98,20 +123,20 @@ extension DeviceSessions {
                         frames: output.frames.map(OutboundFrame.init)))
             case .accepted(let output):
                 let message = PairingStore.InboundMessage(
-                    session: grant.liveSession, messageID: messages[index].id, body: messages[index].body,
+                    session: origin.session, messageID: messages[index].id, body: messages[index].body,
                     forwarded: output.messages.map {
                         PairingStore.ForwardedMessage(agent: $0.agent, body: $0.body)
                     },
                     agent: messages[index].agent.map {
                         PairingStore.NamedAgent(
                             name: $0,
-                            answersChannel: $0 == dispatcher.agents.defaultAgent(for: grant.channel).name)
-                    })
+                            answersChannel: $0 == dispatcher.agents.defaultAgent(for: origin.channel).name)
+                    }, number: number)
                 inbound.append((index, message, output.frames.map(OutboundFrame.init)))
             case .crashes:
                 let message = PairingStore.InboundMessage(
-                    session: grant.liveSession, messageID: messages[index].id, body: messages[index].body,
-                    forwarded: [], end: PairingStore.MessageEnd(.undeliverable, reason: "channel_crashed"))
+                    session: origin.session, messageID: messages[index].id, body: messages[index].body,
+                    forwarded: [], end: PairingStore.MessageEnd(.undeliverable, reason: "channel_crashed"), number: number)
                 inbound.append(
                     (
                         index, message,
@@ -134,9 +159,7 @@ extension DeviceSessions {
             for entry in inbound {
                 do throws(Refusal) {
                     let alone = [messages[entry.index]]
-                    results[entry.index] = try await accept(
-                        alone, grant: grant, in: channel, lane, on: socket
-                    ).first
+                    results[entry.index] = try await acceptOnce(alone, from: origin, in: channel, lane).first
                 } catch {
                     results[entry.index] = .failure(error)
                 }
@@ -148,24 +171,30 @@ extension DeviceSessions {
     /// Has messages checked and turned into agent messages and frames, before they are accepted.
     ///
     /// A repeat is what was accepted before, whatever it says now, and is no longer refused.
+    ///
+    /// - Returns: for each message the number that its channel was told, and what the channel made of it.
     private func receive(
-        _ messages: [SentMessage], grant: SessionGrant, in session: ChannelSession, _ lane: MessageLane,
-        on socket: SocketID
-    ) async throws(Refusal) -> [Received] {
-        let keys = messages.map { PairingStore.MessageKey(session: grant.liveSession, messageID: $0.id) }
+        _ messages: [SentMessage], from origin: MessageOrigin, in session: ChannelSession, _ lane: MessageLane
+    ) async throws(Refusal) -> [(number: Int64, Received)] {
+        let keys = messages.map { PairingStore.MessageKey(session: origin.session, messageID: $0.id) }
         let known = try await refusing(logger) { try await lane.numbers.submit(keys) }
         // All are of one pairing.
         let numbers = known.compactMap(\.self)
         guard numbers.count == messages.count else { throw .pairingEnded }
         let group = ReceivedGroup(messages, known: numbers)
-        let isSuspect = state.withLock { $0.work[socket]?.suspects.takeInbound(messages.count) ?? false }
-        if isSuspect { return try await receive(group, messages.count, grant, in: session) }
+        // A single request belongs to no session that would know what happened before it.
+        let isSuspect =
+            origin.socket.map { socket in
+                state.withLock { $0.work[socket]?.suspects.takeInbound(messages.count) ?? false }
+            } ?? true
+        if isSuspect { return try await receive(group, messages.count, origin.session, in: session) }
         let shared = Mutex(group)
         let receivedAt = clock()
         let results = try await channels.receive(count: messages.count, in: session) { _, before in
             shared.withLock { $0.next(after: before) }.received(at: receivedAt)
         }
-        return zip(results, shared.withLock(\.isRepeat)).map { Received($0, isRepeat: $1) }
+        let told = shared.withLock(\.told)
+        return zip(results, told).map { ($1.number, Received($0, isRepeat: $1.isRepeat)) }
     }
 
     private func crashed(_ message: PairingStore.InboundMessage) {
@@ -180,17 +209,17 @@ extension DeviceSessions {
 
     /// The same for messages of which one may have ended the process: one by one, each recorded before.
     private func receive(
-        _ group: ReceivedGroup, _ count: Int, _ grant: SessionGrant, in session: ChannelSession
-    ) async throws(Refusal) -> [Received] {
+        _ group: ReceivedGroup, _ count: Int, _ live: PairingStore.LiveSession, in session: ChannelSession
+    ) async throws(Refusal) -> [(number: Int64, Received)] {
         var group = group
-        var results: [Received] = []
+        var results: [(number: Int64, Received)] = []
         var before: Result<ChannelOutput, Refusal>?
         for _ in 0..<count {
             let next = group.next(after: before)
             let message = next.received(at: clock())
             let result = Mutex<Result<ChannelOutput, Refusal>>(.failure(.internal))
             let isMade = try await refusing(logger) {
-                try await suspectCalls.make(.init(receiving: message.id, of: grant.liveSession)) {
+                try await suspectCalls.make(.init(receiving: message.id, of: live)) {
                     [channels] in
                     do throws(Refusal) {
                         let output = try await channels.receive(message, in: session)
@@ -202,10 +231,11 @@ extension DeviceSessions {
             }
             // One that crashes is stored as what it is, and takes its number.
             before = isMade ? result.withLock(\.self) : .success(ChannelOutput())
-            results.append(
+            let received: Received =
                 isMade
-                    ? Received(before ?? .failure(.internal), isRepeat: next.isRepeat)
-                    : next.isRepeat ? .accepted(ChannelOutput()) : .crashes)
+                ? Received(before ?? .failure(.internal), isRepeat: next.isRepeat)
+                : next.isRepeat ? .accepted(ChannelOutput()) : .crashes
+            results.append((next.number, received))
         }
         return results
     }
@@ -242,5 +272,12 @@ extension DeviceSessions.Received {
             self = .accepted(output)
         case .failure(let refusal): self = isRepeat ? .accepted(ChannelOutput()) : .refused(refusal)
         }
+    }
+}
+
+extension Result<MessageReceipt, Refusal> {
+    /// Whether another message of the device came in between, so that this one is to be tried again.
+    fileprivate var isNumberTaken: Bool {
+        if case .failure(let refusal) = self { refusal == .numberTaken } else { false }
     }
 }

@@ -35,11 +35,7 @@ extension DeviceSessions {
     /// - Throws: the channel's refusal; `UNAVAILABLE` where this instance does not have the channel.
     func open(_ device: PairedDevice, on socket: any DeviceSocket) async throws(Refusal) -> SessionWork {
         guard channels.channel(device.channel) != nil else {
-            // A paired device's channel exists: an instance that lacks it must not send its devices away for good.
-            throw Refusal(
-                .unavailable, "channel_not_loaded",
-                "The channel \(device.channel) is not loaded on this instance. Try again later.",
-                retryable: true, retryAfter: .seconds(5))
+            throw .channelNotLoaded(device.channel)
         }
         let opening = ChannelSessionOpening(
             channel: device.channel, senderID: device.senderID, hasKey: device.credential.isKey,
@@ -61,6 +57,16 @@ extension DeviceSessions {
         limits.heartbeat = declared.heartbeat
         limits.silence = declared.silence
         return limits
+    }
+}
+
+extension Refusal {
+    /// A paired device's channel exists: an instance that lacks it must not send its devices away for good.
+    static func channelNotLoaded(_ channel: ChannelID) -> Refusal {
+        Refusal(
+            .unavailable, "channel_not_loaded",
+            "The channel \(channel) is not loaded on this instance. Try again later.",
+            retryable: true, retryAfter: .seconds(5))
     }
 }
 

@@ -18,7 +18,10 @@ extension DeviceSessions: AgentAudience {
         deliver(to: live) { $0.stored(messages) }
     }
 
-    func look(for sender: PairingStore.PairedSender) { look(for: [sender.senderID.key]) }
+    func look(for settlement: PairingStore.Settlement) {
+        look(for: [settlement.sender.senderID.key])
+        wantsAnswers.continuation.yield()
+    }
 
     /// Has the sessions of these devices look for what is stored for them.
     func look(for keys: [String]) {
@@ -26,14 +29,14 @@ extension DeviceSessions: AgentAudience {
         for live in sessions { deliver(to: live) { $0.look() } }
     }
 
-    func tell(_ frame: OutboundFrame, _ sender: PairingStore.PairedSender) async {
-        let live = state.withLock { state in
-            state.lease.isHeld(now: .now) ? state.table.session(ofKey: sender.senderID.key) : nil
-        }
+    func tell(_ notice: AgentNotice, _ sender: PairingStore.PairedSender) async {
+        guard hasAuthority else { return }
+        tellAskers(notice, sender)
+        let live = state.withLock { $0.table.session(ofKey: sender.senderID.key) }
         guard let live, live.grant.generation == sender.generation, await !live.socket.isBehind() else {
             return
         }
-        live.socket.deliver(frame)
+        live.socket.deliver(notice.frame)
     }
 
     /// Changes what a session has to deliver, and has that carried out.
@@ -280,25 +283,6 @@ private enum DeliveryFault {
 }
 
 extension OutboundFrame {
-    /// A piece of an answer that is still being made.
-    static func part(_ messageID: String, agent: String, number: Int, text: String) -> OutboundFrame {
-        OutboundFrame(
-            event: "message.part",
-            payload: JSONValue.object([
-                "inReplyTo": .string(messageID), "agent": .string(agent), "part": .integer(Int64(number)),
-                "text": .string(text),
-            ]).text)
-    }
-
-    /// An agent failed to answer.
-    static func failed(_ messageID: String, reason: String, isRetrying: Bool) -> OutboundFrame {
-        OutboundFrame(
-            event: "message.failed",
-            payload: JSONValue.object([
-                "inReplyTo": .string(messageID), "reason": .string(reason), "retrying": .bool(isRetrying),
-            ]).text)
-    }
-
     /// The event `message` with what it answers, where its channel says nothing of that.
     func answering(_ messageID: String?) -> OutboundFrame {
         guard let messageID, event == "message", !payload.utf8.holds(#""inReplyTo""#.utf8),

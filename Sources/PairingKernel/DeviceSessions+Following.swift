@@ -26,6 +26,7 @@ extension DeviceSessions {
             group.addTask { await self.tick() }
             group.addTask { await self.watchLease() }
             group.addTask { await self.carryOutDeliveries() }
+            group.addTask { await self.lookForAnswers() }
             group.addTask { await self.dispatcher.run(telling: self) }
             group.addTask {
                 await SilenceWatch(
@@ -35,6 +36,7 @@ extension DeviceSessions {
             try? await gracefulShutdown()
             group.cancelAll()
         }
+        endQuestions(.stopping)
         await dispatcher.stop()
         await flushEnded()
         do {
@@ -129,6 +131,7 @@ extension DeviceSessions {
             let generation = Generation(event.generation ?? .max)
             let sockets = change(because: "revoked") { $0.table.revoke(senderID, below: generation) }
             for socket in sockets { socket.close(.revoked) }
+            endQuestions(of: senderID, below: generation)
             dispatcher.revoke(senderID, below: generation)
         case .pairingApproved, .pairingDenied, .pairingExpired:
             guard let id = event.requestID.flatMap({ RequestID($0) }) else { return }
@@ -269,6 +272,8 @@ extension DeviceSessions {
         look(for: try await store.sessionsBehind(delivered).map(\.senderID.key))
         let ended = try await store.endedRequests(among: waiting.map(\.request))
         passOn(waiting.filter { ended[$0.request] != nil }.map { ($0.request, $0.senderID) })
+        // And what became of messages that are worked on elsewhere.
+        wantsAnswers.continuation.yield()
         await publishChannels()
     }
 
@@ -286,6 +291,7 @@ extension DeviceSessions {
     private func tick() async {
         while !Task.isCancelled {
             wakes.continuation.yield()
+            if isAnsweredElsewhere { wantsAnswers.continuation.yield() }
             await flushEnded()
             try? await Task.sleep(for: min(.seconds(1), reconcileInterval))
         }
@@ -311,6 +317,7 @@ extension DeviceSessions {
                 for (_, socket, grant) in state.withLock({ $0.table.live }) {
                     end(grant, on: socket, .authorityLost, because: "the database is away")
                 }
+                endQuestions(.unavailable)
             }
             try? await Task.sleep(for: min(.seconds(1), reconcileInterval))
         }

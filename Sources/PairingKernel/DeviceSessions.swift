@@ -63,6 +63,13 @@ public final class DeviceSessions: Service, Sendable {
     let wakes = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     /// Wakes whoever passes decisions on.
     let decisions = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    /// Who waits for answers without a session.
+    let questions = Mutex(QuestionTable<AnswerReader>())
+    /// Wakes whoever looks for answers that were made elsewhere; wakes that come together are one.
+    let wantsAnswers = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    let bearers: TokenBearers
+    /// When devices without a session were last written to have been there.
+    let seen = Mutex<[String: ContinuousClock.Instant]>([:])
     /// Sessions that have something to deliver.
     let deliveries = AsyncStream.makeStream(of: Live.self)
     private let arrivals: Batcher<PairingStore.Arrival, PairingStore.SessionRow?>
@@ -88,6 +95,7 @@ public final class DeviceSessions: Service, Sendable {
         let store = kernel.store
         self.store = store
         pairing = kernel.pairing
+        bearers = TokenBearers(store: store, pairing: kernel.pairing)
         accounts = kernel.accounts
         settings = kernel.settings
         state = Mutex(
@@ -321,6 +329,12 @@ public final class DeviceSessions: Service, Sendable {
     ) async {
         let ended = try? await pairing.strangers.pass(address) { try await store.endedRequests(among: [id]) }
         if ended?.isEmpty == false { await resolve(id, of: senderID) }
+    }
+}
+
+extension PairingStore.LiveSession {
+    var sender: PairingStore.PairedSender {
+        PairingStore.PairedSender(senderID: senderID, generation: generation)
     }
 }
 

@@ -49,7 +49,7 @@ extension Refusal {
     }
 
     /// Nobody waits for the answer any more, or the process stops.
-    fileprivate static let stopping = Refusal(
+    static let stopping = Refusal(
         .unavailable, "stopping", "The server is stopping. Try again.", retryable: true,
         retryAfter: .seconds(1))
 }

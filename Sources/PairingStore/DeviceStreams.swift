@@ -37,7 +37,7 @@ struct Stream {
     /// Why the session may act no more; `nil` while it may.
     func refusal(of session: PairingStore.LiveSession) -> Refusal? {
         guard active, generation == session.generation else { return .pairingEnded }
-        return epoch == session.epoch ? nil : .sessionEnded
+        return session.epoch == .none || epoch == session.epoch ? nil : .sessionEnded
     }
 
     /// Why a message may not be accepted on top of what waits; `nil` where it may.

@@ -107,9 +107,12 @@ extension PairingStore {
     }
 
     /// Gives claims back, and wakes the gateways that hold the devices' sessions.
-    public func releaseWork(of keys: [String], by instance: InstanceID) async throws {
-        if keys.isEmpty { return }
-        try await pool.transaction { transaction in
+    ///
+    /// - Returns: those that somebody has locked at this moment, whose claims stay.
+    @discardableResult
+    public func releaseWork(of keys: [String], by instance: InstanceID) async throws -> [String] {
+        if keys.isEmpty { return [] }
+        return try await pool.transaction { transaction in
             var streams = try transaction.lockFreeStreams(keys, then: []).streams
             let held = streams.filter { $0.value.claimedBy == instance }.map(\.key)
             for key in held { streams[key]?.offer() }
@@ -120,6 +123,7 @@ extension PairingStore {
                 woken[session.instance, default: []].append(key)
             }
             try transaction.wake(.work, woken)
+            return keys.filter { streams[$0] == nil }
         }
     }
 }

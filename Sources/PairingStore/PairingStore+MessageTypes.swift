@@ -43,11 +43,13 @@ extension PairingStore {
         public var agent: NamedAgent?
         /// How it ended, where no agent is to answer it for a reason that is to be recorded.
         public var end: MessageEnd?
+        /// The number that its channel was told it would get; `nil` where none was told.
+        public var number: Int64?
 
         /// Wraps the parts.
         public init(
             session: LiveSession, messageID: String, body: String, forwarded: [ForwardedMessage],
-            agent: NamedAgent? = nil, end: MessageEnd? = nil
+            agent: NamedAgent? = nil, end: MessageEnd? = nil, number: Int64? = nil
         ) {
             self.session = session
             self.messageID = messageID
@@ -55,6 +57,7 @@ extension PairingStore {
             self.forwarded = forwarded
             self.agent = agent
             self.end = end
+            self.number = number
         }
 
         /// What its channel made of it, with the name of `agent` where the channel names none.

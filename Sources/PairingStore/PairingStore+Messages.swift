@@ -51,7 +51,10 @@ extension PairingStore {
                 case .success(let name): agent = name
                 case .failure(let refusal): return .refused(refusal)
                 }
-                if let refusal = full[device] ?? stream.refusal(of: message, limits) {
+                // Two that send for one device at once may both have been told the same number.
+                let isTaken = message.number.map { $0 != stream.nextIn } ?? false
+                if let refusal = full[device] ?? (isTaken ? .numberTaken : stream.refusal(of: message, limits))
+                {
                     full[device] = refusal
                     return .refused(refusal)
                 }
@@ -116,6 +119,11 @@ extension Refusal {
     public static let pairingEnded = Refusal(
         .notPaired, "revoked",
         "An administrator revoked this device. Ask to pair again with device.pair.request.")
+
+    /// Another message of the device got the number that was meant for this one; for whoever asked to ask again.
+    public static let numberTaken = Refusal(
+        .unavailable, "number_taken", "Other messages of this device came in between. Send this one again.",
+        retryable: true, retryAfter: .milliseconds(10))
 
     /// The socket is not its device's session.
     public static let sessionEnded = Refusal(

@@ -48,7 +48,8 @@ extension PairingStore {
         public var senderID: SenderID
         /// The pairing it lives by.
         public var generation: Generation
-        /// Its place among the device's sessions.
+        /// Its place among the device's sessions; ``PairingCore/Epoch/none`` for what has no session and acts beside
+        /// whichever there is.
         public var epoch: Epoch
 
         /// Wraps the parts.

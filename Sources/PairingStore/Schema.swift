@@ -40,5 +40,8 @@ public enum Schema {
         Migration(
             number: 12, name: "suspect_calls",
             sql: String(decoding: PackageResources.v012_suspect_calls_sql, as: UTF8.self)),
+        Migration(
+            number: 13, name: "requests_by_token",
+            sql: String(decoding: PackageResources.v013_requests_by_token_sql, as: UTF8.self)),
     ]
 }

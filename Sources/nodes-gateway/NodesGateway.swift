@@ -83,6 +83,9 @@ extension GatewaySettings {
         signaturesPerSecond = gateway.signaturesPerSecond
         outboundQueueBytes = gateway.outboundQueueBytes
         outboundQueueMessages = gateway.outboundQueueMessages
+        httpRequestsPerDevice = gateway.httpRequestsPerDevice
+        maximumHTTPBody = gateway.maximumHTTPBody
+        answerTimeout = gateway.answerTimeout
         eventStreams = gateway.eventStreams
         eventStreamsPerAccount = gateway.eventStreamsPerAccount
         shutdownSpread = gateway.shutdownSpread

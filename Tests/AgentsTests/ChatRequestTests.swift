@@ -25,7 +25,7 @@ struct ChatRequestTests {
 
     @Test("A message without text goes along as its JSON")
     func json() {
-        #expect(ChatRequest.text(of: #"{"readings":[1]}"#) == #"{"readings":[1]}"#)
+        #expect(spokenText(of: #"{"readings":[1]}"#) == #"{"readings":[1]}"#)
     }
 
     @Test("The oldest of a conversation stay behind where there are too many, or too many bytes")

@@ -112,6 +112,17 @@ struct PlanTests {
             _ = try await store.pushReport(of: session.senderID, pushID: push.pushID)
         }
         try await measured?("push, status and abort")
+        let awaited = zip(sessions, accepted).map { session, sequence in
+            PairingStore.AwaitedMessage(
+                sender: PairingStore.PairedSender(
+                    senderID: session.senderID, generation: session.generation), sequence: sequence)
+        }
+        #expect(try await store.answerStates(of: awaited) == awaited.map { _ in .over(nil) })
+        for message in awaited.prefix(5) {
+            #expect(try await store.claimAnswers(to: message)?.map(\.inReplyTo) == [id])
+        }
+        try await store.noteSeen(awaited.map { ($0.sender, address) })
+        try await measured?("answerStates, claimAnswers and noteSeen")
         _ = try await store.expireDueMessages()
         try await measured?("expireDueMessages")
         try await store.endSessions(Array(sessions.prefix(10)), on: instance)

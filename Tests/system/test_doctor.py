@@ -196,7 +196,7 @@ def socket_without_the_web_account(patient: Patient) -> None:
 
 
 def short_read_timeout(patient: Patient) -> None:
-    patient.change(patient.folder / "snippets/gateway.conf", "proxy_read_timeout 120s", "proxy_read_timeout 60s")
+    patient.change(patient.folder / "snippets/gateway.conf", "proxy_read_timeout 360s", "proxy_read_timeout 60s")
 
 
 def long_silence(patient: Patient) -> None:

@@ -410,6 +410,12 @@ def test_the_examples_for_device_developers_run(nodes: Deployment, programs, tmp
         again = programs(command)
         assert again.next()["event"] == "connected"
         assert again.expect("message")["messageSeq"] == 2
+        if credential:
+            asked = subprocess.run(
+                [sys.executable, str(examples / "ask.py"), nodes.origin, str(state), "Is", "it", "shut?"],
+                check=True, capture_output=True, text=True,
+            )  # fmt: skip
+            assert asked.stdout == "Is it shut?\n"
         nodes.nodesctl("revoke", sender)
         assert again.expect("stopped")["outcome"] == "revoked"
         assert again.wait() == 1

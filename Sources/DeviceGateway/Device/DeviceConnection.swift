@@ -46,7 +46,7 @@ final class DeviceConnection: WebSocketApplication {
         case .admitted: break
         case .admittedDisplacing(let other, let dismissal):
             context.metrics.displaced.increment()
-            other.perform { $0.dismiss(dismissal, "others need the room that this network takes; try again") }
+            other.dismiss(dismissal, "others need the room that this network takes; try again")
         case .refused(let refusal, let dismissal):
             context.metrics.refused.increment()
             let reason =
@@ -102,7 +102,7 @@ final class DeviceConnection: WebSocketApplication {
     }
 
     /// There is no room for the socket.
-    func dismiss(_ dismissal: SocketAdmission<ConnectionHandle>.Dismissal, _ reason: String) {
+    func dismiss(_ dismissal: SocketDismissal, _ reason: String) {
         switch dismissal {
         case .told: connection?.dismiss(WebSocketErrorCode(.tryLater), reason: reason)
         case .dropped: connection?.drop()
@@ -213,7 +213,7 @@ final class DeviceConnection: WebSocketApplication {
         switch context.withAdmission({ [id = handle.id] in $0.wait(id, for: request) }) {
         case .waits: break
         case .waitsReplacing(let other):
-            other.perform { $0.close(.replaced, "a newer connection of this device waits for the decision") }
+            other.replaceWaiting()
         case .refused:
             close(.tryLater, "too many sockets of this network wait for decisions; come back later")
         }
@@ -237,7 +237,7 @@ final class DeviceConnection: WebSocketApplication {
         socket?.send(text: frame.text.utf8, isDelivery: isDelivery)
     }
 
-    private func close(_ code: CloseCode, _ reason: String, discarding: Bool = false) {
+    fileprivate func close(_ code: CloseCode, _ reason: String, discarding: Bool = false) {
         socket?.close(WebSocketErrorCode(code), reason: reason, discarding: discarding)
     }
 }
@@ -272,6 +272,16 @@ extension DeviceSessions {
         } catch {
             return numbers.map { _ in .refusal(error) }
         }
+    }
+}
+
+extension ConnectionHandle: AdmittedConnection {
+    func dismiss(_ dismissal: SocketDismissal, _ reason: String) {
+        perform { $0.dismiss(dismissal, reason) }
+    }
+
+    func replaceWaiting() {
+        perform { $0.close(.replaced, "a newer connection of this device waits for the decision") }
     }
 }
 

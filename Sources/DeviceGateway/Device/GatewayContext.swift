@@ -13,8 +13,10 @@ final class GatewayContext: Sendable {
     let clock: WallClock
     let logger: Logger
     let metrics = GatewayMetrics()
-    private let admission: Mutex<SocketAdmission<ConnectionHandle>>
+    private let admission: Mutex<SocketAdmission<any AdmittedConnection>>
     private let signatures: Mutex<SignatureBudget>
+    /// The HTTP requests of each device that are under way.
+    private let exchanges = Mutex<[String: Set<SocketID>]>([:])
     private let socketCount = Atomic<UInt64>(0)
 
     init(
@@ -39,12 +41,31 @@ final class GatewayContext: Sendable {
 
     /// Asks or tells the one place that knows of all sockets.
     func withAdmission<Value: Sendable>(
-        _ body: (inout SocketAdmission<ConnectionHandle>) -> sending Value
+        _ body: (inout SocketAdmission<any AdmittedConnection>) -> sending Value
     ) -> Value {
         admission.withLock { admission in
             let value = body(&admission)
             metrics.sockets(admission)
             return value
+        }
+    }
+
+    /// A device makes another HTTP request.
+    ///
+    /// - Returns: whether there is room for it; not where `most` of the device are under way.
+    func enter(_ device: String, _ id: SocketID, most: Int) -> Bool {
+        exchanges.withLock { exchanges in
+            guard exchanges[device, default: []].count < most else { return false }
+            exchanges[device, default: []].insert(id)
+            return true
+        }
+    }
+
+    /// The request is over; one that had no room is none.
+    func leave(_ device: String, _ id: SocketID) {
+        exchanges.withLock { exchanges in
+            exchanges[device]?.remove(id)
+            if exchanges[device]?.isEmpty == true { exchanges[device] = nil }
         }
     }
 
@@ -129,7 +150,7 @@ struct GatewayMetrics: Sendable {
         if refusal.code == .resourceExhausted { (limits[refusal.reason] ?? otherLimits).increment() }
     }
 
-    func sockets(_ admission: SocketAdmission<ConnectionHandle>) {
+    func sockets(_ admission: SocketAdmission<any AdmittedConnection>) {
         strangers.record(admission.strangerCount)
         authenticated.record(admission.authenticatedCount)
         dismissed.record(admission.dismissedCount)

@@ -42,6 +42,12 @@ public struct GatewaySettings: Sendable {
     public var outboundQueueBytes = 1 << 20
     /// The most messages that wait for one client.
     public var outboundQueueMessages = 256
+    /// The most HTTP requests of one device that are under way on this instance.
+    public var httpRequestsPerDevice = 8
+    /// The greatest body of these, in bytes.
+    public var maximumHTTPBody = 1 << 20
+    /// How long one waits for its answer.
+    public var answerTimeout = Duration.seconds(300)
     /// The most pages that follow events on this instance.
     public var eventStreams = 2000
     /// Of these, of one account.

@@ -1,6 +1,22 @@
 import PairingCore
 import PairingKernel
 
+/// How a socket for which there is no room is closed.
+enum SocketDismissal: Sendable, Equatable {
+    /// It is told why, and given a moment to read that.
+    case told
+    /// At once: as many as may be are being told already.
+    case dropped
+}
+
+/// A connection that takes room: a socket, or an HTTP request of a device. Called on any thread; never blocks.
+protocol AdmittedConnection: Sendable {
+    /// There is no room for it.
+    func dismiss(_ dismissal: SocketDismissal, _ reason: String)
+    /// A newer connection waits for the decision on its request.
+    func replaceWaiting()
+}
+
 /// How many sockets there are, whether one more may be, and which has to go for it (I13).
 ///
 /// Sockets that nobody has authenticated share a part of the room, by network block; the rest is left to paired
@@ -23,13 +39,7 @@ struct SocketAdmission<Socket: Sendable> {
         case instance
     }
 
-    /// How a socket for which there is no room is closed.
-    enum Dismissal: Sendable, Equatable {
-        /// It is told why, and given a moment to read that.
-        case told
-        /// At once: as many as may be are being told already.
-        case dropped
-    }
+    typealias Dismissal = SocketDismissal
 
     /// What becomes of a socket whose device's request is pending.
     enum Waiting: Sendable {

@@ -22,7 +22,10 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
     private let policy: UpgradePolicy
     private let pages: HTTPPages
     private let streams: EventStreams?
+    private let devices: GatewayContext?
     private let sweep: Sweep
+    /// What the connection has become, where its request was a device's.
+    private var exchange: DeviceHTTPConnection?
     /// What the connection has become, where its request was for events.
     private var stream: (id: StreamID, stream: EventStream)?
     private var deadline: NIODeadline
@@ -33,9 +36,10 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
     var sweepIndex = -1
 
     init(
-        policy: UpgradePolicy, pages: @escaping HTTPPages, streams: EventStreams?, sweep: Sweep,
-        now: NIODeadline
+        policy: UpgradePolicy, pages: @escaping HTTPPages, streams: EventStreams?, devices: GatewayContext?,
+        sweep: Sweep, now: NIODeadline
     ) {
+        self.devices = devices
         self.policy = policy
         self.pages = pages
         self.streams = streams
@@ -51,11 +55,17 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
         if let stream { streams?.leave(stream.id) }
+        exchange?.gone()
+        exchange = nil
         sweep.remove(self)
     }
 
     func swept(now: NIODeadline) {
         if let stream { return stream.stream.swept(now: now) }
+        if let exchange, !isAnswered {
+            exchange.swept(now: now)
+            if !exchange.isBeingRead { return }
+        }
         guard now >= deadline else { return }
         if isAnswered {
             context?.close(promise: nil)
@@ -69,8 +79,17 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
 
     func drop() { context?.close(promise: nil) }
 
+    /// The instance stops: a device that waits for an answer here is told so.
+    func stop() { exchange?.stop() }
+
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard case .head(let head) = Self.unwrapInboundIn(data), !isDecided else { return }
+        let head: HTTPRequestHead
+        switch Self.unwrapInboundIn(data) {
+        case .head(let first) where !isDecided: head = first
+        case .body(let part): return exchange?.received(body: part) ?? ()
+        case .end: return exchange?.bodyEnded() ?? ()
+        case .head: return
+        }
         isDecided = true
         switch policy.decide(head) {
         case .refuse(let refusal): answer(refusal)
@@ -80,6 +99,15 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
             } else {
                 answerPage(path, context)
             }
+        case .exchange(let request):
+            guard let devices else {
+                return answer(HTTPAnswer(.notFound, "There is nothing at this path.\n"))
+            }
+            let exchange = DeviceHTTPConnection(request, context: devices, channel: context.channel) {
+                [weak self] in self?.answer($0, written: $1)
+            }
+            self.exchange = exchange
+            exchange.begin()
         case .upgrade:
             // Granted, and yet the handshake failed: NIO's own checks are stricter somewhere.
             answer(
@@ -108,6 +136,7 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         stream?.stream.writabilityChanged()
+        exchange?.writabilityChanged()
         context.fireChannelWritabilityChanged()
     }
 
@@ -145,9 +174,13 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
         }
     }
 
-    private func answer(_ answer: HTTPAnswer) {
+    /// - Parameter written: told once everything is written, or can't be.
+    private func answer(_ answer: HTTPAnswer, written: EventLoopPromise<Void>? = nil) {
         isDecided = true
-        guard let context, !isAnswered else { return }
+        guard let context, !isAnswered else {
+            written?.fail(ChannelError.alreadyClosed)
+            return
+        }
         isAnswered = true
         deadline = context.eventLoop.now + Self.drain
         var headers = HTTPHeaders([
@@ -160,7 +193,7 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
         context.write(Self.wrapOutboundOut(.head(head)), promise: nil)
         let body = context.channel.allocator.buffer(string: answer.body)
         context.write(Self.wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
-        context.writeAndFlush(Self.wrapOutboundOut(.end(nil)), promise: nil)
+        context.writeAndFlush(Self.wrapOutboundOut(.end(nil)), promise: written)
         context.close(mode: .output, promise: nil)
     }
 }

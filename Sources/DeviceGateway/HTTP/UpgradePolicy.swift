@@ -65,10 +65,13 @@ public struct UpgradePolicy: Sendable {
         case refuse(HTTPAnswer)
         /// A GET of another path.
         case page(String)
+        /// A device's request over HTTP.
+        case exchange(DeviceHTTPRequest)
     }
 
     func decide(_ head: HTTPRequestHead) -> Decision {
         let path = String(head.uri.prefix { $0 != "?" })
+        if path.hasPrefix(DeviceHTTPRequest.prefix) { return exchange(head, path) }
         guard head.method == .GET else {
             return .refuse(
                 HTTPAnswer(
@@ -77,24 +80,65 @@ public struct UpgradePolicy: Sendable {
                     fields: ["Allow": "GET"]))
         }
         guard path == self.path else { return .page(path) }
-        let hosts = head.headers["host"]
-        guard hosts.count == 1 else {
-            return .refuse(
-                HTTPAnswer(.badRequest, "The header Host came \(hosts.count) times; expected it once.\n"))
-        }
-        let dialled = origins?.dialled(host: hosts[0])
-        if let origins, dialled == [] {
-            return .refuse(HTTPAnswer(.misdirectedRequest, origins.hostRefusal(host: hosts[0]) + "\n"))
-        }
-        if let refusal = handshakeRefusal(head) ?? originRefusal(head) { return .refuse(refusal) }
-        guard let address = address(head) else {
-            let sent = head.headers["x-real-ip"].joined(separator: ", ")
-            onNoAddress(sent)
-            return .refuse(HTTPAnswer(.badRequest, "X-Real-IP: \(ClientAddress.absence(sent: sent))\n"))
+        let dialled: [Origin]
+        let address: ClientAddress
+        do throws(RefusedRequest) {
+            dialled = try self.dialled(head)
+            if let refusal = handshakeRefusal(head) ?? originRefusal(head) { return .refuse(refusal) }
+            address = try client(head)
+        } catch {
+            return .refuse(error.answer)
         }
         return .upgrade(
-            UpgradeRequest(
-                address: address, origins: dialled ?? [], usesSubprotocol: offersSubprotocol(head)))
+            UpgradeRequest(address: address, origins: dialled, usesSubprotocol: offersSubprotocol(head)))
+    }
+
+    /// A request that is answered with a refusal.
+    private struct RefusedRequest: Error {
+        let answer: HTTPAnswer
+    }
+
+    /// A device's request over HTTP; a browser's page of another origin may not make any, as it may not post.
+    private func exchange(_ head: HTTPRequestHead, _ path: String) -> Decision {
+        do throws(RefusedRequest) {
+            _ = try dialled(head)
+            if let origins, let field = head.headers["origin"].first, !origins.allows(originHeader: field) {
+                throw RefusedRequest(
+                    answer: HTTPAnswer(.forbidden, origins.upgradeRefusal(originHeader: field) + "\n"))
+            }
+            let address = try client(head)
+            do throws(HTTPRefusal) {
+                return .exchange(try DeviceHTTPRequest(head, path: path, address: address))
+            } catch {
+                return .refuse(error.answer)
+            }
+        } catch {
+            return .refuse(error.answer)
+        }
+    }
+
+    /// What the client can have dialled.
+    private func dialled(_ head: HTTPRequestHead) throws(RefusedRequest) -> [Origin] {
+        let hosts = head.headers["host"]
+        guard hosts.count == 1 else {
+            throw RefusedRequest(
+                answer: HTTPAnswer(.badRequest, "The header Host came \(hosts.count) times; expected it once.\n"))
+        }
+        guard let origins else { return [] }
+        let dialled = origins.dialled(host: hosts[0])
+        if dialled.isEmpty {
+            throw RefusedRequest(
+                answer: HTTPAnswer(.misdirectedRequest, origins.hostRefusal(host: hosts[0]) + "\n"))
+        }
+        return dialled
+    }
+
+    private func client(_ head: HTTPRequestHead) throws(RefusedRequest) -> ClientAddress {
+        if let address = address(head) { return address }
+        let sent = head.headers["x-real-ip"].joined(separator: ", ")
+        onNoAddress(sent)
+        throw RefusedRequest(
+            answer: HTTPAnswer(.badRequest, "X-Real-IP: \(ClientAddress.absence(sent: sent))\n"))
     }
 
     private func handshakeRefusal(_ head: HTTPRequestHead) -> HTTPAnswer? {

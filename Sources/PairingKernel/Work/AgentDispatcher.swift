@@ -8,10 +8,12 @@ import Synchronization
 protocol AgentAudience: Sendable {
     /// Messages to a device were stored, and claimed for its session of this epoch.
     func stored(_ messages: [PairingStore.StoredMessage], for sender: PairingStore.PairedSender, epoch: Epoch)
-    /// Messages to a device may have been stored of which nobody has heard.
-    func look(for sender: PairingStore.PairedSender)
-    /// Something for the device's session that is not kept; lost where there is none, or where it is slow.
-    func tell(_ frame: OutboundFrame, _ sender: PairingStore.PairedSender) async
+    /// Something of an answer under way that is not kept; a session that is slow loses it.
+    func tell(_ notice: AgentNotice, _ sender: PairingStore.PairedSender) async
+    /// The work on a message has come to its end, and that is stored; the messages to the device that it made.
+    func settled(_ settlement: PairingStore.Settlement, _ messages: [PairingStore.StoredMessage])
+    /// A message has come to its end before, somewhere.
+    func look(for settlement: PairingStore.Settlement)
 }
 
 /// Has devices' messages answered by agents, whether the devices are connected or not: what
@@ -92,6 +94,11 @@ final class AgentDispatcher: Sendable {
                 }
             }
         }
+    }
+
+    /// Whether a message of a device is worked on here.
+    func holds(_ sequence: Int64, of senderID: SenderID) -> Bool {
+        state.withLock { $0.machine.holds(sequence, of: senderID) }
     }
 
     /// There may be work for these devices that nobody here knows of.
@@ -212,7 +219,8 @@ final class AgentDispatcher: Sendable {
         }
         let isAwaited = apply { $0.answered(ask.id, answer, now: .now) }
         if isAwaited, case .failed(let reason, .some) = answer {
-            await audience.tell(.failed(ask.messageID, reason: reason, isRetrying: true), ask.sender)
+            await audience.tell(
+                .failed(messageID: ask.messageID, reason: reason, isRetrying: true), ask.sender)
         }
     }
 
@@ -230,7 +238,8 @@ final class AgentDispatcher: Sendable {
         let number = PartNumber()
         return { text in
             await audience.tell(
-                .part(ask.messageID, agent: ask.agent, number: number.next(), text: text), ask.sender)
+                .part(messageID: ask.messageID, agent: ask.agent, number: number.next(), text: text),
+                ask.sender)
         }
     }
 
@@ -307,9 +316,11 @@ final class AgentDispatcher: Sendable {
             }
             if case .undeliverable(let reason) = settlement.result {
                 await audience.tell(
-                    .failed(settlement.messageID, reason: reason, isRetrying: false), settlement.sender)
+                    .failed(messageID: settlement.messageID, reason: reason, isRetrying: false),
+                    settlement.sender)
             }
-        case .over: audience.look(for: settlement.sender)
+            audience.settled(settlement, stored.messages)
+        case .over: audience.look(for: settlement)
         case .lost, .locked: break
         }
     }
@@ -337,9 +348,14 @@ final class AgentDispatcher: Sendable {
 
     private func giveBack() async {
         for await _ in releases.calls {
-            let keys = state.withLock { $0.machine.takeReleases() }
+            var keys = state.withLock { $0.machine.takeReleases() }
             do {
-                try await store.releaseWork(of: keys, by: claim.instance)
+                // Whoever has locked a device does so for a moment; waiting out its claim would take far longer.
+                for _ in 0..<50 where !keys.isEmpty {
+                    let locked = try await store.releaseWork(of: keys, by: claim.instance)
+                    if !locked.isEmpty { try await Task.sleep(for: .milliseconds(20)) }
+                    keys = state.withLock { state in locked.filter { state.machine.devices[$0] == nil } }
+                }
             } catch {
                 // They end by themselves.
                 logger.debug("Claims could not be given back", metadata: ["error": "\(error)"])
@@ -392,11 +408,4 @@ final class AgentDispatcher: Sendable {
             apply { $0.timePassed(now: .now) }
         }
     }
-}
-
-/// Counts the parts of one answer.
-private final class PartNumber: Sendable {
-    private let count = Atomic(0)
-
-    func next() -> Int { count.wrappingAdd(1, ordering: .relaxed).oldValue }
 }
