@@ -98,6 +98,8 @@ let package = Package(
                 .embedInCode("Migrations/v007_pushes.sql"),
                 .embedInCode("Migrations/v008_replaced_sessions.sql"),
                 .embedInCode("Migrations/v009_decision_reasons.sql"),
+                .embedInCode("Migrations/v010_accounts.sql"),
+                .embedInCode("Migrations/v011_event_chain.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(

@@ -12,11 +12,12 @@ public struct PageTemplates: Sendable {
     /// A template that is a whole page.
     enum Page: String, CaseIterable {
         case login, logout, nodes, channels, decision, device, revocation, selection, message
+        case code, account, accounts, person, removal, audit
     }
 
     private static let partials = [
         "layout", "metadata", "past", "reason", "request", "profile", "rivals", "time", "channel", "alert",
-        "plugin",
+        "plugin", "qr", "roles",
     ]
 
     private let trees: [Page: [TemplateNode]]

@@ -1,4 +1,5 @@
 import PairingCore
+import PairingKernel
 
 /// A page's address.
 enum Route: Equatable {
@@ -12,19 +13,28 @@ enum Route: Equatable {
     case device(SenderID)
     case revoke(SenderID)
     case selection
+    /// One's own account.
+    case account
+    /// Everybody's, for administrators.
+    case accounts
+    case person(String)
+    case removal(String)
+    /// The event feed for people.
+    case audit
 
     /// The methods the route has, for `Allow` (RFC 9110 §10.2.1).
     var methods: [String] {
         switch self {
-        case .home, .nodes, .channels, .device: ["GET", "HEAD"]
-        case .login, .logout, .approve, .deny, .revoke, .selection: ["GET", "HEAD", "POST"]
+        case .home, .nodes, .channels, .device, .audit: ["GET", "HEAD"]
+        case .login, .logout, .approve, .deny, .revoke, .selection, .account, .accounts, .person, .removal:
+            ["GET", "HEAD", "POST"]
         }
     }
 
     /// Whether the page exists only where there are channels.
     var needsChannels: Bool {
         switch self {
-        case .home, .login, .logout: false
+        case .home, .login, .logout, .account, .accounts, .person, .removal, .audit: false
         case .nodes, .channels, .approve, .deny, .device, .revoke, .selection: true
         }
     }
@@ -43,6 +53,18 @@ enum Route: Equatable {
         case ["nodes"]: self = .nodes
         case ["channels"]: self = .channels
         case ["nodes", "selection"]: self = .selection
+        case ["account"]: self = .account
+        case ["accounts"]: self = .accounts
+        case ["audit"]: self = .audit
+        case let rest where (2...3).contains(rest.count) && rest.first == "accounts":
+            guard let name = segments[2], Accounts.isUsername(name) else { return nil }
+            if rest.count == 2 {
+                self = .person(name)
+            } else if segments[3] == "remove" {
+                self = .removal(name)
+            } else {
+                return nil
+            }
         case let rest where rest.count == 4 && rest.starts(with: ["nodes", "requests"]):
             guard let id = segments[3].flatMap(RequestID.init) else { return nil }
             switch segments[4] {
@@ -77,6 +99,11 @@ enum Route: Equatable {
         case .nodes: "/nodes"
         case .channels: "/channels"
         case .selection: "/nodes/selection"
+        case .account: "/account"
+        case .accounts: "/accounts"
+        case .audit: "/audit"
+        case .person(let name): "/accounts/\(percentEncoded(name))"
+        case .removal(let name): "/accounts/\(percentEncoded(name))/remove"
         case .approve(let id): "/nodes/requests/\(id)/approve"
         case .deny(let id): "/nodes/requests/\(id)/deny"
         case .device(let senderID): "/nodes/devices/\(percentEncoded(senderID.text))"

@@ -232,7 +232,7 @@ public struct PairingAdministration: Sendable {
     private func origination(
         _ authority: Authority, _ address: ClientAddress?
     ) throws(Refusal) -> Origination {
-        try authority.require(.administer)
+        try authority.require(.decide)
         return Origination(authority.actor, address: address)
     }
 

@@ -42,18 +42,24 @@ extension PairingStore {
     /// The events after a position, oldest first.
     public func events(after position: Int64, limit: Int) async throws -> [Event] {
         try await pool.query(
-            """
-            SELECT position, at, event, channel, sender_id, actor_kind, actor, request_id::text AS request_id,
-                generation, address, details::text AS details
-            FROM events WHERE position > $1 ORDER BY position LIMIT $2
-            """, [.int64(position), .int(limit)]
-        ).map {
-            Event(
-                position: try $0.int64("position"), at: try $0.moment("at"), event: try $0.text("event"),
-                channel: try $0.optionalText("channel"), senderID: try $0.optionalText("sender_id"),
-                actorKind: try $0.text("actor_kind"), actor: try $0.text("actor"),
-                requestID: try $0.optionalText("request_id"), generation: try $0.optionalInt64("generation"),
-                address: try $0.optionalText("address"), details: try $0.text("details"))
-        }
+            "SELECT \(Self.eventColumns) FROM events WHERE position > $1 ORDER BY position LIMIT $2",
+            [.int64(position), .int(limit)]
+        ).map { try $0.event() }
+    }
+
+    static let eventColumns = """
+        position, at, event, channel, sender_id, actor_kind, actor, request_id::text AS request_id, generation,
+        address, details::text AS details
+        """
+}
+
+extension PostgresRow {
+    func event() throws -> PairingStore.Event {
+        PairingStore.Event(
+            position: try int64("position"), at: try moment("at"), event: try text("event"),
+            channel: try optionalText("channel"), senderID: try optionalText("sender_id"),
+            actorKind: try text("actor_kind"), actor: try text("actor"),
+            requestID: try optionalText("request_id"), generation: try optionalInt64("generation"),
+            address: try optionalText("address"), details: try text("details"))
     }
 }

@@ -31,5 +31,11 @@ public enum Schema {
         Migration(
             number: 9, name: "decision_reasons",
             sql: String(decoding: PackageResources.v009_decision_reasons_sql, as: UTF8.self)),
+        Migration(
+            number: 10, name: "accounts",
+            sql: String(decoding: PackageResources.v010_accounts_sql, as: UTF8.self)),
+        Migration(
+            number: 11, name: "event_chain",
+            sql: String(decoding: PackageResources.v011_event_chain_sql, as: UTF8.self)),
     ]
 }
