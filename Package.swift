@@ -102,6 +102,8 @@ let package = Package(
                 .embedInCode("Migrations/v011_find.sql"),
                 .embedInCode("Migrations/v012_suspect_calls.sql"),
                 .embedInCode("Migrations/v013_requests_by_token.sql"),
+                .embedInCode("Migrations/v014_accounts.sql"),
+                .embedInCode("Migrations/v015_event_chain.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(

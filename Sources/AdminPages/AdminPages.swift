@@ -41,8 +41,11 @@ public struct AdminPages: Sendable {
             guard !origins.dialled(host: host).isEmpty else { throw PageFault.wrongHost(host, origins) }
             answer = try await self.answer(&visit)
         } catch let fault as PageFault {
+            await note(fault, of: visit)
             answer = page(fault, visit)
         } catch let refusal as Refusal {
+            await kernel.accounts.note(
+                refusal, of: visit.path, from: visit.address, by: visit.session?.authority)
             // To sign in or out decides nothing.
             let decides = visit.isPost && visit.route != .login && visit.route != .logout
             answer = page(PageFault(refusal, changes: decides), visit)
@@ -80,7 +83,12 @@ public struct AdminPages: Sendable {
         case .logout: return try await visit.isPost ? signOut(visit) : signOutForm(visit)
         default: break
         }
-        guard let session = visit.session else { return signInFirst(visit) }
+        guard let session = visit.session else {
+            if visit.isPost, try visit.cookie(.session) != nil {
+                await kernel.accounts.note(.noSession, of: visit.path, from: visit.address, by: nil)
+            }
+            return signInFirst(visit)
+        }
         if route.needsChannels, kernel.settings.edition == .lite { throw PageFault.noChannels }
         if visit.isPost { try check(visit.form?["csrf_token"], expected: session.csrfToken) }
         switch route {
@@ -95,7 +103,14 @@ public struct AdminPages: Sendable {
         case .deny(let id): return try await decide(.deny, id, visit, session)
         case .device(let senderID): return try await device(senderID, visit, session)
         case .revoke(let senderID): return try await revoke(senderID, visit, session)
-        case .selection: return try await select(visit, session)
+        case .selection:
+            try session.authority.require(.decide)
+            return try await select(visit, session)
+        case .audit: return try await audit(visit, session)
+        case .account: return try await ownAccount(visit, session)
+        case .accounts: return try await accounts(visit, session)
+        case .person(let name): return try await person(name, visit, session)
+        case .removal(let name): return try await removal(name, visit, session)
         case .login, .logout, .browserDevice: return home(visit)
         }
     }
@@ -105,6 +120,19 @@ public struct AdminPages: Sendable {
         guard let token, kernel.accounts.isValid(csrfToken: token, expected: expected) else {
             throw .staleForm
         }
+    }
+
+    /// Records a form that may not have been what its sender meant.
+    private func note(_ fault: PageFault, of visit: Visit) async {
+        guard let authority = visit.session?.authority else { return }
+        let trespass: Accounts.Trespass? =
+            switch fault {
+            case .staleForm: .csrf
+            case .crossSite: .crossSite
+            default: nil
+            }
+        guard let trespass else { return }
+        await kernel.accounts.note(trespass, of: visit.path, from: visit.address, by: authority)
     }
 
     private func home(_ visit: Visit) -> Answer {
@@ -144,8 +172,10 @@ public struct AdminPages: Sendable {
         if let session = visit.session {
             frame.username = session.username
             frame.csrfToken = session.csrfToken
+            frame.role = session.role
             frame.sidebar = SidebarGroup.all(
-                hasChannels: kernel.settings.edition == .standard, at: visit.route, pending: pending)
+                hasChannels: kernel.settings.edition == .standard, at: visit.route, pending: pending,
+                role: session.role)
         }
         frame.feedPosition = feedPosition
         frame.needsMore = page != .nodes

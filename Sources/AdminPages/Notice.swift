@@ -10,10 +10,30 @@ struct Notice: Equatable, PageModel {
         case approved, denied, revoked, changed
         case waitLifted = "wait-lifted"
         case signedOut = "signed-out"
+        case passwordChanged = "password-changed"
+        case sessionEnded = "session-ended"
+        case codesOn = "codes-on"
+        case codesOff = "codes-off"
+        case accountMade = "account-made"
+        case roleChanged = "role-changed"
+        case passwordReset = "password-reset"
+        case signedOutEverywhere = "signed-out-everywhere"
+        case codesReset = "codes-reset"
+        case accountDisabled = "account-disabled"
+        case accountEnabled = "account-enabled"
+        case accountRemoved = "account-removed"
+
+        /// Whether it names a device or an account.
+        var hasSubject: Bool {
+            switch self {
+            case .signedOut, .passwordChanged, .sessionEnded, .codesOn, .codesOff: false
+            default: true
+            }
+        }
     }
 
     var kind: Kind
-    /// The device it happened to.
+    /// The device or the account that it happened to: every account's name has the form of a sender ID.
     var senderID: SenderID?
 
     init(_ kind: Kind, _ senderID: SenderID? = nil) {
@@ -25,9 +45,9 @@ struct Notice: Equatable, PageModel {
     init?(cookie: String) {
         let parts = cookie.split(separator: "/", omittingEmptySubsequences: false)
         guard let kind = parts.first.flatMap({ Kind(rawValue: String($0)) }) else { return nil }
-        switch (kind, parts.count) {
-        case (.signedOut, 1): self.init(kind)
-        case (.approved, 2), (.denied, 2), (.revoked, 2), (.changed, 2), (.waitLifted, 2):
+        switch (kind.hasSubject, parts.count) {
+        case (false, 1): self.init(kind)
+        case (true, 2):
             guard let senderID = SenderID(String(parts[1])) else { return nil }
             self.init(kind, senderID)
         default: return nil
@@ -48,6 +68,18 @@ struct Notice: Equatable, PageModel {
             case .changed: "Saved"
             case .waitLifted: "Wait lifted"
             case .signedOut: "Signed out"
+            case .passwordChanged: "Password changed"
+            case .sessionEnded: "Signed out elsewhere"
+            case .codesOn: "One-time codes are on"
+            case .codesOff: "One-time codes are off"
+            case .accountMade: "Account made"
+            case .roleChanged: "Role changed"
+            case .passwordReset: "Password set"
+            case .signedOutEverywhere: "Signed out"
+            case .codesReset: "One-time codes taken away"
+            case .accountDisabled: "Disabled"
+            case .accountEnabled: "Enabled"
+            case .accountRemoved: "Removed"
             }
         case "outcome":
             switch kind {
@@ -58,6 +90,18 @@ struct Notice: Equatable, PageModel {
             case .changed: "is as you said. A change of its agent applies to its next message."
             case .waitLifted: "may be asked for again at once."
             case .signedOut: "This browser's session has ended."
+            case .passwordChanged: "Your other sessions have ended."
+            case .sessionEnded: "What was open there ends within seconds."
+            case .codesOn: "Signing in takes a code of your app from now on."
+            case .codesOff: "Signing in takes your password alone from now on."
+            case .accountMade: "can sign in from now on."
+            case .roleChanged: "has its new role from now on."
+            case .passwordReset: "signs in with the new password; all its sessions have ended."
+            case .signedOutEverywhere: "has no session any more."
+            case .codesReset: "signs in with the password alone, and can set codes up anew."
+            case .accountDisabled: "can't sign in, and its sessions and tokens do nothing any more."
+            case .accountEnabled: "can sign in again."
+            case .accountRemoved: "is gone, with its sessions and tokens."
             }
         default: nil
         }

@@ -1,3 +1,6 @@
+import PairingCore
+import PairingKernel
+
 /// What surrounds every page: title, sidebar, who is signed in, and the notice after a redirect.
 struct PageFrame: PageModel {
     /// The title; the browser shows it before the product's name.
@@ -8,6 +11,8 @@ struct PageFrame: PageModel {
     var serverTime: PageTime
     /// The account that is signed in.
     var username: String?
+    /// What that account may do.
+    var role: Role?
     /// What the sign-out form sends back.
     var csrfToken = ""
     /// The menu; empty for a visitor who is not signed in.
@@ -26,6 +31,7 @@ struct PageFrame: PageModel {
         case "serverTime": serverTime.machine
         case "isSignedIn": username != nil
         case "username": username
+        case "mayDecide": role?.scope.covers(.decide) ?? false
         case "csrfToken": csrfToken
         case "sidebar": sidebar
         case "notice": notice
@@ -61,24 +67,42 @@ struct SidebarGroup: PageModel {
     /// The menu as it is with channels (`hasChannels`) or without, seen from the page of `route`.
     ///
     /// - Parameter pending: how many requests wait, where the page knows it.
-    static func all(hasChannels: Bool, at route: Route?, pending: Int? = nil) -> [SidebarGroup] {
-        guard hasChannels else { return [] }
-        return [
-            SidebarGroup(
-                group: "Connections",
-                entries: [
-                    SidebarEntry(
-                        label: "Nodes", path: Route.nodes.path, icon: "nodes",
-                        isCurrent: route?.isBelowNodes ?? false, countsPending: true,
-                        pending: pending),
-                    SidebarEntry(
-                        label: "Channels", path: Route.channels.path, icon: "channels",
-                        isCurrent: route == .channels),
-                    SidebarEntry(
-                        label: "Agents", path: Route.agents.path, icon: "agents",
-                        isCurrent: route == .agents),
-                ])
+    static func all(
+        hasChannels: Bool, at route: Route?, pending: Int? = nil, role: Role = .administrator
+    ) -> [SidebarGroup] {
+        (hasChannels ? [connections(at: route, pending)] : []) + [administration(at: route, role)]
+    }
+
+    private static func administration(at route: Route?, _ role: Role) -> SidebarGroup {
+        let isAtAccounts =
+            switch route {
+            case .accounts, .person, .removal: true
+            default: false
+            }
+        var entries = [
+            SidebarEntry(label: "Audit", path: Route.audit.path, icon: "audit", isCurrent: route == .audit)
         ]
+        if role == .administrator {
+            entries.append(
+                SidebarEntry(
+                    label: "Accounts", path: Route.accounts.path, icon: "people", isCurrent: isAtAccounts))
+        }
+        return SidebarGroup(group: "Administration", entries: entries)
+    }
+
+    private static func connections(at route: Route?, _ pending: Int?) -> SidebarGroup {
+        SidebarGroup(
+            group: "Connections",
+            entries: [
+                SidebarEntry(
+                    label: "Nodes", path: Route.nodes.path, icon: "nodes",
+                    isCurrent: route?.isBelowNodes ?? false, countsPending: true, pending: pending),
+                SidebarEntry(
+                    label: "Channels", path: Route.channels.path, icon: "channels",
+                    isCurrent: route == .channels),
+                SidebarEntry(
+                    label: "Agents", path: Route.agents.path, icon: "agents", isCurrent: route == .agents),
+            ])
     }
 
     func child(named name: String) -> (any PageValue)? {

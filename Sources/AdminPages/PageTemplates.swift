@@ -13,11 +13,12 @@ public struct PageTemplates: Sendable {
     enum Page: String, CaseIterable {
         case login, logout, nodes, channels, agents, requests, decision, device, revocation, selection,
             message, browser
+        case code, account, accounts, person, removal, audit
     }
 
     private static let partials = [
         "layout", "metadata", "past", "reason", "request", "profile", "rivals", "time", "channel", "alert",
-        "plugin", "export", "filters",
+        "plugin", "export", "filters", "qr", "roles",
     ]
 
     private let trees: [Page: [TemplateNode]]

@@ -17,6 +17,23 @@ struct PageTime: Equatable {
         text = "\(date) \(clock) UTC"
     }
 
+    /// The beginning of a day in UTC, written as `2026-11-22`.
+    ///
+    /// - Returns: `nil` where there is no such day.
+    static func day(_ text: String) -> Timestamp? {
+        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count == 3, parts[0].utf8.count == 4, let year = Int64(parts[0]),
+            let month = Int64(parts[1]),
+            let day = Int64(parts[2]), (1...12).contains(month), (1...31).contains(day), year >= 1970
+        else { return nil }
+        // The inverse of `date(ofDay:)`; a day that does not exist comes back as another.
+        let fromMarch = month > 2 ? year : year - 1
+        let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
+        let days = fromMarch * 365 + fromMarch / 4 - fromMarch / 100 + fromMarch / 400 + dayOfYear - 719_468
+        guard date(ofDay: days) == text else { return nil }
+        return Timestamp(milliseconds: days * 86_400_000)
+    }
+
     /// The date of a day counted from 1970-01-01, in the proleptic Gregorian calendar.
     ///
     /// Counts years from March, so that the leap day is a year's last day, in eras of 400 years, which are

@@ -1,4 +1,5 @@
 import PairingCore
+import PairingKernel
 
 /// A page's address.
 enum Route: Equatable {
@@ -17,12 +18,21 @@ enum Route: Equatable {
     case device(SenderID)
     case revoke(SenderID)
     case selection
+    /// One's own account.
+    case account
+    /// Everybody's, for administrators.
+    case accounts
+    case person(String)
+    case removal(String)
+    /// The event feed for people.
+    case audit
 
     /// The methods the route has, for `Allow` (RFC 9110 §10.2.1).
     var methods: [String] {
         switch self {
-        case .home, .nodes, .channels, .agents, .export, .browserDevice: ["GET", "HEAD"]
-        case .login, .logout, .requests, .approve, .deny, .device, .revoke, .selection:
+        case .home, .nodes, .channels, .agents, .export, .browserDevice, .audit: ["GET", "HEAD"]
+        case .login, .logout, .requests, .approve, .deny, .device, .revoke, .selection, .account, .accounts,
+            .person, .removal:
             ["GET", "HEAD", "POST"]
         }
     }
@@ -30,7 +40,7 @@ enum Route: Equatable {
     /// Whether the page exists only where there are channels.
     var needsChannels: Bool {
         switch self {
-        case .home, .login, .logout: false
+        case .home, .login, .logout, .account, .accounts, .person, .removal, .audit: false
         case .nodes, .channels, .agents, .requests, .export, .browserDevice, .approve, .deny, .device,
             .revoke, .selection:
             true
@@ -40,7 +50,9 @@ enum Route: Equatable {
     /// Whether it is the page of requests and devices, or one that is reached from it.
     var isBelowNodes: Bool {
         switch self {
-        case .home, .login, .logout, .channels, .agents, .browserDevice: false
+        case .home, .login, .logout, .channels, .agents, .browserDevice, .account, .accounts, .person,
+            .removal, .audit:
+            false
         case .nodes, .requests, .export, .approve, .deny, .device, .revoke, .selection: true
         }
     }
@@ -63,6 +75,18 @@ enum Route: Equatable {
         case ["nodes", "selection"]: self = .selection
         case ["nodes", "requests"]: self = .requests
         case ["nodes", "export"]: self = .export
+        case ["account"]: self = .account
+        case ["accounts"]: self = .accounts
+        case ["audit"]: self = .audit
+        case let rest where (2...3).contains(rest.count) && rest.first == "accounts":
+            guard let name = segments[2], Accounts.isUsername(name) else { return nil }
+            if rest.count == 2 {
+                self = .person(name)
+            } else if segments[3] == "remove" {
+                self = .removal(name)
+            } else {
+                return nil
+            }
         case let rest where rest.count == 4 && rest.starts(with: ["nodes", "requests"]):
             guard let id = segments[3].flatMap(RequestID.init) else { return nil }
             switch segments[4] {
@@ -101,6 +125,11 @@ enum Route: Equatable {
         case .selection: "/nodes/selection"
         case .requests: "/nodes/requests"
         case .export: "/nodes/export"
+        case .account: "/account"
+        case .accounts: "/accounts"
+        case .audit: "/audit"
+        case .person(let name): "/accounts/\(percentEncoded(name))"
+        case .removal(let name): "/accounts/\(percentEncoded(name))/remove"
         case .approve(let id): "/nodes/requests/\(id)/approve"
         case .deny(let id): "/nodes/requests/\(id)/deny"
         case .device(let senderID): "/nodes/devices/\(percentEncoded(senderID.text))"

@@ -16,8 +16,12 @@ extension AdminPages {
     }
 
     func signInForm(_ visit: Visit) throws -> Answer {
-        let next = ReturnPath(try visit.query()["next"])
+        let query = try visit.query()
+        let next = ReturnPath(query["next"])
         if visit.session != nil { return .seeOther(next?.text ?? Route.home.path) }
+        if query["step"] == "code", try visit.cookie(.waiting) != nil {
+            return try codeForm(visit, CodePage(formToken: "", next: next), status: 200)
+        }
         return try signInForm(visit, LoginPage(formToken: "", next: next), status: 200)
     }
 
@@ -31,20 +35,21 @@ extension AdminPages {
             again.problem = "The form was out of date, or your browser keeps no cookies. Try again."
             return try signInForm(visit, again, status: 403)
         }
+        if let code = form?["code"] {
+            return try await signIn(visit, code: code, browser: browser, next: next)
+        }
         guard let username = form?["username"], let password = form?["password"], !username.isEmpty,
             !password.isEmpty
         else {
             again.problem = "Enter your name and your password."
             return try signInForm(visit, again, status: 400)
         }
-        guard let address = visit.address else {
-            kernel.webServerFaults.noAddress(visit.request.remoteAddress)
-            throw PageFault.noAddress(visit.request.remoteAddress)
-        }
+        let address = try knownAddress(of: visit)
         let signIn: SignIn
         do throws(Refusal) {
             signIn = try await kernel.accounts.signIn(
-                username: username, password: password, address: address, browser: browser)
+                username: username, password: password, address: address, browser: browser,
+                browserName: visit.browserName)
         } catch {
             guard error.code == .unauthorized || error.code == .resourceExhausted else { throw error }
             again.problem = error.message
@@ -53,6 +58,57 @@ extension AdminPages {
             answer.headers += fault.headers
             return answer
         }
+        guard !signIn.awaitsCode else {
+            let path =
+                Route.login.path + "?step=code" + (next.map { "&next=" + percentEncoded($0.text) } ?? "")
+            return Answer.seeOther(path)
+                .settingCookie(visit.cookieHeader(.waiting, signIn.sessionSecret, for: signIn.lifetime))
+        }
+        return try await signedIn(visit, signIn, from: address, next: next)
+    }
+
+    /// The second half: a one-time code, or a recovery code.
+    private func signIn(
+        _ visit: Visit, code: String, browser: String, next: ReturnPath?
+    ) async throws -> Answer {
+        let address = try knownAddress(of: visit)
+        do {
+            let signIn = try await kernel.accounts.signIn(
+                waiting: try waiting(visit), code: code, address: address, browser: browser,
+                browserName: visit.browserName)
+            return try await signedIn(visit, signIn, from: address, next: next)
+                .settingCookie(visit.cookieHeader(.waiting, "", for: .zero))
+        } catch let error as Refusal {
+            if error.reason == "sign_in_ended" {
+                return try signInForm(
+                    visit, LoginPage(formToken: "", next: next, problem: error.message), status: 403
+                )
+                .settingCookie(visit.cookieHeader(.waiting, "", for: .zero))
+            }
+            guard [.unauthorized, .resourceExhausted, .failedPrecondition].contains(error.code) else {
+                throw error
+            }
+            let fault = PageFault(error, changes: false)
+            var answer = try codeForm(
+                visit, CodePage(formToken: "", next: next, problem: error.message), status: fault.status)
+            answer.headers += fault.headers
+            return answer
+        }
+    }
+
+    private func waiting(_ visit: Visit) throws -> String { try visit.cookie(.waiting) ?? "" }
+
+    private func knownAddress(of visit: Visit) throws(PageFault) -> ClientAddress {
+        guard let address = visit.address else {
+            kernel.webServerFaults.noAddress(visit.request.remoteAddress)
+            throw .noAddress(visit.request.remoteAddress)
+        }
+        return address
+    }
+
+    private func signedIn(
+        _ visit: Visit, _ signIn: SignIn, from address: ClientAddress, next: ReturnPath?
+    ) async throws -> Answer {
         // Whoever signs in again in the same browser leaves no session behind that nobody can end.
         if let old = try visit.cookie(.session) {
             try? await kernel.accounts.signOut(secret: old, from: address)
@@ -77,13 +133,27 @@ extension AdminPages {
             .settingCookie(visit.cookieHeader(.session, "", for: .zero))
     }
 
-    /// The form, bound to the browser's cookie, which it makes where there is none.
     private func signInForm(_ visit: Visit, _ page: LoginPage, status: Int) throws -> Answer {
-        var page = page
+        try bound(visit) { token in
+            var page = page
+            page.formToken = token
+            return render(.login, title: "Sign in", page, visit, status: status)
+        }
+    }
+
+    private func codeForm(_ visit: Visit, _ page: CodePage, status: Int) throws -> Answer {
+        try bound(visit) { token in
+            var page = page
+            page.formToken = token
+            return render(.code, title: "Sign in", page, visit, status: status)
+        }
+    }
+
+    /// A form with the token of the browser's cookie, which it makes where there is none.
+    private func bound(_ visit: Visit, _ form: (_ token: String) -> Answer) throws -> Answer {
         let known = try visit.cookie(.browser).flatMap { Base64URL.decode($0, count: 32) == nil ? nil : $0 }
         let browser = try known ?? kernel.accounts.makeBrowserSecret()
-        page.formToken = kernel.accounts.csrfToken(browser: browser)
-        let answer = render(.login, title: "Sign in", page, visit, status: status)
+        let answer = form(kernel.accounts.csrfToken(browser: browser))
         guard known == nil else { return answer }
         return answer.settingCookie(visit.cookieHeader(.browser, browser, for: Self.browserLifetime))
     }

@@ -20,6 +20,25 @@ struct LoginPage: PageModel {
     }
 }
 
+/// `/login` after the password, where the account takes one-time codes.
+struct CodePage: PageModel {
+    /// What the form sends back; bound to the browser's cookie.
+    var formToken: String
+    /// Where to go afterwards.
+    var next: ReturnPath?
+    /// Why the form came back.
+    var problem: String?
+
+    func child(named name: String) -> (any PageValue)? {
+        switch name {
+        case "formToken": formToken
+        case "nextPath": next?.text
+        case "problem": problem
+        default: nil
+        }
+    }
+}
+
 /// `/logout` for a browser without our script: the frame has the same form as a button.
 struct LogoutPage: PageModel {
     func child(named name: String) -> (any PageValue)? { nil }

@@ -33,6 +33,9 @@ struct Visit {
     /// and reads no notice that was meant for a person.
     var isByItself: Bool { request.header("X-Nodes-Live") != nil }
 
+    /// What the browser calls itself.
+    var browserName: String { request.header("User-Agent") ?? "" }
+
     var isPost: Bool { request.method == "POST" }
 
     func cookie(_ name: CookieName) throws(PageFault) -> String? {

@@ -28,6 +28,23 @@ public func hmacSHA256(key: some Collection<UInt8>, message: some Collection<UIn
     }
 }
 
+/// HMAC-SHA-1 (RFC 2104) of a message under a key: 20 bytes. For one-time codes (RFC 4226), whose devices know nothing
+/// else; its weakness as a digest does not reach HMAC. Safe on any thread.
+public func hmacSHA1(key: some Collection<UInt8>, message: some Collection<UInt8>) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: 20) { output, count in
+        let result = withContiguousBytes(of: key) { key in
+            withContiguousBytes(of: message) { message in
+                HMAC(
+                    EVP_sha1(), key.baseAddress, Int32(key.count), message.baseAddress, message.count,
+                    output.baseAddress, nil)
+            }
+        }
+        // Fails only when memory is exhausted, where Swift's own allocations end the process too.
+        precondition(result != nil, "HMAC")
+        count = 20
+    }
+}
+
 /// Compares without telling by its duration where the first difference is (`CRYPTO_memcmp`).
 ///
 /// The lengths are not secret: arrays of different length are unequal at once.

@@ -86,6 +86,15 @@ extension NodesConfiguration.Session {
         absoluteTimeout = reader.duration(
             "session.absolute_timeout", default: "7d", in: .seconds(60) ... .seconds(90 * 86400),
             "A browser session ends at this age, used or not.")
+        let file = reader.text(
+            "session.key_file", default: "",
+            "The file with the key that the secrets of one-time codes are encrypted under: 32 random bytes or more, the "
+                + "same for every server. Empty: nobody can turn one-time codes on, and who did signs in with a "
+                + "recovery code only.")
+        keyFile = file.isEmpty ? nil : file
+        if !file.isEmpty, !file.hasPrefix("/") {
+            reader.problem("session.key_file: “\(file)” is refused; expected an absolute path")
+        }
         if idleTimeout > absoluteTimeout {
             reader.problem(
                 "session.idle_timeout (\(Quantities.text(idleTimeout))) must not be longer than session.absolute_timeout "

@@ -48,6 +48,8 @@ public struct NodesConfiguration: Sendable {
         public let idleTimeout: Duration
         /// A session ends at this age, used or not.
         public let absoluteTimeout: Duration
+        /// The file with the key that the secrets of one-time codes are encrypted under; `nil` for none.
+        public let keyFile: String?
     }
 
     /// Channel plugins.

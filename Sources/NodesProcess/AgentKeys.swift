@@ -1,4 +1,3 @@
-import Glibc
 import NodesConfiguration
 
 /// Reads the keys of agents from where the configuration says they are.
@@ -28,7 +27,13 @@ struct AgentKeys: Sendable {
             }
             return try checked(text, "key_env", "the variable \(name)")
         case .file(let path):
-            return try checked(String(decoding: try contents(of: path), as: UTF8.self), "key_file", path)
+            let bytes: [UInt8]
+            do throws(SecretFile.Problem) {
+                bytes = try SecretFile.contents(of: path, maximumBytes: Self.maximumBytes)
+            } catch {
+                throw Problem(setting: "key_file", reason: error.reason)
+            }
+            return try checked(String(decoding: bytes, as: UTF8.self), "key_file", path)
         }
     }
 
@@ -43,41 +48,5 @@ struct AgentKeys: Sendable {
                 setting: setting, reason: "\(place) does not hold one line of printable ASCII without blanks")
         }
         return String(key)
-    }
-
-    private func contents(of path: String) throws(Problem) -> [UInt8] {
-        func problem(_ reason: String) -> Problem {
-            Problem(setting: "key_file", reason: "\(path) \(reason)")
-        }
-        // Something that is no file must not keep the start waiting.
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-        guard descriptor >= 0 else { throw problem("cannot be opened: \(String(cString: strerror(errno)))") }
-        defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            throw problem("is not a file")
-        }
-        guard status.st_uid == 0 || status.st_uid == geteuid() else {
-            throw problem(
-                "belongs to user \(status.st_uid); expected root or the user of this process, \(geteuid())")
-        }
-        guard status.st_mode & 0o027 == 0 else {
-            let mode = String(status.st_mode & 0o777, radix: 8)
-            throw problem(
-                "has the mode \(mode); others may read it or its group change it: chmod 640 or stricter")
-        }
-        var bytes = [UInt8](repeating: 0, count: Self.maximumBytes + 1)
-        var count = 0
-        while count < bytes.count {
-            let got = bytes.withUnsafeMutableBytes { buffer in
-                Glibc.read(descriptor, buffer.baseAddress.map { $0 + count }, buffer.count - count)
-            }
-            if got < 0, errno == EINTR { continue }
-            guard got >= 0 else { throw problem("cannot be read: \(String(cString: strerror(errno)))") }
-            if got == 0 { break }
-            count += got
-        }
-        guard count <= Self.maximumBytes else { throw problem("has more than \(Self.maximumBytes) bytes") }
-        return Array(bytes.prefix(count))
     }
 }

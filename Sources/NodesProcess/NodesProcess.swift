@@ -68,10 +68,26 @@ public struct NodesProcess: Sendable {
 
         let channels = await Self.channels(
             loadsChannels && configuration.edition == .standard, of: configuration.channels, logger)
+        var settings = PairingSettings(configuration)
+        // Commands sign nobody in, and run as others who need not be able to read it.
+        if use == .server { settings.accountKey = try Self.accountKey(configuration.session.keyFile) }
         kernel = try Kernel(
             store: PairingStore(pool: pool, limits: MessageLimits(configuration.messages)),
-            channels: channels,
-            settings: PairingSettings(configuration), clock: { .now }, logger: logger)
+            channels: channels, settings: settings, clock: { .now }, logger: logger)
+    }
+
+    private static func accountKey(_ file: String?) throws(ConfigurationError) -> [UInt8]? {
+        guard let file else { return nil }
+        do throws(SecretFile.Problem) {
+            let key = try SecretFile.contents(of: file, maximumBytes: 16 << 10)
+            guard key.count >= 32 else {
+                throw SecretFile.Problem(
+                    reason: "\(file) has \(key.count) bytes; expected 32 random bytes or more")
+            }
+            return key
+        } catch {
+            throw ConfigurationError(problems: ["session.key_file: \(error.reason)"])
+        }
     }
 
     private static func channels(

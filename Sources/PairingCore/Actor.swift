@@ -59,6 +59,19 @@ public enum EventName: String, Sendable, Hashable, CaseIterable {
     /// An administrator looked at what a device and its agents said to each other.
     case deviceMessagesRead = "device.messages_read"
     case adminCreated = "admin.created"
+    /// An account was given another role.
+    case adminRoleChanged = "admin.role_changed"
+    case adminDisabled = "admin.disabled"
+    case adminEnabled = "admin.enabled"
+    /// Sessions were ended by somebody who was not in them.
+    case adminSessionsEnded = "admin.sessions_ended"
+    /// From now on signing in takes a one-time code as well.
+    case adminTOTPEnabled = "admin.totp_enabled"
+    case adminTOTPDisabled = "admin.totp_disabled"
+    /// Somebody signed in with a recovery code.
+    case adminRecoveryCodeUsed = "admin.recovery_code_used"
+    /// Something was tried that the role or scope does not allow, or with a form or session that is none.
+    case adminRefused = "admin.refused"
     case adminPasswordChanged = "admin.password_changed"
     /// An operator made an account's failed sign-ins forgotten.
     case adminUnlocked = "admin.unlocked"
@@ -66,6 +79,8 @@ public enum EventName: String, Sendable, Hashable, CaseIterable {
     case adminSignedIn = "admin.signed_in"
     case adminSignedOut = "admin.signed_out"
     case adminSignInFailed = "admin.sign_in_failed"
+    /// The beginning of the event feed was removed.
+    case auditTrimmed = "audit.trimmed"
     case tokenCreated = "token.created"
     case tokenRevoked = "token.revoked"
 }

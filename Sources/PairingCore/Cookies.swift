@@ -55,6 +55,8 @@ public enum CookieName: String, Sendable {
     case session = "nodes_session"
     /// Tells a browser that signed in before from a stranger, and binds the sign-in form to it.
     case browser = "nodes_browser"
+    /// The secret of a sign-in whose password was right and that waits for a one-time code.
+    case waiting = "nodes_waiting"
     /// What the page after a redirect has to say, once.
     case notice = "nodes_notice"
 

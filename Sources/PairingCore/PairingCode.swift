@@ -16,15 +16,9 @@ public struct PairingCode: Sendable, Hashable, CustomStringConvertible {
     ///
     /// - Returns: `nil` where anything but eight characters of the alphabet is left.
     public init?(_ text: String) {
-        guard text.utf8.count <= 128 else { return nil }
-        var characters: [UInt8] = []
-        for scalar in text.unicodeScalars where !isBetweenCharacters(scalar) {
-            guard let character = asciiUppercased(scalar), Self.alphabet.contains(character) else {
-                return nil
-            }
-            characters.append(character)
-        }
-        guard characters.count == Self.length else { return nil }
+        guard let characters = typedCharacters(text), characters.count == Self.length,
+            characters.allSatisfy(Self.alphabet.contains)
+        else { return nil }
         self.text = String(decoding: characters, as: UTF8.self)
     }
 
@@ -40,6 +34,20 @@ public struct PairingCode: Sendable, Hashable, CustomStringConvertible {
 
     /// The code as people see it: `XXXX-XXXX`.
     public var description: String { "\(text.prefix(4))-\(text.suffix(4))" }
+}
+
+/// The ASCII characters of a code as a person types or pastes it, in upper case: without blanks and dashes of any kind,
+/// and in full width as well.
+///
+/// - Returns: `nil` where there is anything else, or where it is longer than any code.
+public func typedCharacters(_ text: String) -> [UInt8]? {
+    guard text.utf8.count <= 128 else { return nil }
+    var characters: [UInt8] = []
+    for scalar in text.unicodeScalars where !isBetweenCharacters(scalar) {
+        guard let character = asciiUppercased(scalar) else { return nil }
+        characters.append(character)
+    }
+    return characters
 }
 
 /// Blanks, what has no width, and everything that keyboards and word processors make of a dash.

@@ -26,17 +26,24 @@ extension Accounts {
                 "A token can't last \(lifetime.components.seconds) s: expected an hour to 400 days.")
         }
         return try await refusing(logger) {
+            guard let account = try await store.admin(owner) else { throw Self.unknownOwner }
+            guard scope.limited(to: account.role) == scope else {
+                throw Refusal(
+                    .failedPrecondition, "scope_of_owner",
+                    "The owner is \(account.role.withArticle), whose tokens may not \(scope.rawValue).")
+            }
             let secret = try randomBytes(count: 32)
             guard
                 let row = try await store.createToken(
                     hash: sha256(secret), owner: owner, name: name, scope: scope.rawValue, lifetime: lifetime,
                     by: Origination(authority.actor))
-            else {
-                throw Refusal.unknownAccount(owner)
-            }
+            else { throw Refusal.unknownAccount(owner) }
             return (Self.tokenPrefix + Base64URL.encode(secret), APIToken(row, scope: scope))
         }
     }
+
+    private static let unknownOwner = Refusal(
+        .notFound, "unknown_account", "There is no account with the owner's name.")
 
     /// All tokens, newest first.
     public func tokens(by authority: Authority) async throws(Refusal) -> [APIToken] {
@@ -62,6 +69,11 @@ extension Accounts {
                 "There is no token number \(id), or it is revoked already. Look at the list of tokens.")
         }
     }
+}
+
+extension PairingStore.TokenRow {
+    /// What the token may do, by its own scope and its owner's role; `nil` where that is nothing.
+    var effectiveScope: Scope? { Scope(rawValue: scope)?.limited(to: ownerRole) }
 }
 
 extension APIToken {

@@ -17,7 +17,7 @@ public struct Accounts: Sendable {
     /// Where those wait for their password to be checked who sign in from where nobody did before.
     private let strangersLane: SignInLane
     /// The same for places that are known. A place has few wrong guesses, so this lane is never full for long.
-    private let knownLane: SignInLane
+    let knownLane: SignInLane
     private let tokenLookup: TokenLookup
 
     /// - Throws: a `CryptographyError` where there is no source of randomness.
@@ -35,17 +35,16 @@ public struct Accounts: Sendable {
     /// - Parameters:
     ///   - browser: the secret of the long-lived browser cookie (32 bytes in base64url); a browser that
     ///     signed in to this account before is not locked out of it by others.
+    ///   - browserName: what the browser calls itself; shown with the session.
     /// - Throws: `UNAUTHORIZED` with one text for unknown names and wrong passwords; `RESOURCE_EXHAUSTED`
     ///   with `retryAfter` after too many, and while too many are being checked.
     public func signIn(
-        username: String, password: String, address: ClientAddress, browser: String?
+        username: String, password: String, address: ClientAddress, browser: String?,
+        browserName: String = ""
     ) async throws(Refusal) -> SignIn {
         let name = username.lowercased()
         guard Self.isUsername(name), password.utf8.count <= 1024 else { throw Self.wrongPassword }
-        let attempt = PairingStore.SignInAttempt(
-            username: name, address: address,
-            browserPlace: browser.flatMap { Base64URL.decode($0, count: 32) }.map { sha256($0) },
-            addressPlace: Self.place(of: address))
+        let attempt = Self.attempt(name, address, browser, browserName)
         return try await refusing(logger) {
             let lane = try await store.isFromKnownPlace(attempt) ? knownLane : strangersLane
             return try await lane.pass { try await signIn(attempt, password: password, with: $0) }
@@ -56,23 +55,20 @@ public struct Accounts: Sendable {
         _ attempt: PairingStore.SignInAttempt, password: String, with hasher: PasswordHasher
     ) async throws -> SignIn {
         let stored: String?
-        switch try await store.admit(attempt, limits: Self.signInLimits) {
-        case .wait(let duration):
-            throw Refusal(
-                .resourceExhausted, "too_many_sign_ins",
-                "Too many sign-ins failed for this account or from this address. Wait, sign in from a browser that "
-                    + "signed in before, or have an operator let you in: nodesctl admin unlock NAME.",
-                retryable: true, retryAfter: duration)
-        case .check(let hash): stored = hash
-        }
+        stored = try await admit(attempt)
         let hash = stored.flatMap { PasswordHash(encoded: $0) }
         guard try await hasher.verify(password, against: hash), let stored, let hash else {
             try await store.recordFailedSignIn(attempt)
             throw Self.wrongPassword
         }
+        let secret = try randomBytes(count: 32)
+        if try await store.awaitCode(attempt, sessionHash: sha256(secret), checkedHash: stored) {
+            return SignIn(
+                sessionSecret: Base64URL.encode(secret), lifetime: .seconds(600), browserSecret: "",
+                username: attempt.username, awaitsCode: true)
+        }
         let rehashed =
             hash.needsRehash(for: hasher.parameters) ? try await hasher.hash(password).encoded : nil
-        let secret = try randomBytes(count: 32)
         let browser = try randomBytes(count: 32)
         guard
             try await store.signedIn(
@@ -84,6 +80,32 @@ public struct Accounts: Sendable {
             browserSecret: Base64URL.encode(browser), username: attempt.username)
     }
 
+    /// Counts an attempt as failed until it has succeeded.
+    ///
+    /// - Returns: the account's password hash; `nil` where there is none of that name that may sign in.
+    /// - Throws: `RESOURCE_EXHAUSTED` after too many.
+    func admit(_ attempt: PairingStore.SignInAttempt) async throws -> String? {
+        switch try await store.admit(attempt, limits: Self.signInLimits) {
+        case .wait(let duration):
+            throw Refusal(
+                .resourceExhausted, "too_many_sign_ins",
+                "Too many sign-ins failed for this account or from this address. Wait, sign in from a browser that "
+                    + "signed in before, or have an operator let you in: nodesctl admin unlock NAME.",
+                retryable: true, retryAfter: duration)
+        case .check(let hash): return hash
+        }
+    }
+
+    static func attempt(
+        _ username: String, _ address: ClientAddress, _ browser: String?, _ browserName: String
+    ) -> PairingStore.SignInAttempt {
+        PairingStore.SignInAttempt(
+            username: username, address: address,
+            browserPlace: browser.flatMap { Base64URL.decode($0, count: 32) }.map { sha256($0) },
+            addressPlace: place(of: address),
+            browserName: cleanDeviceText(browserName, maximumScalars: 256))
+    }
+
     /// The session of a cookie.
     ///
     /// - Parameter renews: whether this counts as use against the idle limit.
@@ -92,11 +114,12 @@ public struct Accounts: Sendable {
         guard let bytes = Base64URL.decode(secret, count: 32) else { return nil }
         let hash = sha256(bytes)
         return try await refusing(logger) {
-            guard let username = try await account(ofSession: hash, renews: renews) else { return nil }
+            guard let (username, role) = try await account(ofSession: hash, renews: renews) else {
+                return nil
+            }
             return AdminSession(
-                authority: Authority(
-                    actor: .administrator(username), scope: .administer, source: .session(hash: hash)),
-                username: username, csrfToken: Self.csrfToken(secret: bytes))
+                authority: .session(of: username, role: role, hash: hash), username: username, role: role,
+                csrfToken: Self.csrfToken(secret: bytes))
         }
     }
 
@@ -141,8 +164,14 @@ public struct Accounts: Sendable {
         else { throw invalid }
         return try await refusing(logger) {
             guard let row = try await tokenLookup.token(hash: sha256(bytes), from: address),
-                let scope = Scope(rawValue: row.scope)
+                let granted = Scope(rawValue: row.scope)
             else { throw invalid }
+            guard let scope = granted.limited(to: row.ownerRole) else {
+                throw Refusal(
+                    .forbidden, "scope",
+                    "The owner of this token is a \(row.ownerRole.rawValue) by now, who may not \(granted.rawValue)."
+                )
+            }
             return Authority(
                 actor: .apiToken(owner: row.owner, name: row.name), scope: scope, source: .token(id: row.id))
         }
@@ -158,7 +187,10 @@ public struct Accounts: Sendable {
     /// - Parameters:
     ///   - username: `[a-z0-9][a-z0-9._@-]{0,63}`.
     ///   - password: 12 to 1024 bytes.
-    public func create(username: String, password: String, by authority: Authority) async throws(Refusal) {
+    public func create(
+        username: String, password: String, role: Role = .administrator, from address: ClientAddress? = nil,
+        by authority: Authority
+    ) async throws(Refusal) {
         try authority.require(.administer)
         guard Self.isUsername(username) else {
             throw Refusal(
@@ -169,8 +201,8 @@ public struct Accounts: Sendable {
         try Self.check(password)
         let created = try await refusing(logger) {
             try await store.createAdmin(
-                username: username, passwordHash: try await encodedHash(of: password),
-                by: Origination(authority.actor))
+                username: username, passwordHash: try await encodedHash(of: password), role: role,
+                by: Origination(authority.actor, address: address))
         }
         guard created else {
             throw Refusal(
@@ -182,18 +214,16 @@ public struct Accounts: Sendable {
 
     /// Changes a password; every session of the account ends, and its failed sign-ins and known places are forgotten.
     public func setPassword(
-        username: String, password: String, by authority: Authority
+        username: String, password: String, from address: ClientAddress? = nil, by authority: Authority
     ) async throws(Refusal) {
         try authority.require(.administer)
         try Self.check(password)
         let changed = try await refusing(logger) {
             try await store.setPassword(
                 username: username, passwordHash: try await encodedHash(of: password),
-                by: Origination(authority.actor))
+                by: Origination(authority.actor, address: address))
         }
-        guard changed else {
-            throw Refusal.unknownAccount(username)
-        }
+        guard changed else { throw Refusal.unknownAccount(username) }
     }
 
     /// Forgets the failed sign-ins of an account, so that strangers no longer wait.
@@ -209,67 +239,24 @@ public struct Accounts: Sendable {
                 username: username, knowing: address.map { (hash: Self.place(of: $0), address: $0) },
                 by: Origination(authority.actor))
         }
-        guard unlocked else {
-            throw Refusal.unknownAccount(username)
-        }
+        guard unlocked else { throw Refusal.unknownAccount(username) }
     }
 
-    /// Removes an account, its sessions and its tokens; the last one can't be removed.
-    public func remove(username: String, by authority: Authority) async throws(Refusal) {
-        try authority.require(.administer)
-        try await refusing(logger) {
-            try await store.removeAdmin(username: username, by: Origination(authority.actor))
-        }.get()
-    }
-
-    /// All accounts by name.
-    public func list(by authority: Authority) async throws(Refusal) -> [AdminAccount] {
-        try authority.require(.read)
-        return try await refusing(logger) {
-            try await store.admins().map {
-                AdminAccount(username: $0.username, createdAt: $0.createdAt, lastSignInAt: $0.lastSignInAt)
-            }
-        }
-    }
-
-    /// The authorities among these, given before, that still hold; two questions, however many there are.
-    func live(among authorities: [Authority]) async throws -> Set<Authority> {
-        var hashes: [[UInt8]] = []
-        var tokens: [Int64] = []
-        for authority in authorities {
-            switch authority.source {
-            case .session(let hash): hashes.append(hash)
-            case .token(let id): tokens.append(id)
-            case .commandLine: continue
-            }
-        }
-        let liveHashes =
-            hashes.isEmpty
-            ? []
-            : try await store.liveSessions(
-                among: hashes, idle: settings.sessionIdleTimeout, absolute: settings.sessionAbsoluteTimeout)
-        let liveTokens = tokens.isEmpty ? [] : try await store.liveTokens(among: tokens)
-        return Set(
-            authorities.filter { authority in
-                switch authority.source {
-                case .session(let hash): liveHashes.contains(hash)
-                case .token(let id): liveTokens.contains(id)
-                case .commandLine: true
-                }
-            })
-    }
-
-    private func account(ofSession hash: [UInt8], renews: Bool) async throws -> String? {
+    private func account(
+        ofSession hash: [UInt8], renews: Bool
+    ) async throws -> (username: String, role: Role)? {
         try await store.account(
             ofSession: hash, idle: settings.sessionIdleTimeout, absolute: settings.sessionAbsoluteTimeout,
             renews: renews)
     }
 
-    private func encodedHash(of password: String) async throws -> String {
+    func encodedHash(of password: String) async throws -> String {
         try await knownLane.pass { try await $0.hash(password).encoded }
     }
 
-    private static func place(of address: ClientAddress) -> [UInt8] { sha256(address.bytes) }
+    static func place(of address: ClientAddress) -> [UInt8] { sha256(address.bytes) }
+
+    static let unknownAccount = Refusal(.notFound, "unknown_account", "There is no account with this name.")
 
     private static let wrongPassword = Refusal(
         .unauthorized, "wrong_password", "The name or the password is wrong.")
@@ -280,7 +267,7 @@ public struct Accounts: Sendable {
         secret.isEmpty ? "" : Base64URL.encode(hmacSHA256(key: secret, message: Array("csrf-v1".utf8)))
     }
 
-    private static func check(_ password: String) throws(Refusal) {
+    static func check(_ password: String) throws(Refusal) {
         guard (12...1024).contains(password.utf8.count) else {
             throw Refusal(
                 .invalidRequest, "invalid_password",
@@ -288,7 +275,8 @@ public struct Accounts: Sendable {
         }
     }
 
-    private static func isUsername(_ text: String) -> Bool {
+    /// Whether a text has the form of an account's name.
+    public static func isUsername(_ text: String) -> Bool {
         let allowed = Set("abcdefghijklmnopqrstuvwxyz0123456789._@-".utf8)
         guard let first = text.utf8.first, text.utf8.count <= 64 else { return false }
         return !"._@-".utf8.contains(first) && text.utf8.allSatisfy(allowed.contains)

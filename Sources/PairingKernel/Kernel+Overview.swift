@@ -52,13 +52,12 @@ extension Kernel {
                     matchesCode: !settings.requiresTypedCode,
                     requestsAfter: requestsCursor, devicesAfter: devicesCursor, limit: limit,
                     requestsPerAddress: settings.requestsPerAddress))
-            guard let username = found.username else { return nil }
+            guard let username = found.username, let role = found.role else { return nil }
             if renews, found.isStale { try await store.renewSession(hash: hash) }
             _ = try cursors.get()
             let session = AdminSession(
-                authority: Authority(
-                    actor: .administrator(username), scope: .administer, source: .session(hash: hash)),
-                username: username, csrfToken: Accounts.csrfToken(secret: bytes))
+                authority: .session(of: username, role: role, hash: hash), username: username, role: role,
+                csrfToken: Accounts.csrfToken(secret: bytes))
             let rivals = administration.rivals(found.rivals)
             let requests = found.requests.prefix(limit)
             return (

@@ -16,6 +16,8 @@ public struct Kernel: Sendable {
     public let messages: MessageDesk
     /// What happened.
     public let feed: EventFeed
+    /// What happened, for people, and the proof of it.
+    public let audit: Audit
     /// This process's channels.
     public let channels: ChannelHost
     /// What the configuration decides.
@@ -45,6 +47,7 @@ public struct Kernel: Sendable {
         accounts = try Accounts(store: store, settings: settings, logger: logger)
         messages = MessageDesk(store: store, logger: logger)
         feed = EventFeed(store: store, logger: logger)
+        audit = Audit(store: store, logger: logger)
         pairing = DevicePairing(
             store: store, channels: channels, settings: settings, clock: clock, logger: logger)
     }

@@ -227,7 +227,7 @@ public struct PairingAdministration: Sendable {
     func origination(
         _ authority: Authority, _ address: ClientAddress?
     ) throws(Refusal) -> Origination {
-        try authority.require(.administer)
+        try authority.require(.decide)
         return Origination(authority.actor, address: address)
     }
 

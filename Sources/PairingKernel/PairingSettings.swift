@@ -39,6 +39,9 @@ public struct PairingSettings: Sendable {
     public var sessionIdleTimeout: Duration
     /// How long an administrator session lasts at most.
     public var sessionAbsoluteTimeout: Duration
+    /// At least 32 bytes that no database holds: what the secrets of one-time codes are encrypted under. `nil` where
+    /// there are none; then nobody can begin to use codes.
+    public var accountKey: [UInt8]?
 
     /// Who may be chosen to answer devices.
     public var agents: AgentChoice

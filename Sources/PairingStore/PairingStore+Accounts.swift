@@ -6,6 +6,12 @@ extension PairingStore {
     public struct AdminRow: Sendable {
         /// The name.
         public var username: String
+        /// What it may do.
+        public var role: Role
+        /// Since when it can't sign in; `nil` where it can.
+        public var disabledAt: Timestamp?
+        /// Since when signing in takes a one-time code; `nil` where it takes none.
+        public var codesSince: Timestamp?
         /// When it was made.
         public var createdAt: Timestamp
         /// When somebody last signed in with it.
@@ -17,11 +23,11 @@ extension PairingStore {
     /// - Parameter renews: whether this counts as use; written once a minute at most.
     public func account(
         ofSession hash: [UInt8], idle: Duration, absolute: Duration, renews: Bool
-    ) async throws -> String? {
+    ) async throws -> (username: String, role: Role)? {
         let (sql, parameters) = Self.sessionQuery(hash, idle: idle, absolute: absolute)
         guard let row = try await pool.query(sql, parameters).first else { return nil }
         if renews, try row.bool("stale") { try await renewSession(hash: hash) }
-        return try row.text("username")
+        return (try row.text("username"), try row.role())
     }
 
     /// Notes that a session is in use.
@@ -36,9 +42,11 @@ extension PairingStore {
     ) -> (sql: String, parameters: [PostgresValue]) {
         (
             """
-            SELECT username, last_used_at < clock_timestamp() - interval '1 minute' AS stale FROM admin_sessions
-            WHERE session_hash = $1 AND last_used_at > clock_timestamp() - $2 * interval '1 millisecond'
-                AND created_at > clock_timestamp() - $3 * interval '1 millisecond'
+            SELECT s.username, a.role, s.last_used_at < clock_timestamp() - interval '1 minute' AS stale
+            FROM admin_sessions s JOIN admins a ON a.username = s.username
+            WHERE s.session_hash = $1 AND s.last_used_at > clock_timestamp() - $2 * interval '1 millisecond'
+                AND s.created_at > clock_timestamp() - $3 * interval '1 millisecond'
+                AND NOT s.awaits_code AND a.disabled_at IS NULL
             """, [.bytes(hash), .int64(idle.milliseconds), .int64(absolute.milliseconds)]
         )
     }
@@ -50,9 +58,11 @@ extension PairingStore {
         Set(
             try await pool.query(
                 """
-                SELECT session_hash FROM admin_sessions
-                WHERE session_hash = ANY($1) AND last_used_at > clock_timestamp() - $2 * interval '1 millisecond'
-                    AND created_at > clock_timestamp() - $3 * interval '1 millisecond'
+                SELECT s.session_hash FROM admin_sessions s JOIN admins a ON a.username = s.username
+                WHERE s.session_hash = ANY($1)
+                    AND s.last_used_at > clock_timestamp() - $2 * interval '1 millisecond'
+                    AND s.created_at > clock_timestamp() - $3 * interval '1 millisecond'
+                    AND NOT s.awaits_code AND a.disabled_at IS NULL
                 """, [.bytesArray(hashes), .int64(idle.milliseconds), .int64(absolute.milliseconds)]
             ).map { try $0.bytes("session_hash") })
     }
@@ -62,7 +72,9 @@ extension PairingStore {
         try await pool.transaction { transaction in
             guard
                 let username = try transaction.query(
-                    "DELETE FROM admin_sessions WHERE session_hash = $1 RETURNING username", [.bytes(hash)]
+                    """
+                    DELETE FROM admin_sessions WHERE session_hash = $1 AND NOT awaits_code RETURNING username
+                    """, [.bytes(hash)]
                 ).first?.text("username")
             else { return }
             try transaction.record(
@@ -85,34 +97,45 @@ extension PairingStore {
     ///
     /// - Returns: `false` where there is one of that name.
     public func createAdmin(
-        username: String, passwordHash: String, by origination: Origination
+        username: String, passwordHash: String, role: Role = .administrator, by origination: Origination
     ) async throws -> Bool {
         try await pool.transaction { transaction in
             let created = try transaction.execute(
                 """
-                INSERT INTO admins (username, password_hash, created_at) VALUES ($1, $2, clock_timestamp())
-                ON CONFLICT DO NOTHING
-                """, [.text(username), .text(passwordHash)])
+                INSERT INTO admins (username, password_hash, role, created_at)
+                VALUES ($1, $2, $3, clock_timestamp()) ON CONFLICT DO NOTHING
+                """, [.text(username), .text(passwordHash), .text(role.rawValue)])
             guard created == 1 else { return false }
             try transaction.record(
-                .adminCreated, by: origination, details: .object(["username": .string(username)]))
+                .adminCreated, by: origination,
+                details: .object(["username": .string(username), "role": .string(role.rawValue)]))
             return true
         }
     }
 
-    /// Changes a password and ends every session of the account.
+    /// Changes a password and ends the account's sessions.
     ///
-    /// - Returns: `false` where there is no such account.
+    /// - Parameters:
+    ///   - kept: the one session that goes on, and what tells its place.
+    ///   - checkedHash: the hash that the current password was found to be right by; `nil` where nobody asked for it.
+    /// - Returns: `false` where there is no such account, or its password has changed meanwhile.
     public func setPassword(
-        username: String, passwordHash: String, by origination: Origination
+        username: String, passwordHash: String, keeping kept: (session: [UInt8], places: [[UInt8]])? = nil,
+        checkedHash: String? = nil, by origination: Origination
     ) async throws -> Bool {
         try await pool.transaction { transaction in
             let changed = try transaction.execute(
-                "UPDATE admins SET password_hash = $2 WHERE username = $1",
-                [.text(username), .text(passwordHash)])
+                """
+                UPDATE admins SET password_hash = $2
+                WHERE username = $1 AND password_hash = coalesce($3, password_hash)
+                """, [.text(username), .text(passwordHash), .text(checkedHash)])
             guard changed == 1 else { return false }
-            try transaction.enqueue("DELETE FROM admin_sessions WHERE username = $1", [.text(username)])
-            try transaction.enqueue("DELETE FROM known_sign_ins WHERE username = $1", [.text(username)])
+            try transaction.enqueue(
+                "DELETE FROM admin_sessions WHERE username = $1 AND session_hash IS DISTINCT FROM $2",
+                [.text(username), .bytes(kept?.session)])
+            try transaction.enqueue(
+                "DELETE FROM known_sign_ins WHERE username = $1 AND place <> ALL($2)",
+                [.text(username), .bytesArray(kept?.places ?? [])])
             try transaction.forgetFailures(of: username)
             try transaction.record(
                 .adminPasswordChanged, by: origination, details: .object(["username": .string(username)]))
@@ -147,20 +170,11 @@ extension PairingStore {
         }
     }
 
-    /// Removes an account with its sessions and tokens, unless it is the last one.
+    /// Removes an account with its sessions and tokens, unless it is the last administrator.
     public func removeAdmin(username: String, by origination: Origination) async throws -> Outcome<Void> {
         try await pool.transaction { transaction in
-            // All rows: two administrators who remove each other must not both succeed.
-            let names = try transaction.query("SELECT username FROM admins ORDER BY username FOR UPDATE")
-                .map { try $0.text("username") }
-            guard names.contains(username) else {
-                return .refused(.unknownAccount(username))
-            }
-            guard names.count > 1 else {
-                return .refused(
-                    Refusal(
-                        .failedPrecondition, "last_administrator",
-                        "This is the last administrator. Create another account before removing it."))
+            if case .refused(let refusal) = try transaction.lockAccounts(changing: username, leaves: false) {
+                return .refused(refusal)
             }
             try transaction.enqueue("DELETE FROM admins WHERE username = $1", [.text(username)])
             try transaction.record(
@@ -171,12 +185,29 @@ extension PairingStore {
 
     /// All accounts by name.
     public func admins() async throws -> [AdminRow] {
-        try await pool.query("SELECT username, created_at, last_sign_in_at FROM admins ORDER BY username").map
-        {
-            AdminRow(
-                username: try $0.text("username"), createdAt: try $0.moment("created_at"),
-                lastSignInAt: try $0.optionalMoment("last_sign_in_at"))
+        try await pool.query("SELECT \(Self.adminColumns) FROM admins ORDER BY username").map {
+            try $0.admin()
         }
+    }
+
+    /// One account; `nil` where there is none of that name.
+    public func admin(_ username: String) async throws -> AdminRow? {
+        try await pool.query(
+            "SELECT \(Self.adminColumns) FROM admins WHERE username = $1", [.text(username)]
+        ).first?.admin()
+    }
+
+    private static let adminColumns = "username, role, disabled_at, totp_since, created_at, last_sign_in_at"
+}
+
+extension PostgresRow {
+    func role() throws -> Role { try parsed("role", Role.init(rawValue:)) }
+
+    fileprivate func admin() throws -> PairingStore.AdminRow {
+        PairingStore.AdminRow(
+            username: try text("username"), role: try role(), disabledAt: try optionalMoment("disabled_at"),
+            codesSince: try optionalMoment("totp_since"), createdAt: try moment("created_at"),
+            lastSignInAt: try optionalMoment("last_sign_in_at"))
     }
 }
 

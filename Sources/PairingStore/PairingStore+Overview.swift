@@ -6,6 +6,8 @@ extension PairingStore {
     public struct Overview: Sendable {
         /// Whose session it is; `nil` where there is none any more, and then nothing else may be shown.
         public var username: String?
+        /// What its account may do.
+        public var role: Role?
         /// Whether the session's use has to be noted.
         public var isStale = false
         /// Where the event feed is: what is shown is at least as new.
@@ -76,7 +78,8 @@ extension PairingStore {
         let session = answers[0].first
         let counts = try answers[2].only()
         return Overview(
-            username: try session?.text("username"), isStale: try session?.bool("stale") ?? false,
+            username: try session?.text("username"), role: try session?.role(),
+            isStale: try session?.bool("stale") ?? false,
             position: try answers[1].only().int64("position"), pending: try counts.int("pending"),
             paired: try counts.int("paired"), requests: try answers[3].map { try $0.listedRequest() },
             devices: try answers[4].foundDevices(limit: query.limit),

@@ -34,19 +34,23 @@ extension PairingStore {
         public var browserPlace: [UInt8]?
         /// The hash of the address.
         public var addressPlace: [UInt8]
+        /// What the browser calls itself, cleaned.
+        public var browserName: String
 
         /// Wraps the parts.
         public init(
-            username: String, address: ClientAddress, browserPlace: [UInt8]?, addressPlace: [UInt8]
+            username: String, address: ClientAddress, browserPlace: [UInt8]?, addressPlace: [UInt8],
+            browserName: String = ""
         ) {
             self.username = username
             self.address = address
             self.browserPlace = browserPlace
             self.addressPlace = addressPlace
+            self.browserName = browserName
         }
 
         /// What tells the place, the more telling first: many may share an address, nobody a browser.
-        var places: [[UInt8]] { (browserPlace.map { [$0] } ?? []) + [addressPlace] }
+        public var places: [[UInt8]] { (browserPlace.map { [$0] } ?? []) + [addressPlace] }
         var accountSubject: String { FailureSubject.account(username) }
         var addressSubject: String { "address:\(address.limitKey)" }
     }
@@ -76,7 +80,8 @@ extension PairingStore {
     public func admit(_ attempt: SignInAttempt, limits: SignInLimits) async throws -> SignInAdmission {
         try await pool.transaction { transaction in
             let hash = try transaction.query(
-                "SELECT password_hash FROM admins WHERE username = $1", [.text(attempt.username)]
+                "SELECT password_hash FROM admins WHERE username = $1 AND disabled_at IS NULL",
+                [.text(attempt.username)]
             ).first?.text("password_hash")
             let known = try transaction.query(
                 "SELECT place FROM known_sign_ins WHERE username = $1 AND place = ANY($2)",
@@ -104,7 +109,7 @@ extension PairingStore {
     ///   - newPasswordHash: a hash with the current cost, where the stored one has another.
     ///   - newBrowserPlace: the hash of the cookie that the browser is given now. It takes the place of the one that
     ///     it came with, which somebody else may have put there.
-    /// - Returns: whether the account still exists with the hash that was checked.
+    /// - Returns: whether the account still exists with the hash that was checked, and takes no code as well.
     public func signedIn(
         _ attempt: SignInAttempt, sessionHash: [UInt8], checkedHash: String, newPasswordHash: String?,
         newBrowserPlace: [UInt8]
@@ -113,35 +118,10 @@ extension PairingStore {
             let updated = try transaction.execute(
                 """
                 UPDATE admins SET last_sign_in_at = clock_timestamp(), password_hash = coalesce($3, password_hash)
-                WHERE username = $1 AND password_hash = $2
+                WHERE username = $1 AND password_hash = $2 AND totp_secret IS NULL AND disabled_at IS NULL
                 """, [.text(attempt.username), .text(checkedHash), .text(newPasswordHash)])
             guard updated == 1 else { return false }
-            try transaction.enqueue(
-                """
-                INSERT INTO admin_sessions (session_hash, username, address, created_at, last_used_at)
-                VALUES ($1, $2, $3, clock_timestamp(), clock_timestamp())
-                """, [.bytes(sessionHash), .text(attempt.username), .text(attempt.address.description)])
-            if let old = attempt.browserPlace {
-                // Other accounts know the browser by its new cookie as well.
-                try transaction.enqueue(
-                    """
-                    WITH known AS (SELECT username FROM known_sign_ins WHERE place = $1 ORDER BY username FOR UPDATE)
-                    UPDATE known_sign_ins SET place = $2
-                    WHERE place = $1 AND username IN (SELECT username FROM known)
-                    """, [.bytes(old), .bytes(newBrowserPlace)])
-            }
-            try transaction.enqueue(
-                """
-                INSERT INTO known_sign_ins (username, place, last_at)
-                SELECT $1, place, clock_timestamp() FROM unnest($2::bytea[]) AS place ORDER BY place
-                ON CONFLICT (username, place) DO UPDATE SET last_at = excluded.last_at
-                """,
-                [.text(attempt.username), .bytesArray([newBrowserPlace, attempt.addressPlace])])
-            let places = attempt.places.map { FailureSubject.place($0, of: attempt.username) }
-            // In the order of `admit`.
-            for subject in [attempt.accountSubject, attempt.addressSubject] + places.sorted() {
-                try transaction.enqueue("DELETE FROM sign_in_failures WHERE subject = $1", [.text(subject)])
-            }
+            try transaction.begin(sessionHash, attempt, newBrowserPlace: newBrowserPlace)
             try transaction.record(
                 .adminSignedIn,
                 by: Origination(.administrator(attempt.username), address: attempt.address))
@@ -149,10 +129,11 @@ extension PairingStore {
         }
     }
 
-    /// The password was wrong; one event for each account and address a minute at most.
+    /// The password, or with `reason` what else was asked for, was wrong; one event for each account, address and
+    /// reason a minute at most.
     ///
     /// A name that is no account's is not recorded: people type passwords there, and events stay for ever.
-    public func recordFailedSignIn(_ attempt: SignInAttempt) async throws {
+    public func recordFailedSignIn(_ attempt: SignInAttempt, reason: String? = nil) async throws {
         try await pool.transaction { transaction in
             let username = try transaction.query(
                 "SELECT username FROM admins WHERE username = $1", [.text(attempt.username)]
@@ -161,18 +142,28 @@ extension PairingStore {
                 """
                 SELECT 1 FROM events WHERE position > (SELECT max(position) - 200 FROM events)
                     AND event = $1 AND address = $2 AND details->>'username' IS NOT DISTINCT FROM $3
+                    AND details->>'reason' IS NOT DISTINCT FROM $4
                     AND at > clock_timestamp() - interval '1 minute' LIMIT 1
                 """,
                 [
                     .text(EventName.adminSignInFailed.rawValue), .text(attempt.address.description),
-                    .text(username),
+                    .text(username), .text(reason),
                 ])
             guard recent.isEmpty else { return }
+            var details: [String: JSONValue] =
+                username.map { ["username": .string($0)] } ?? ["unknownAccount": .bool(true)]
+            if let reason { details["reason"] = .string(reason) }
             try transaction.record(
                 .adminSignInFailed, by: Origination(.system, address: attempt.address),
-                details: .object(
-                    username.map { ["username": .string($0)] } ?? ["unknownAccount": .bool(true)]))
+                details: .object(details))
         }
+    }
+}
+
+extension PairingStore {
+    /// What was counted as a failure was none.
+    public func forgetFailures(of attempt: SignInAttempt) async throws {
+        try await pool.transaction { try $0.forgetFailures(of: attempt) }
     }
 }
 
@@ -196,6 +187,47 @@ enum FailureSubject {
 }
 
 extension Transaction {
+    /// Starts a session, remembers where it was begun, and forgets the failures before.
+    func begin(
+        _ sessionHash: [UInt8], _ attempt: PairingStore.SignInAttempt, newBrowserPlace: [UInt8]
+    ) throws {
+        try enqueue(
+            """
+            INSERT INTO admin_sessions (session_hash, username, address, browser, created_at, last_used_at)
+            VALUES ($1, $2, $3, $4, clock_timestamp(), clock_timestamp())
+            """,
+            [
+                .bytes(sessionHash), .text(attempt.username), .text(attempt.address.description),
+                .text(attempt.browserName),
+            ])
+        if let old = attempt.browserPlace {
+            // Other accounts know the browser by its new cookie as well.
+            try enqueue(
+                """
+                WITH known AS (SELECT username FROM known_sign_ins WHERE place = $1 ORDER BY username FOR UPDATE)
+                UPDATE known_sign_ins SET place = $2
+                WHERE place = $1 AND username IN (SELECT username FROM known)
+                """, [.bytes(old), .bytes(newBrowserPlace)])
+        }
+        try enqueue(
+            """
+            INSERT INTO known_sign_ins (username, place, last_at)
+            SELECT $1, place, clock_timestamp() FROM unnest($2::bytea[]) AS place ORDER BY place
+            ON CONFLICT (username, place) DO UPDATE SET last_at = excluded.last_at
+            """,
+            [.text(attempt.username), .bytesArray([newBrowserPlace, attempt.addressPlace])])
+        try forgetFailures(of: attempt)
+    }
+
+    /// Forgets the failures that an attempt which succeeded was counted with.
+    func forgetFailures(of attempt: PairingStore.SignInAttempt) throws {
+        let places = attempt.places.map { FailureSubject.place($0, of: attempt.username) }
+        // In the order of `admit`.
+        for subject in [attempt.accountSubject, attempt.addressSubject] + places.sorted() {
+            try enqueue("DELETE FROM sign_in_failures WHERE subject = $1", [.text(subject)])
+        }
+    }
+
     /// Counts a failure.
     ///
     /// - Returns: how long to wait, at least a second, where there are more than `most` in the window.

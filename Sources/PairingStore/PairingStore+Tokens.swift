@@ -8,6 +8,8 @@ extension PairingStore {
         public var id: Int64
         /// The account its actions carry.
         public var owner: String
+        /// What that account may do; its tokens may no more.
+        public var ownerRole: Role
         /// What its owner called it.
         public var name: String
         /// The word of its scope.
@@ -20,13 +22,14 @@ extension PairingStore {
         public var revokedAt: Timestamp?
         /// When it was last used; to the minute.
         public var lastUsedAt: Timestamp?
-        /// Whether it is neither revoked nor expired.
+        /// Whether it is neither revoked nor expired, and its owner not disabled.
         public var isLive: Bool
     }
 
+    /// Of `api_tokens t` and its owner `admins a`.
     private static let columns = """
-        token_id, owner, name, scope, created_at, expires_at, revoked_at, last_used_at,
-        revoked_at IS NULL AND expires_at > clock_timestamp() AS live
+        t.token_id, t.owner, a.role, t.name, t.scope, t.created_at, t.expires_at, t.revoked_at, t.last_used_at,
+        t.revoked_at IS NULL AND t.expires_at > clock_timestamp() AND a.disabled_at IS NULL AS live
         """
 
     /// Makes a token.
@@ -39,11 +42,13 @@ extension PairingStore {
         try await pool.transaction { transaction in
             let row = try transaction.query(
                 """
-                INSERT INTO api_tokens (token_hash, owner, name, scope, created_at, expires_at)
-                SELECT $1, username, $3, $4, clock_timestamp(),
-                    clock_timestamp() + $5 * interval '1 millisecond'
-                FROM admins WHERE username = $2
-                RETURNING \(Self.columns)
+                WITH t AS (
+                    INSERT INTO api_tokens (token_hash, owner, name, scope, created_at, expires_at)
+                    SELECT $1, username, $3, $4, clock_timestamp(),
+                        clock_timestamp() + $5 * interval '1 millisecond'
+                    FROM admins WHERE username = $2
+                    RETURNING *)
+                SELECT \(Self.columns) FROM t JOIN admins a ON a.username = t.owner
                 """,
                 [.bytes(hash), .text(owner), .text(name), .text(scope), .int64(lifetime.milliseconds)]
             ).first?.token()
@@ -57,7 +62,10 @@ extension PairingStore {
     public func tokens(hashes: [[UInt8]]) async throws -> [TokenRow?] {
         var found: [[UInt8]: TokenRow] = [:]
         let rows = try await pool.query(
-            "SELECT token_hash, \(Self.columns) FROM api_tokens WHERE token_hash = ANY($1)",
+            """
+            SELECT t.token_hash, \(Self.columns) FROM api_tokens t JOIN admins a ON a.username = t.owner
+            WHERE t.token_hash = ANY($1)
+            """,
             [.bytesArray(hashes)])
         for row in rows {
             let token = try row.token()
@@ -77,21 +85,24 @@ extension PairingStore {
     }
 
     /// The tokens among `ids` that are still live.
-    public func liveTokens(among ids: [Int64]) async throws -> Set<Int64> {
-        Set(
-            try await pool.query(
-                """
-                SELECT token_id FROM api_tokens
-                WHERE token_id = ANY($1) AND revoked_at IS NULL AND expires_at > clock_timestamp()
-                """, [.int64s(ids)]
-            ).map { try $0.int64("token_id") })
+    public func liveTokens(among ids: [Int64]) async throws -> [TokenRow] {
+        try await pool.query(
+            """
+            SELECT \(Self.columns) FROM api_tokens t JOIN admins a ON a.username = t.owner
+            WHERE t.token_id = ANY($1) AND t.revoked_at IS NULL AND t.expires_at > clock_timestamp()
+                AND a.disabled_at IS NULL
+            """, [.int64s(ids)]
+        ).map { try $0.token() }
     }
 
     /// All tokens, newest first.
     public func tokens() async throws -> [TokenRow] {
-        try await pool.query("SELECT \(Self.columns) FROM api_tokens ORDER BY token_id DESC").map {
-            try $0.token()
-        }
+        try await pool.query(
+            """
+            SELECT \(Self.columns) FROM api_tokens t JOIN admins a ON a.username = t.owner
+            ORDER BY t.token_id DESC
+            """
+        ).map { try $0.token() }
     }
 
     /// Revokes a token.
@@ -101,7 +112,8 @@ extension PairingStore {
         try await pool.transaction { transaction in
             let row = try transaction.query(
                 """
-                UPDATE api_tokens SET revoked_at = clock_timestamp() WHERE token_id = $1 AND revoked_at IS NULL
+                UPDATE api_tokens t SET revoked_at = clock_timestamp() FROM admins a
+                WHERE t.token_id = $1 AND t.revoked_at IS NULL AND a.username = t.owner
                 RETURNING \(Self.columns)
                 """, [.int64(id)]
             ).first?.token()
@@ -123,7 +135,8 @@ extension PairingStore.TokenRow {
 extension PostgresRow {
     fileprivate func token() throws -> PairingStore.TokenRow {
         PairingStore.TokenRow(
-            id: try int64("token_id"), owner: try text("owner"), name: try text("name"),
+            id: try int64("token_id"), owner: try text("owner"), ownerRole: try role(),
+            name: try text("name"),
             scope: try text("scope"), createdAt: try moment("created_at"),
             expiresAt: try moment("expires_at"), revokedAt: try optionalMoment("revoked_at"),
             lastUsedAt: try optionalMoment("last_used_at"), isLive: try bool("live"))

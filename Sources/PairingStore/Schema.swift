@@ -43,5 +43,11 @@ public enum Schema {
         Migration(
             number: 13, name: "requests_by_token",
             sql: String(decoding: PackageResources.v013_requests_by_token_sql, as: UTF8.self)),
+        Migration(
+            number: 14, name: "accounts",
+            sql: String(decoding: PackageResources.v014_accounts_sql, as: UTF8.self)),
+        Migration(
+            number: 15, name: "event_chain",
+            sql: String(decoding: PackageResources.v015_event_chain_sql, as: UTF8.self)),
     ]
 }

@@ -6,7 +6,8 @@ import PairingCore
 struct Nodesctl: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "nodesctl",
-        abstract: "Operates GoClaw Nodes: accounts, requests, devices, tokens, events, agents, channels.",
+        abstract:
+            "Operates GoClaw Nodes: accounts, requests, devices, tokens, events, audit, agents, channels.",
         discussion: """
             Talks to PostgreSQL directly, so it works when no page can be reached. Whoever may read the \
             database's password may do everything; what is done carries the operating system account's name.
@@ -19,7 +20,8 @@ struct Nodesctl: AsyncParsableCommand {
             DevicesCommand.self,
             ApproveCommand.self, DenyCommand.self, RevokeCommand.self, MessagesCommand.self,
             TokenCommand.self,
-            EventsCommand.self, AgentsCommand.self, ChannelsCommand.self, ChannelCommand.self,
+            EventsCommand.self, AuditCommand.self, AgentsCommand.self, ChannelsCommand.self,
+            ChannelCommand.self,
             ConfigCommand.self, DeviceCommand.self, DoctorCommand.self,
         ])
 

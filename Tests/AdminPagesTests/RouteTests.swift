@@ -14,6 +14,7 @@ struct RouteTests {
             .approve(RequestID(uuid)!), .deny(RequestID(uuid)!),
             .device(SenderID("tablet-reception-01")!), .revoke(SenderID("a:b@c.d_e")!), .selection,
             .browserDevice,
+            .audit, .account, .accounts, .person("maria.keller@example.org"), .removal("ops"),
         ] as [Route])
     func roundTrip(route: Route) {
         #expect(Route(path: route.path) == route)
@@ -28,7 +29,8 @@ struct RouteTests {
             "/nodes/requests/\(uuid)", "/nodes/requests/\(uuid)/approve/", "/nodes/requests/\(uuid)/erase",
             "/nodes/devices/", "/nodes/devices/-x", "/nodes/devices/a%2Fb", "/nodes/devices/a%00",
             "/nodes/devices/a%",
-            "/nodes/devices/a/revoke/b", "/nodes/devices/../login", "/login?next=/", "/etc/passwd",
+            "/nodes/devices/a/revoke/b", "/account/", "/accounts/Maria", "/accounts/a/erase",
+            "/accounts//remove", "/nodes/devices/../login", "/login?next=/", "/etc/passwd",
         ])
     func unknown(path: String) {
         #expect(Route(path: path) == nil)

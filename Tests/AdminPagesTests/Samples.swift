@@ -65,7 +65,7 @@ let sampleSettings = PairingSettings(origins: OriginPolicy([Origin("http://127.0
 func sampleFrame(_ title: String, notice: Notice? = nil, at route: Route? = .nodes) -> PageFrame {
     PageFrame(
         title: title, assetVersion: "1", serverTime: PageTime(sampleNow), username: "admin",
-        csrfToken: "csrf-token",
+        role: .administrator, csrfToken: "csrf-token",
         sidebar: SidebarGroup.all(hasChannels: true, at: route), notice: notice)
 }
 

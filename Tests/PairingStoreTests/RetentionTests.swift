@@ -128,7 +128,11 @@ struct RetentionTests {
             let expected = [
                 "address_limit_key", "password_hash", "public_key", "sender_key", "session_hash",
                 "token_hash",
-                "token_id",
+                "token_id", "code_hash",
+                // Sealed under a key that the store never sees.
+                "totp_secret",
+                // Of what happened, which is no secret.
+                "hash", "chain_hash",
             ]
             for (name, type) in columns {
                 let column = name.split(separator: ".")[1]
@@ -138,6 +142,7 @@ struct RetentionTests {
             for (table, column) in [
                 ("pairing_requests", "token_hash"), ("paired_devices", "token_hash"),
                 ("admin_sessions", "session_hash"), ("api_tokens", "token_hash"),
+                ("recovery_codes", "code_hash"),
             ] {
                 let checks = try await fixture.number(
                     """

@@ -233,12 +233,22 @@ class Stack:
                 "public_origins": [self.origin, f"http://localhost:{self.port}"],
                 "shutdown_spread": "1s",
             },
+            "session": {"key_file": str(self._account_key())},
             "channels": {"directory": str(self.state / "channels")},
             "templates": {"directory": str(ROOT / "templates")},
         }
         path = self.config / f"{name}.json"
         path.touch(mode=0o600)
         path.write_text(json.dumps(merged(merged(base, self.settings), own), indent=2) + "\n")
+        return path
+
+    def _account_key(self) -> pathlib.Path:
+        """What the secrets of one-time codes are encrypted under; made once."""
+        path = self.config / "accounts.key"
+        if not path.exists():
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secrets.token_bytes(32))
         return path
 
     def nodesctl(self, *arguments: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess:

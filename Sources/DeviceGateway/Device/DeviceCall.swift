@@ -37,7 +37,22 @@ extension DeviceCall {
         do throws(Refusal) {
             return try await answer(kernel: kernel, sessions: sessions, peer: peer, socket: socket)
         } catch {
+            if let (method, authority) = administrative {
+                await kernel.accounts.note(error, of: method.rawValue, from: peer.address, by: authority)
+            }
             return .refusal(error)
+        }
+    }
+
+    /// The method of an administrator's request, and whose it is.
+    private var administrative: (method: MethodName, authority: Authority)? {
+        switch self {
+        case .pair, .status, .connect, .authenticate, .health: nil
+        case .message(let call): call.administrative
+        case .list(_, let authority): (.pairList, authority)
+        case .approve(_, _, let authority): (.pairApprove, authority)
+        case .deny(_, _, _, let authority): (.pairDeny, authority)
+        case .revoke(_, _, _, _, let authority): (.pairRevoke, authority)
         }
     }
 

@@ -9,6 +9,15 @@ enum MessageCall: Sendable {
     case push(PushRequest, Authority)
     case pushStatus(SenderID, pushID: String, Authority)
 
+    /// The method of an administrator's request, and whose it is.
+    var administrative: (method: MethodName, authority: Authority)? {
+        switch self {
+        case .status, .abort: nil
+        case .push(_, let authority): (.messagePush, authority)
+        case .pushStatus(_, _, let authority): (.messageStatus, authority)
+        }
+    }
+
     /// Asks the kernel. Called on any thread.
     func answer(
         kernel: Kernel, sessions: DeviceSessions, socket: any DeviceSocket

@@ -6,8 +6,11 @@ import PairingKernel
 /// `nodesctl admin`
 struct AdminCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "admin", abstract: "Administrators' accounts.",
-        subcommands: [Create.self, Password.self, Unlock.self, List.self, Remove.self])
+        commandName: "admin", abstract: "Accounts, what each may do, and their sessions.",
+        subcommands: [
+            Create.self, Password.self, SetRole.self, Disable.self, Enable.self, EndSessions.self,
+            ResetCodes.self, Unlock.self, List.self, Remove.self,
+        ], aliases: ["admins"])
 
     /// Where a password comes from.
     struct PasswordOptions: ParsableArguments {
@@ -59,7 +62,7 @@ struct AdminCommand: AsyncParsableCommand {
     struct Create: OperatorCommand {
         static let configuration = CommandConfiguration(
             commandName: "create", abstract: "Make an account.",
-            discussion: PasswordOptions.discussion)
+            discussion: PasswordOptions.discussion, aliases: ["add"])
 
         @OptionGroup var options: OperatorOptions
         @OptionGroup var source: PasswordOptions
@@ -67,10 +70,18 @@ struct AdminCommand: AsyncParsableCommand {
         @Argument(help: "The account's name: a-z, 0-9 and . _ @ -, at most 64 characters.")
         var name: String
 
+        @Option(
+            help:
+                "What it may do: administrator (everything), operator (decides about requests and devices) or viewer (sees)."
+        )
+        var role: Role = .administrator
+
         func run(at desk: Desk) async throws {
             let (password, isGenerated) = try source.read(for: name)
-            try await desk.accounts.create(username: name, password: password, by: desk.authority)
-            try desk.print(account: name, isGenerated ? password : nil, "Made the account \(name).")
+            try await desk.accounts.create(
+                username: name, password: password, role: role, by: desk.authority)
+            try desk.print(
+                account: name, isGenerated ? password : nil, "Made the account \(name), \(role.withArticle).")
         }
     }
 
@@ -79,7 +90,7 @@ struct AdminCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "passwd", abstract: "Change an account's password; its sessions end.",
             discussion: "Its failed sign-ins, and where it signed in before, are forgotten. "
-                + PasswordOptions.discussion)
+                + PasswordOptions.discussion, aliases: ["reset-password"])
 
         @OptionGroup var options: OperatorOptions
         @OptionGroup var source: PasswordOptions
@@ -138,9 +149,11 @@ struct AdminCommand: AsyncParsableCommand {
 
         func run(at desk: Desk) async throws {
             let accounts = try await desk.accounts.list(by: desk.authority)
-            var table = TextTable("NAME", "CREATED", "LAST SIGN-IN")
+            var table = TextTable("NAME", "ROLE", "CODES", "DISABLED", "CREATED", "LAST SIGN-IN")
             for account in accounts {
-                table.add(account.username, account.createdAt.text, account.lastSignInAt?.text ?? "")
+                table.add(
+                    account.username, account.role.rawValue, account.codesSince == nil ? "off" : "on",
+                    account.disabledAt?.text ?? "", account.createdAt.text, account.lastSignInAt?.text ?? "")
             }
             try desk.print(.array(accounts.map(JSONValue.account)), table.text)
         }
@@ -150,7 +163,7 @@ struct AdminCommand: AsyncParsableCommand {
     struct Remove: OperatorCommand {
         static let configuration = CommandConfiguration(
             commandName: "remove", abstract: "Remove an account, its sessions and its API tokens.",
-            discussion: "The last account can't be removed.")
+            discussion: "The last administrator can't be removed.")
 
         @OptionGroup var options: OperatorOptions
 

@@ -21,7 +21,7 @@ struct TokenCommand: AsyncParsableCommand {
 
         @Option(
             help:
-                "What it may do: read (see requests and devices), send (messages to devices, nothing else) or administer (everything)."
+                "What it may do: read (see requests and devices), send (messages to devices, nothing else), decide (see and decide) or administer (everything); no more than its owner's role allows."
         )
         var scope: Scope
 

@@ -8,7 +8,9 @@ extension JSONValue {
     /// An account.
     static func account(_ account: AdminAccount) -> JSONValue {
         .object([
-            "username": .string(account.username), "createdAt": .time(account.createdAt),
+            "username": .string(account.username), "role": .string(account.role.rawValue),
+            "disabledAt": .time(account.disabledAt), "codesSince": .time(account.codesSince),
+            "createdAt": .time(account.createdAt),
             "lastSignInAt": .time(account.lastSignInAt),
         ])
     }

@@ -17,6 +17,9 @@ enum Terminal {
         _ = writeAll(STDERR_FILENO, Array((line + "\n").utf8))
     }
 
+    /// Whether a person sees standard error.
+    static var isWatched: Bool { isatty(STDERR_FILENO) == 1 }
+
     /// Whether a person sits at standard input.
     static var isInteractive: Bool { isatty(STDIN_FILENO) == 1 }
 
