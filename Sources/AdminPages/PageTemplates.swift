@@ -22,7 +22,8 @@ public struct PageTemplates: Sendable {
     ]
 
     private let trees: [Page: [TemplateNode]]
-    private let rows = RenderedRows()
+    /// What may be done to a row is part of it.
+    private let rows = (deciding: RenderedRows(), seeing: RenderedRows())
 
     /// Compiles the templates.
     ///
@@ -60,7 +61,9 @@ public struct PageTemplates: Sendable {
     ///
     /// - Returns: its HTML, in UTF-8.
     func render(_ page: Page, _ model: some PageModel) -> [UInt8] {
-        var renderer = TemplateRenderer(model, expecting: 48 * 1024, rows: rows)
+        let mayDecide = model.child(named: "mayDecide") as? Bool ?? false
+        var renderer = TemplateRenderer(
+            model, expecting: 48 * 1024, rows: mayDecide ? rows.deciding : rows.seeing)
         // Every page's template was read by the initialiser.
         renderer.render(trees[page] ?? [])
         return renderer.output

@@ -33,7 +33,7 @@ extension Accounts {
     public func ownCodes(_ session: AdminSession) async throws(Refusal) -> OwnCodes {
         try await refusing(logger) {
             guard let state = try await store.codeState(of: session.username) else {
-                throw Self.unknownAccount
+                throw Refusal.unknownAccount(session.username)
             }
             let keys = settings.accountKey.map(AccountKeys.init)
             let offered = try state.pending.flatMap { try keys?.open($0, of: session.username) }

@@ -20,7 +20,7 @@ extension Accounts {
     public func account(_ username: String, by authority: Authority) async throws(Refusal) -> AdminAccount {
         try authority.require(.administer)
         guard let row = try await refusing(logger, { try await store.admin(username) }) else {
-            throw Self.unknownAccount
+            throw Refusal.unknownAccount(username)
         }
         return AdminAccount(row)
     }
@@ -69,7 +69,7 @@ extension Accounts {
             try await store.endSessions(
                 .all, of: username, by: Origination(authority.actor, address: address))
         }
-        guard let ended else { throw Self.unknownAccount }
+        guard let ended else { throw Refusal.unknownAccount(username) }
         return ended
     }
 
@@ -81,7 +81,7 @@ extension Accounts {
         let known = try await refusing(logger) {
             try await store.stopCodes(of: username, by: Origination(authority.actor, address: address))
         }
-        guard known else { throw Self.unknownAccount }
+        guard known else { throw Refusal.unknownAccount(username) }
     }
 
     /// Why something was refused that belongs into the audit, beside a lack of rights.

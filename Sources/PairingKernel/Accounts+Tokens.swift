@@ -26,7 +26,7 @@ extension Accounts {
                 "A token can't last \(lifetime.components.seconds) s: expected an hour to 400 days.")
         }
         return try await refusing(logger) {
-            guard let account = try await store.admin(owner) else { throw Self.unknownOwner }
+            guard let account = try await store.admin(owner) else { throw Refusal.unknownAccount(owner) }
             guard scope.limited(to: account.role) == scope else {
                 throw Refusal(
                     .failedPrecondition, "scope_of_owner",
@@ -41,9 +41,6 @@ extension Accounts {
             return (Self.tokenPrefix + Base64URL.encode(secret), APIToken(row, scope: scope))
         }
     }
-
-    private static let unknownOwner = Refusal(
-        .notFound, "unknown_account", "There is no account with the owner's name.")
 
     /// All tokens, newest first.
     public func tokens(by authority: Authority) async throws(Refusal) -> [APIToken] {

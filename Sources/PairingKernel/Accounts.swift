@@ -256,8 +256,6 @@ public struct Accounts: Sendable {
 
     static func place(of address: ClientAddress) -> [UInt8] { sha256(address.bytes) }
 
-    static let unknownAccount = Refusal(.notFound, "unknown_account", "There is no account with this name.")
-
     private static let wrongPassword = Refusal(
         .unauthorized, "wrong_password", "The name or the password is wrong.")
 

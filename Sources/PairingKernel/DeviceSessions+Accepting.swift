@@ -140,7 +140,11 @@ extension DeviceSessions {
                 inbound.append(
                     (
                         index, message,
-                        [.failed(messages[index].id, reason: "channel_crashed", isRetrying: false)]
+                        [
+                            AgentNotice.failed(
+                                messageID: messages[index].id, reason: "channel_crashed", isRetrying: false
+                            ).frame
+                        ]
                     ))
             case .refused(let refusal): results[index] = .failure(refusal)
             }

@@ -58,7 +58,7 @@ extension PairingStore {
         parameters.append(.int(limit))
         return try await pool.query(
             """
-            SELECT \(Self.eventColumns) FROM events
+            SELECT \(Columns.event) FROM events
             \(conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND "))
             ORDER BY position DESC LIMIT $\(parameters.count)
             """, parameters

@@ -180,7 +180,7 @@ extension Transaction {
             }
         }
         guard let found else {
-            return .refused(Refusal(.notFound, "unknown_account", "There is no account with this name."))
+            return .refused(.unknownAccount(username))
         }
         guard leaves || others > 0 || found.role != .administrator || found.isDisabled else {
             return .refused(

@@ -48,9 +48,3 @@ extension AgentWorkMachine.Answer {
             }
     }
 }
-
-extension PairingStore.LiveSession {
-    var sender: PairingStore.PairedSender {
-        PairingStore.PairedSender(senderID: senderID, generation: generation)
-    }
-}
