@@ -1,6 +1,7 @@
 """Two quick taps or clicks, and a key that is held: each does one thing, and nobody decides unread."""
 
 import contextlib
+import secrets
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -98,6 +99,38 @@ def test_two_quick_taps_open_a_decision_and_decide_nothing(
         press(page, confirm)
         expect(page.get_by_role("status")).to_contain_text(subject.sender_id)
         assert len(page.posts) == 1 and state_of(nodes, subject) != before
+
+
+@pytest.mark.parametrize("width", PHONES)
+@pytest.mark.parametrize("scripted", [True, False], ids=["scripted", "without-javascript"])
+@pytest.mark.parametrize("order", [("Approve", "Deny"), ("Deny", "Approve")], ids="-then-".join)
+def test_both_orders_of_decision_on_a_phone(
+    chromium, nodes: Deployment, order: tuple[str, str], width: int, scripted: bool
+):
+    """Two devices that wait below each other: what is left moves to where the finger taps again."""
+    prefix = f"pair-{secrets.token_hex(4)}"
+    devices = {decision: nodes.device(sender_id=f"{prefix}-{number}") for number, decision in enumerate(order)}
+    for device in devices.values():
+        device.request = device.ask(displayName="Reception tablet")
+    with visitor(chromium, nodes, width, scripted=scripted) as page:
+        page.goto(f"/nodes?q={prefix}")
+        for count, decision in enumerate(order, 1):
+            subject = devices[decision]
+            place = press(page, page.get_by_role("link", name=f"{decision} {subject.sender_id}"))
+            page.wait_for_timeout(BETWEEN)
+            page.press_at(*place)
+            confirm = page.locator("dialog" if scripted else "main").get_by_role("button", name=decision)
+            confirm.click(trial=True, timeout=10_000)
+            assert len(page.posts) == count - 1
+            # Twice here as well: the second one falls on whatever the list has there.
+            place = press(page, confirm)
+            page.press_at(*place)
+            said = "Approved." if decision == "Approve" else "Denied."
+            expect(page.get_by_role("status")).to_contain_text(f"{said} {subject.sender_id}")
+            assert len(page.posts) == count
+            assert state_of(nodes, subject) == ("active" if decision == "Approve" else "denied")
+            page.goto(f"/nodes?q={prefix}")
+        assert len(page.posts) == 2
 
 
 @pytest.mark.parametrize("decision", ["Approve"])
