@@ -69,12 +69,19 @@ struct ChannelsPage: PageModel {
 /// Something that is not as it should be, with the processes it is true of.
 final class AlertItem: PageModel {
     private let heading: String
+    private let subject: String?
     private let text: String
     private let labels: [String]
     private let sha256: String?
 
-    init(_ heading: String, _ text: String, labels: [String] = [], sha256: String? = nil) {
+    /// - Parameter subject: what the heading ends with, where that must be shown as it is, also by a browser that
+    ///   translates.
+    init(
+        _ heading: String, of subject: String? = nil, _ text: String, labels: [String] = [],
+        sha256: String? = nil
+    ) {
         self.heading = heading
+        self.subject = subject
         self.text = text
         self.labels = labels
         self.sha256 = sha256
@@ -83,6 +90,7 @@ final class AlertItem: PageModel {
     func child(named name: String) -> (any PageValue)? {
         switch name {
         case "alertHeading": heading
+        case "alertSubject": subject
         case "alertText": text
         case "alertLabels": LabelItem.list(labels)
         case "hasAlertLabels": !labels.isEmpty

@@ -29,7 +29,7 @@ struct TroubleAlerts {
                 : "from \(one ?? "an unknown address") and \(other ?? "an unknown address")"
             items.append(
                 AlertItem(
-                    "Two programs use the credential of \(contention.senderID).",
+                    "Two programs use the credential of", of: contention.senderID.text,
                     "Its sessions replaced each other \(contention.replaced) times within ten minutes, last "
                         + "\(briefDuration(now - contention.lastAt)) ago, \(places). Stop one of them; if you know "
                         + "of one only, revoke the device and pair it anew."))
@@ -38,7 +38,7 @@ struct TroubleAlerts {
             let address = full.address.hasSuffix("/32") ? String(full.address.dropLast(3)) : full.address
             items.append(
                 AlertItem(
-                    "The address \(address) is at its limit.",
+                    "An address is at its limit:", of: address,
                     "\(full.waiting) of its requests wait, and no further device there can ask before one is "
                         + "decided or expires (gateway.requests_per_address)."))
         }

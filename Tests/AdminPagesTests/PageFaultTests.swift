@@ -6,7 +6,7 @@ import Testing
 /// What a page says of a request that it refuses.
 @Suite("Refusals of the pages")
 struct PageFaultTests {
-    private static let origins = OriginPolicy([Origin("https://nodes.example.org")!])
+    private static let origins = OriginPolicy(["https://nodes.example.org"].compactMap { Origin($0) })
 
     /// Each fault, its status, and what its advice has to name: what came, what was expected, what to do.
     private static let faults: [(PageFault, Int, [String])] = [

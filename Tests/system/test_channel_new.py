@@ -31,6 +31,11 @@ def test_a_new_channel_in_c_builds_with_one_command_and_passes(built, tmp_path):
     checked = subprocess.run(steps[1], shell=True, cwd=project, env=path, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert re.search(r"^\d+ passed, 0 failed, 0 with warnings", checked.stdout, re.M)
+    # A member is found wherever it stands, and nothing that only looks like it.
+    metadata = '{"a": {"model": 1}, "model\\"": 2, "x": ["model", {"model": 3}], "y": "model", "model" : "T, {1}" }'
+    for text, seen in ((metadata, "Credential, Model"), (metadata.replace('"model" :', '"Model" :'), "Credential")):
+        _, report = check(built, project / "parrot_2.so", "--metadata", text)
+        assert f"The administrator sees {seen}." in report["checks"]["review.ordinary"]["seen"], report
     installed = subprocess.run(
         steps[2], shell=True, cwd=project, capture_output=True, text=True,
         env={**path, "NODES": str(ROOT), "CHANNELS": str(tmp_path / "channels")},

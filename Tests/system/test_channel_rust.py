@@ -56,6 +56,10 @@ def test_it_passes_every_check_and_shows_one_symbol(walked):
     assert re.search(r"^gauge +Gauges +1\.0\.0 +1\.0 +optional", said, re.M), said
     status, report = check(pathlib.Path(nodes.binaries), library, "--sender", "gauge-7", "--message", '"slow"')
     assert status == 0 and report["checks"]["tickets"]["outcome"] == "passed", report
+    for text, seen in (('{"a": {"model": 1}, "x": ["model"], "model": "T, {1}"}', "Number, Credential, Model"),
+                       ('{"a": {"model": 1}, "x": ["model"], "y": "model"}', "Number, Credential")):
+        _, report = check(pathlib.Path(nodes.binaries), library, "--sender", "gauge-7", "--message", "1", "--metadata", text)
+        assert f"The administrator sees {seen}." in report["checks"]["review.ordinary"]["seen"], report
     symbols = subprocess.run(
         ["nm", "-D", "--defined-only", "--extern-only", library], capture_output=True, text=True, check=True
     )

@@ -116,6 +116,7 @@ def test_a_read_only_database_is_said_to_be_one_and_is_not_overrun(deploy):
         time.sleep(0.1)
     # The gateway's listener may have come back once; the test's own look is another.
     assert nodes.rows(sessions)[0][0] - before <= 4
+    assert "accepts no changes" in administrator.get("/nodes").text
     page = signing_in.submit(form, username="admin", password="wrong but long enough")
     assert page.status == 503
     assert "accepts no changes" in page.text and "decision" not in page.text

@@ -1,6 +1,7 @@
 """Two quick taps or clicks, and a key that is held: each does one thing, and nobody decides unread."""
 
 import contextlib
+import secrets
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -98,6 +99,30 @@ def test_two_quick_taps_open_a_decision_and_decide_nothing(
         press(page, confirm)
         expect(page.get_by_role("status")).to_contain_text(subject.sender_id)
         assert len(page.posts) == 1 and state_of(nodes, subject) != before
+
+
+@pytest.mark.parametrize("scripted", [True, False], ids=["scripted", "without-javascript"])
+def test_both_orders_of_decision_on_a_phone(chromium, nodes: Deployment, administrator, scripted: bool):
+    """Two devices that wait below each other: one is approved and then the other denied, and the other way round."""
+    with visitor(chromium, nodes, PHONES[0], scripted=scripted) as page:
+        for width in PHONES:
+            page.set_viewport_size({"width": width, "height": HEIGHT})
+            for order in (("Approve", "Deny"), ("Deny", "Approve")):
+                prefix = f"pair-{secrets.token_hex(4)}"
+                devices = {decision: nodes.device(sender_id=f"{prefix}-{decision}") for decision in order}
+                for device in devices.values():
+                    device.request = device.ask(displayName="Reception tablet")
+                for decision, subject in devices.items():
+                    sent = len(page.posts)
+                    page.goto(f"/nodes?q={prefix}")
+                    press(page, page.get_by_role("link", name=f"{decision} {subject.sender_id}"))
+                    confirm = page.locator("dialog" if scripted else "main").get_by_role("button", name=decision)
+                    press(page, confirm)
+                    said = "Approved." if decision == "Approve" else "Denied."
+                    expect(page.get_by_role("status")).to_contain_text(f"{said} {subject.sender_id}")
+                    assert len(page.posts) == sent + 1
+                    assert state_of(nodes, subject) == ("active" if decision == "Approve" else "denied")
+                    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("decision", ["Approve"])

@@ -145,14 +145,19 @@ def test_settings_of_a_file_reach_every_process_and_survive_a_restart(tmp_path):
     text = json.dumps({"channels": {"config": {"web": {}}}, "gateway": {"pairing_code_ttl": "7m"}})
     settings.write_text(text, encoding="utf-8-sig")
     state = tmp_path / "state"
+    state.mkdir()
+    kept = state / "channels.config.json"
+    kept.write_text('{"iot": {}}')
     for _ in range(2):
         with running(STATE=str(state), SETTINGS=str(settings), ADMIN_PASSWORD="a password of mine") as run:
             for name in ("gateway-0", "kernel-0", "nodesctl"):
                 written = json.loads((state / "config" / f"{name}.json").read_text())
                 assert written["gateway"]["pairing_code_ttl"] == "7m"
                 assert run.origin in written["gateway"]["public_origins"]
-                assert written["channels"]["config"] == {"web": {}}
+                # What the author keeps in STATE, and over it the file of SETTINGS.
+                assert written["channels"]["config"] == {"iot": {}, "web": {}}
                 assert written["channels"]["directory"] == str(state / "channels")
+    assert kept.read_text() == '{"iot": {}}'
 
 
 @pytest.mark.parametrize(

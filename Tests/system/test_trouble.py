@@ -61,7 +61,7 @@ def test_many_devices_behind_one_address_wait_for_the_time_that_is_left(narrow: 
     assert refusal.value.reason == "requests_of_address"
     assert 1000 <= refusal.value.retry_after_ms <= 5000
     page = administrator.get("/nodes").text
-    assert "The address 127.0.0.1 is at its limit." in page, page
+    assert "An address is at its limit: 127.0.0.1" in page, page
     metrics = narrow.status("gateway/0/metrics")[1]
     assert 'gateway_limits_reached_total{reason="requests_of_address"} 1' in metrics
     administrator.approve(requests[0]["requestId"], requests[0]["code"])

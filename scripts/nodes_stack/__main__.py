@@ -12,13 +12,14 @@ import sys
 import time
 
 from .process import Supervisor
-from .stack import ADMINISTRATOR, ROOT, Failure, Stack
+from .stack import ADMINISTRATOR, ROOT, Failure, Stack, merged
 
 VARIABLES = """\
 variables:
   PORT            where nginx listens on 127.0.0.1 (8080)
   STATUS_PORT     where health and metrics are, on 127.0.0.1 (PORT + 1)
-  STATE           the folder of everything that lasts (.nodes)
+  STATE           the folder of everything that lasts (.nodes); its channels.config.json, where you write one, is the
+                  channels.config of every process
   GATEWAYS        how many gateways (1)
   KERNELS         how many kernels (1)
   ADMIN_PASSWORD  the password of the account "admin", when it is created: 12 to 1024 bytes
@@ -47,26 +48,33 @@ def password() -> str | None:
     return text
 
 
-def settings() -> dict:
-    """What SETTINGS=FILE adds to every process's configuration."""
+def settings(state: pathlib.Path) -> dict:
+    """What is added to every process's configuration: the channels' own in STATE/channels.config.json, where there is
+    one, and over it the file of SETTINGS."""
+    kept = state / "channels.config.json"
+    channels = json_object(kept, kept.name) if kept.exists() else {}
     name = os.environ.get("SETTINGS")
-    if not name:
-        return {}
-    try:
-        data = pathlib.Path(name).read_bytes()
-        if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            raise Failure(f"SETTINGS: {name} is UTF-16; expected UTF-8: save it as that")
-        # Some editors begin UTF-8 with a byte order mark.
-        read = json.loads(data.decode("utf-8-sig"))
-    except OSError as error:
-        raise Failure(f"SETTINGS: {name} cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise Failure(f"SETTINGS: {name} is not JSON: {error}") from None
-    if not isinstance(read, dict):
-        raise Failure(f'SETTINGS: {name} is expected to be a JSON object, such as {{"gateway": {{}}}}')
+    read = json_object(pathlib.Path(name), "SETTINGS") if name else {}
     database = read.get("database")
     if isinstance(database, dict) and "url" in database:
         raise Failure(f"SETTINGS: {name} sets database.url; give DATABASE_URL instead")
+    return merged({"channels": {"config": channels}} if channels else {}, read)
+
+
+def json_object(path: pathlib.Path, label: str) -> dict:
+    """The JSON object of a file that somebody wrote."""
+    try:
+        data = path.read_bytes()
+        if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise Failure(f"{label}: {path} is UTF-16; expected UTF-8: save it as that")
+        # Some editors begin UTF-8 with a byte order mark.
+        read = json.loads(data.decode("utf-8-sig"))
+    except OSError as error:
+        raise Failure(f"{label}: {path} cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise Failure(f"{label}: {path} is not JSON: {error}") from None
+    if not isinstance(read, dict):
+        raise Failure(f'{label}: {path} is expected to be a JSON object, such as {{"gateway": {{}}}}')
     return read
 
 
@@ -106,15 +114,16 @@ def main() -> None:
     os.umask(0o022)
     port = number("PORT", 8080, 65534)
     given = password()
+    state = pathlib.Path(os.environ.get("STATE") or ROOT / ".nodes")
     stack = Stack(
-        pathlib.Path(os.environ.get("STATE") or ROOT / ".nodes"),
+        state,
         port=port,
         status_port=number("STATUS_PORT", port + 1, 65535),
         gateways=number("GATEWAYS", 1, 64),
         kernels=number("KERNELS", 1, 64),
         database_url=os.environ.get("DATABASE_URL") or None,
         administrator_password=given,
-        settings=settings(),
+        settings=settings(state),
         binaries=binaries(),
     )
 

@@ -291,9 +291,10 @@ def main() -> None:
     for name in ("config", "sender", "metadata", "message", "agent_message"):
         if (value := getattr(given, name)) is not None:
             check += [f"--{name.replace('_', '-')}", value]
-    own = settings()
+    state = pathlib.Path(os.environ.get("STATE") or folder / ".nodes")
+    own = settings(state)
     stack = Stack(
-        pathlib.Path(os.environ.get("STATE") or folder / ".nodes"),
+        state,
         port=port,
         status_port=number("STATUS_PORT", port + 1, 65535),
         database_url=os.environ.get("DATABASE_URL") or None,

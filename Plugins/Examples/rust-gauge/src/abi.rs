@@ -2,6 +2,9 @@
 //!
 //! Every function of a table is an `Option`: null is no valid value of a bare function pointer.
 
+// A channel uses what it needs.
+#![allow(dead_code)]
+
 use std::marker::PhantomData;
 use std::mem::{size_of, MaybeUninit};
 use std::os::raw::c_void;

@@ -4,6 +4,7 @@
 
 use crate::abi::{self, size, AgentMessage, Claim, DeviceMessage, Session, Status, Text};
 use crate::host::{utf8, Host, Refusal, Sink, Ticket};
+use crate::json::member;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -75,6 +76,9 @@ impl Gauge {
         let has_key = claim.credential == abi::CREDENTIAL_KEY;
         sink.detail("Number", &number.to_string())?;
         sink.detail("Credential", if has_key { "key" } else { "token" })?;
+        if let Some(model) = member(utf8(claim.metadata)?, "model") {
+            sink.detail("Model", model)?;
+        }
         Ok(Status::OK)
     }
 

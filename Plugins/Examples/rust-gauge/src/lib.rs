@@ -8,6 +8,7 @@
 mod abi;
 mod gauge;
 mod host;
+mod json;
 
 use abi::{read, size, AgentMessage, Channel, Claim, DeviceMessage, Session, Sink, Status, Text};
 use gauge::{Gauge, Tally};
