@@ -69,6 +69,8 @@ struct AgentWorkMachine: Sendable {
     let limits: Limits
     private let defaultAgent: @Sendable (ChannelID) -> String
     private let batching: @Sendable (ChannelID) -> Batching?
+    /// How long an agent's message is worth delivering, where its channel says so.
+    let lifetime: @Sendable (ChannelID) -> Duration?
     var devices: [String: Device] = [:]
     private(set) var heldMessages = 0
     private(set) var heldBytes = 0
@@ -99,10 +101,12 @@ struct AgentWorkMachine: Sendable {
 
     init(
         limits: Limits = Limits(), batching: @escaping @Sendable (ChannelID) -> Batching? = { _ in nil },
+        lifetime: @escaping @Sendable (ChannelID) -> Duration? = { _ in nil },
         defaultAgent: @escaping @Sendable (ChannelID) -> String
     ) {
         self.limits = limits
         self.batching = batching
+        self.lifetime = lifetime
         self.defaultAgent = defaultAgent
     }
 
@@ -263,9 +267,9 @@ struct AgentWorkMachine: Sendable {
     }
 
     private mutating func conclude(_ id: AskID, of key: String, _ answer: Answer, _ now: Instant) -> Bool {
-        guard let indices = devices[key]?.items.indices.filter({ devices[key]?.items[$0].phase == .asked(id) }),
-            let last = indices.last
-        else { return false }
+        guard let items = devices[key]?.items else { return false }
+        let indices = items.indices.filter { items[$0].phase == .asked(id) }
+        guard let last = indices.last else { return false }
         if case .failed(_, let delay?) = answer { remind(key, at: now + delay) }
         for index in indices {
             devices[key]?.items[index].conclude(
