@@ -267,17 +267,18 @@ struct AgentWorkMachine: Sendable {
     }
 
     private mutating func conclude(_ id: AskID, of key: String, _ answer: Answer, _ now: Instant) -> Bool {
-        guard let items = devices[key]?.items else { return false }
-        let indices = items.indices.filter { items[$0].phase == .asked(id) }
-        guard let last = indices.last else { return false }
+        guard let first = devices[key]?.items.firstIndex(where: { $0.phase == .asked(id) }),
+            let last = devices[key]?.items.lastIndex(where: { $0.phase == .asked(id) })
+        else { return false }
         if case .failed(_, let delay?) = answer { remind(key, at: now + delay) }
-        for index in indices {
+        // One, or the messages of a batch.
+        var isToBeStored = false
+        for index in first...last where devices[key]?.items[index].phase == .asked(id) {
             devices[key]?.items[index].conclude(
-                index == last ? answer : answer.ofEarlier, isOfBatch: indices.count > 1, now)
+                index == last ? answer : answer.ofEarlier, isOfBatch: first < last, now)
+            if devices[key]?.items[index].isToBeStored == true { isToBeStored = true }
         }
-        if indices.contains(where: { devices[key]?.items[$0].isToBeStored == true }), settling.append(key) {
-            actions.hasSettlements = true
-        }
+        if isToBeStored, settling.append(key) { actions.hasSettlements = true }
         start(key, now)
         giveBackIfIdle(key)
         return true
