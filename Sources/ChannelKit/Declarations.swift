@@ -1,13 +1,13 @@
 /// What a channel asks the host to keep for it, since ABI 1.1.
 ///
-/// A host of 1.1 checks it, keeps it with the channel's description, and does not act on it yet; the header's list of
-/// changes will say which one does.
+/// A host of 1.1 checks it, keeps it with the channel's description, and acts on all but the hook; the header's list of
+/// changes will say which one calls that.
 public struct Declarations: Sendable {
     /// The most messages of a device that an agent is given at once, up to 1,000.
     public var batchMessages: UInt32?
     /// How long the first message of a batch waits for others, up to a day; it needs ``batchMessages``.
     public var batchTime: Duration?
-    /// After how long without a message of a connected device its agent is told: ascending, up to 8, up to a year.
+    /// After how long without a message of a device its agent is told: ascending, up to 8, up to a year.
     public var silencePeriods: [Duration] = []
     /// How long an agent's message is worth delivering, up to a year.
     public var commandLifetime: Duration?

@@ -107,12 +107,14 @@ public final class DeviceSessions: Service, Sendable {
         ) {
             try await store.beginSessions($0, on: instanceID)
         }
+        let lifetimes = Self.lifetimes(of: kernel.channels)
         let dispatcher = AgentDispatcher(
             store: store, agents: agents, instanceID: instanceID, lease: kernel.settings.workLease,
-            batching: Self.batching(of: kernel.channels, within: kernel.settings.batchWait), logger: logger)
+            batching: Self.batching(of: kernel.channels, within: kernel.settings.batchWait),
+            lifetime: { lifetimes[$0] }, logger: logger)
         self.agents = agents
         self.dispatcher = dispatcher
-        desk = MessageDesk(store: store, instanceID: instanceID, logger: logger)
+        desk = MessageDesk(store: store, instanceID: instanceID, lifetimes: lifetimes, logger: logger)
         lanes = Dictionary(
             uniqueKeysWithValues: kernel.channels.channels.map {
                 ($0.id, MessageLane(of: $0.id, store: store, dispatcher: dispatcher))

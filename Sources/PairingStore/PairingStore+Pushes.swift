@@ -5,10 +5,14 @@ extension PairingStore {
     /// Stores messages for devices. One that is stored already, by its push ID, is not stored again. Gateways that hold
     /// the devices' sessions are woken, once a batch.
     ///
-    /// - Parameter instance: the gateway that asks, which needs no waking; `nil` where none does.
+    /// - Parameters:
+    ///   - instance: the gateway that asks, which needs no waking; `nil` where none does.
+    ///   - lifetimes: how long messages to devices of these channels are wanted, where the push does not say.
     /// - Returns: for each what came of it: refused where no device is paired under that sender ID, or where too much
     ///   waits for it.
-    public func push(_ pushes: [Push], by instance: InstanceID?) async throws -> [Outcome<StoredPush>] {
+    public func push(
+        _ pushes: [Push], by instance: InstanceID?, lifetimes: [ChannelID: Duration] = [:]
+    ) async throws -> [Outcome<StoredPush>] {
         if pushes.isEmpty { return [] }
         let keys = pushes.map(\.senderID.key)
         return try await pool.transaction { transaction in
@@ -64,7 +68,7 @@ extension PairingStore {
                 }
                 return .done(stored)
             }
-            try transaction.insert(new)
+            try transaction.insert(new, lifetimes)
             try transaction.write(streams, of: Set(new.map(\.push.senderID.key)))
             try transaction.wake(.deliver, woken.mapValues(Array.init))
             return outcomes
@@ -235,14 +239,16 @@ private struct NewPush {
 }
 
 extension Transaction {
-    fileprivate func insert(_ pushes: [NewPush]) throws {
+    fileprivate func insert(_ pushes: [NewPush], _ lifetimes: [ChannelID: Duration]) throws {
         if pushes.isEmpty { return }
         try enqueue(
             """
             INSERT INTO messages (sender_key, generation, direction, sequence, agent, body, push_id, pushed_by,
                 created_at, expires_at)
             SELECT sender_key, generation, 'out', sequence, agent, body, push_id, pushed_by, clock_timestamp(),
-                clock_timestamp() + lifetime * interval '1 millisecond'
+                clock_timestamp() + coalesce(lifetime, (SELECT l.lifetime FROM paired_devices AS d
+                    JOIN unnest($9::text[], $10::bigint[]) AS l (channel, lifetime) USING (channel)
+                    WHERE d.sender_key = a.sender_key AND d.generation = a.generation)) * interval '1 millisecond'
             FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
                 $8::bigint[])
                 AS a (sender_key, generation, sequence, agent, body, push_id, pushed_by, lifetime)
@@ -253,6 +259,7 @@ extension Transaction {
                 .texts(pushes.map(\.push.body)), .texts(pushes.map(\.push.pushID)),
                 .texts(pushes.map(\.push.actor.name)),
                 .int64s(pushes.map { $0.push.lifetime?.milliseconds }),
+                .texts(lifetimes.keys.map(\.text)), .int64s(lifetimes.values.map(\.milliseconds)),
             ])
     }
 }

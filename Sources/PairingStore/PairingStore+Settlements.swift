@@ -155,11 +155,12 @@ extension Transaction {
             try enqueue(
                 """
                 INSERT INTO messages (sender_key, generation, direction, sequence, reply_to, reply_part, agent, body,
-                    message_id, created_at)
+                    message_id, created_at, expires_at)
                 SELECT sender_key, generation, 'out', sequence, reply_to, reply_part, agent, body, message_id,
-                    clock_timestamp()
+                    clock_timestamp(), clock_timestamp() + lifetime * interval '1 millisecond'
                 FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[],
-                    $8::text[]) AS a (sender_key, generation, reply_to, sequence, reply_part, agent, body, message_id)
+                    $8::text[], $9::bigint[])
+                    AS a (sender_key, generation, reply_to, sequence, reply_part, agent, body, message_id, lifetime)
                 """,
                 batch.answers.map(\.settlement).places + [
                     .int64s(batch.answers.map(\.message.sequence)),
@@ -167,6 +168,7 @@ extension Transaction {
                     .texts(batch.answers.map { $0.message.agent ?? "" }),
                     .texts(batch.answers.map(\.message.body)),
                     .texts(batch.answers.map(\.settlement.messageID)),
+                    .int64s(batch.answers.map { $0.settlement.lifetime?.milliseconds }),
                 ])
         }
         // By their place in the table, which nobody else changes while the device is locked.

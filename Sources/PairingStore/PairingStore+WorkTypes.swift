@@ -128,9 +128,15 @@ extension PairingStore {
         public var messageID: String
         /// What is to be stored.
         public var result: Result
+        /// How long an answer is worth delivering; `nil` for ever.
+        public var lifetime: Duration?
 
         /// Wraps the parts.
-        public init(sender: PairedSender, sequence: Int64, messageID: String, result: Result) {
+        public init(
+            sender: PairedSender, sequence: Int64, messageID: String, result: Result,
+            lifetime: Duration? = nil
+        ) {
+            self.lifetime = lifetime
             self.sender = sender
             self.sequence = sequence
             self.messageID = messageID

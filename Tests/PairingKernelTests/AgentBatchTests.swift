@@ -87,7 +87,7 @@ struct AgentBatchTests {
         #expect(again.map(\.first) == first.map(\.first) && again.map(\.sequence) == first.map(\.sequence))
     }
 
-    @Test("I4: of a batch that is refused each message is tried by itself: one that is to blame stands in no other's way")
+    @Test("I4: of a batch that is refused each message is tried by itself: none stands in another's way")
     func refused() {
         var machine = machine()
         accept(&machine, 1...3)
@@ -126,7 +126,10 @@ struct AgentBatchTests {
         machine.adopt(
             PairingStore.ClaimedWork(
                 sender: sender, channel: channel,
-                messages: [PairingStore.OpenWork(sequence: 1, messageID: "m1", parts: [.init(agent: "", body: "1")])],
+                messages: [
+                    PairingStore.OpenWork(
+                        sequence: 1, messageID: "m1", parts: [.init(agent: "", body: "1")])
+                ],
                 isWhole: false, newest: 9), now: now)
         #expect(asks(&machine).map(\.body) == ["[1]"])
         var other = self.machine(10)

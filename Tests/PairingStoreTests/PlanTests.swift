@@ -74,6 +74,9 @@ struct PlanTests {
         try await measured?("releaseWork")
         _ = try await store.claimDueWork(limit: 64, for: claim, preference: .zero)
         try await measured?("claimDueWork")
+        let silent = try await store.takeSilent(of: [try #require(StoreFixture.web)], lease: .zero)
+        #expect(!silent.isEmpty)
+        try await measured?("takeSilent")
         for session in sessions.prefix(10) {
             _ = try await store.openMessages(.outbound, of: session, after: 0, upTo: .max)
         }

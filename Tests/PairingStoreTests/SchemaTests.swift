@@ -80,6 +80,11 @@ struct SchemaTests {
             for (table, column) in reasons {
                 try await pool.execute("ALTER TABLE \(table) ADD COLUMN \(column) text")
             }
+            try await pool.execute(
+                """
+                CREATE TABLE device_silence (sender_key text PRIMARY KEY, generation bigint, channel text,
+                    due_at timestamptz, told bigint)
+                """)
             var requests: [PairingRequest] = []
             for index in 1...2 {
                 let claim = try StoreFixture.claim(
@@ -97,6 +102,7 @@ struct SchemaTests {
             for (table, column) in reasons {
                 try await pool.execute("ALTER TABLE \(table) DROP COLUMN \(column)")
             }
+            try await pool.execute("DROP TABLE device_silence")
             #expect(
                 try await MigrationRunner(migrations: Schema.migrations).migrate(pool).first
                     == "exact_metadata")

@@ -272,6 +272,14 @@ def test_a_browser_without_ed25519_has_a_token(visit, hall):
     assert hall.rows("SELECT public_key IS NULL FROM paired_devices WHERE sender_id = 'kiosk-4'") == [(True,)]
 
 
+def test_a_browser_that_keeps_nothing_is_told_so(chromium, hall):
+    page = chromium.new_page(base_url=hall.origin)
+    page.add_init_script("Object.defineProperty(window, 'indexedDB', { value: { open() { throw new Error('no'); } } });")
+    page.goto("/device")
+    expect(page.get_by_role("heading", name="This browser keeps nothing")).to_be_visible()
+    page.close()
+
+
 def test_the_key_of_a_browser_can_not_be_read(visit, hall):
     page = visit()
     pair(page, hall, "kiosk-5")

@@ -13,13 +13,22 @@ import pytest
 from support.agents import Agent, respond
 from support.channels import compile_c
 from support.deployment import ROOT, Deployment, deployed, eventually
+from test_administrators_socket import make_token, signed_in
 
 
 class Listener(Agent):
-    """A web hook's receiver that takes everything and answers nothing."""
+    """A web hook's receiver that takes everything, and answers only what asks for it."""
 
     def __init__(self) -> None:
-        super().__init__(lambda handler: respond(handler, 202, b""))
+        super().__init__(self._answer)
+
+    @staticmethod
+    def _answer(handler) -> None:
+        message = json.loads(handler.request_body)["data"]["message"]
+        if isinstance(message, dict) and "question" in message:
+            respond(handler, 200, b'{"answer": 42}', Content_Type="application/json")
+        else:
+            respond(handler, 202, b"")
 
     def heard(self, sender_id: str) -> list:
         """The messages of a device, in the order in which they came; a request that was repeated counts once."""
@@ -40,7 +49,8 @@ def agent():
 
 @pytest.fixture(scope="module")
 def nodes(agent, tmp_path_factory):
-    """Two gateways, batches of three seconds, and a channel that wants to know of silence after two seconds."""
+    """Two gateways, batches of three seconds, and a channel that wants to know of silence after two seconds, and no
+    message delivered after one."""
     key = tmp_path_factory.mktemp("keys") / "readings.key"
     key.touch(mode=0o600)
     key.write_text("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
@@ -53,8 +63,9 @@ def nodes(agent, tmp_path_factory):
         folder = nodes.state / "channels"
         periods = "static const uint64_t periods[] = {2000}; description.silence_periods_ms = periods"
         library = compile_c(
-            ROOT / "Tests/PluginZoo/declares.c", folder / "zoo.so", f"-DASSIGNMENT={periods}; description.silence_count = 1"
-        )
+            ROOT / "Tests/PluginZoo/declares.c", folder / "zoo.so",
+            f"-DASSIGNMENT={periods}; description.silence_count = 1; description.command_lifetime_ms = 1000",
+        )  # fmt: skip
         library.chmod(0o755)
         digest = hashlib.sha256(library.read_bytes()).hexdigest()
         manifest = {"id": "zoo", "version": "1.0.0", "abi": "1.1", "sha256": digest}
@@ -144,3 +155,31 @@ def test_an_agent_is_told_of_a_device_that_fell_silent_and_of_its_return(nodes: 
         lambda: nodes.rows("SELECT due_at IS NULL FROM device_silence WHERE sender_key = 'watch-1'") == [(True,)],
         "nobody looks at the device any more",
     )
+
+
+def test_what_an_agent_says_is_not_delivered_after_its_time(nodes: Deployment, agent):
+    device = nodes.device("zoo", "late-1")
+    device.pair(nodes.administrator())
+    program = signed_in(nodes, make_token(nodes, "send"))
+
+    def report(identifier: str) -> dict:
+        return program.request("message.status", {"senderId": "late-1", "pushId": identifier})
+
+    # In time.
+    program.request("message.push", {"senderId": "late-1", "pushId": "p1", "message": 1})
+    assert device.socket.event("message")["message"] == 1
+    device.socket.request("message.ack", {"messageSeq": 1})
+    assert report("p1")["status"] == "delivered"
+    # The device is away: what a program pushes ends, but where it says itself how long it is wanted, and so does what
+    # an agent answers.
+    device.socket.send("message.send", {"messageId": "m1", "message": {"question": 1}})
+    eventually(lambda: agent.heard("late-1"), "the agent is asked")
+    device.socket.cut()
+    program.request("message.push", {"senderId": "late-1", "pushId": "p2", "message": 2})
+    program.request("message.push", {"senderId": "late-1", "pushId": "p3", "message": 3, "expiresInMs": 600_000})
+    eventually(lambda: report("p2")["status"] == "expired", "the push ends")
+    answers = "SELECT ended FROM messages WHERE sender_key = 'late-1' AND direction = 'out' AND push_id IS NULL"
+    eventually(lambda: nodes.rows(answers) == [("expired",)], "the answer ends")
+    assert report("p3")["status"] == "accepted"
+    device.reconnect()
+    assert device.socket.event("message")["message"] == 3

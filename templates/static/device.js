@@ -284,4 +284,13 @@ element("composer").addEventListener("submit", (event) => {
 conversation.entries = (await conversation.store.get().catch(() => null))?.entries ?? [];
 conversation.entries.forEach((entry) => show(entry));
 setInterval(tick, 1000);
-await device.start();
+try {
+  await device.start();
+} catch {
+  // A private window of some browsers: a device that keeps nothing would be a new one with every reload.
+  element("standing").textContent = "Not paired";
+  element("stopped-title").textContent = "This browser keeps nothing";
+  element("stopped-text").textContent = "A device has to remember its key. Open this page in a window that is not private.";
+  for (const id of ["again", "other"]) element(id).hidden = true;
+  reveal("stopped");
+}

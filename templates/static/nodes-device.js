@@ -45,6 +45,20 @@ class Stop extends Error {
   }
 }
 
+/** Waits; no longer when `signal` is aborted, or what `wake` is given is called. */
+function pause(delay, signal, wake = () => {}) {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, delay);
+    signal.addEventListener("abort", done);
+    wake(done);
+  });
+}
+
 function base64url(buffer) {
   const text = btoa(String.fromCharCode(...new Uint8Array(buffer)));
   return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
@@ -325,7 +339,9 @@ export class Device {
     // Another tab may have gone on meanwhile.
     this.#record = (await this.#options.store.get().catch(() => null)) ?? this.#record;
     if (this.#record.ended) return this.#say(this.#record.ended);
-    this.#outbox = this.#record.outbox ?? [];
+    // Whoever waits for one of these goes on waiting.
+    const known = new Map(this.#outbox.map((entry) => [entry.messageId, entry]));
+    this.#outbox = (this.#record.outbox ?? this.#outbox).map((entry) => known.get(entry.messageId) ?? entry);
     for (let ceiling = PACE.least; !signal.aborted; ceiling = Math.min(ceiling * 2, PACE.most)) {
       this.#say({ name: "connecting" });
       const began = Date.now();
@@ -336,13 +352,9 @@ export class Device {
       if (Date.now() - began >= PACE.lasted) ceiling = PACE.least;
       const [least, more] = [error.retryAfterMs ?? 0, ceiling * (0.5 + Math.random() / 2)];
       this.#say({ name: "offline", message: error.message, reason: error.reason, retryAt: Date.now() + least + more });
-      for (const [delay, isPatient] of [[least, true], [more, false]]) {
-        await new Promise((resolve) => {
-          setTimeout(resolve, delay);
-          signal.addEventListener("abort", resolve, { once: true });
-          if (!isPatient) this.#wake = resolve;
-        });
-      }
+      // What the server asks for is waited for, whoever looks meanwhile.
+      await pause(least, signal);
+      await pause(more, signal, (wake) => { this.#wake = wake; });
     }
   }
 
@@ -377,7 +389,8 @@ export class Device {
       const handle = () => line.code === undefined && this.#happened(line, event, payload);
       this.#handling = this.#handling.then(handle).catch(fail);
     });
-    signal.addEventListener("abort", () => line.drop(), { once: true });
+    const abort = () => line.drop();
+    signal.addEventListener("abort", abort);
     const patience = setTimeout(() => line.drop("The server did not answer."), heartbeat.answerMs);
     const lost = line.closed.then(({ reason }) => { throw disconnected(reason || "The connection was lost."); });
     const greeted = line.opened.then(() => clearTimeout(patience)).then(() => this.#greet(line));
@@ -389,6 +402,7 @@ export class Device {
       throw ENDS[line.code] && !(error instanceof Stop) ? new Stop(ENDS[line.code]) : error;
     } finally {
       clearTimeout(patience);
+      signal.removeEventListener("abort", abort);
       this.#isConnected = false;
       line.drop();
     }

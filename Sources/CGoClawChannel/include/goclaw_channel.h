@@ -8,6 +8,7 @@
  *   2026-11-22  1.0  The first version.
  *   2026-11-27  1.1  At the ends: goclaw_sink.ephemeral and goclaw_sink.frame_to; in goclaw_description what
  *                    the host is asked to keep: batch_messages to push_hook.
+ *   2026-11-27       Hosts act on batch_messages, batch_ms, silence_periods_ms and command_lifetime_ms.
  *
  * HOW IT FITS TOGETHER
  *
@@ -133,15 +134,14 @@ typedef struct goclaw_description {
 
     /* Since 1.1: what the channel asks the host to keep for it, as a plugin keeps no state that matters. A
      * zero or empty member asks for nothing. A host of 1.1 checks these members, refuses a plugin whose
-     * values make no sense, keeps them with the channel's description and shows them to the operator. IT
-     * DOES NOT ACT ON THEM: messages reach agents one by one, nobody is told of silence, a command does not
-     * expire before the host's own time, no hook is called. A dated line above will name the version of the
-     * first host that does. */
+     * values make no sense, keeps them with the channel's description and shows them to the operator. The
+     * first hosts of 1.1 acted on none of them. THIS ONE CALLS NO HOOK yet and acts on the others. A dated
+     * line above will tell of the first host that calls it. */
     uint32_t batch_messages;     /* The most messages of a device that an agent is given at once, up to 1,000. */
     uint32_t silence_count;      /* How many silence_periods_ms there are, up to 8. */
     uint64_t batch_ms;           /* How long the first message of a batch waits for others, up to a day; it
                                   * needs batch_messages. */
-    const uint64_t *silence_periods_ms; /* After how long without a message of a connected device its agent
+    const uint64_t *silence_periods_ms; /* After how long without a message of a device its agent
                                          * is told, each greater than the one before, up to a year. */
     uint64_t command_lifetime_ms; /* How long an agent's message is worth delivering, up to a year. */
     goclaw_text push_hook;        /* The name, [a-z][a-z0-9_]{0,63}, of the operator's hook that is to be

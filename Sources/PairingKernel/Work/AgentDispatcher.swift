@@ -50,7 +50,8 @@ final class AgentDispatcher: Sendable {
     init(
         store: PairingStore, agents: AgentDirectory, instanceID: InstanceID, lease: Duration,
         limits: AgentWorkMachine.Limits = AgentWorkMachine.Limits(),
-        batching: @escaping @Sendable (ChannelID) -> Batching? = { _ in nil }, logger: Logger
+        batching: @escaping @Sendable (ChannelID) -> Batching? = { _ in nil },
+        lifetime: @escaping @Sendable (ChannelID) -> Duration? = { _ in nil }, logger: Logger
     ) {
         self.store = store
         self.agents = agents
@@ -58,7 +59,7 @@ final class AgentDispatcher: Sendable {
         claim = PairingStore.WorkClaim(instance: instanceID, lease: lease)
         state = Mutex(
             State(
-                machine: AgentWorkMachine(limits: limits, batching: batching) {
+                machine: AgentWorkMachine(limits: limits, batching: batching, lifetime: lifetime) {
                     agents.defaultAgent(for: $0).name
                 }))
     }

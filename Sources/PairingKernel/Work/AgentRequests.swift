@@ -12,12 +12,14 @@ extension PairingStore {
         let (senderID, generation) = (ask.sender.senderID, ask.sender.generation)
         let context: [AgentRequest.Turn]
         do {
-            context = try await self.context(for: agent, of: senderID, generation, before: ask.first ?? ask.sequence)
+            context = try await self.context(
+                for: agent, of: senderID, generation, before: ask.first ?? ask.sequence)
         } catch {
             throw AgentFailure(.unreachable, "The conversation before the message could not be read.")
         }
+        let numbers = (ask.first.map { "\($0)-" } ?? "") + "\(ask.sequence)"
         return AgentRequest(
-            key: "\(senderID.key)/\(generation.number)/\(ask.first.map { "\($0)-" } ?? "")\(ask.sequence)/\(ask.part)",
+            key: "\(senderID.key)/\(generation.number)/\(numbers)/\(ask.part)",
             channel: ask.channel, senderID: senderID, body: ask.body, context: context)
     }
 

@@ -81,4 +81,12 @@ extension DeviceSessions {
         let rules = Dictionary(declared, uniquingKeysWith: { first, _ in first })
         return { rules[$0] }
     }
+
+    /// How long an agent's message is worth delivering, as the channels that are loaded declare.
+    static func lifetimes(of channels: ChannelHost) -> [ChannelID: Duration] {
+        let declared = channels.channels.compactMap { channel in
+            channel.declarations.commandLifetime.map { (channel.id, $0) }
+        }
+        return Dictionary(declared, uniquingKeysWith: { first, _ in first })
+    }
 }

@@ -78,7 +78,8 @@ extension AgentWorkMachine {
                 batch.append(
                     PairingStore.Settlement(
                         sender: device.sender, sequence: device.items[index].work.sequence,
-                        messageID: device.items[index].work.messageID, result: result))
+                        messageID: device.items[index].work.messageID, result: result,
+                        lifetime: lifetime(device.channel)))
                 if case .answered(let replies) = result {
                     room -= replies.reduce(0) { $0 + $1.body.utf8.count }
                 }

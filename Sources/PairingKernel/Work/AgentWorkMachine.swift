@@ -69,6 +69,8 @@ struct AgentWorkMachine: Sendable {
     let limits: Limits
     private let defaultAgent: @Sendable (ChannelID) -> String
     private let batching: @Sendable (ChannelID) -> Batching?
+    /// How long an agent's message is worth delivering, where its channel says so.
+    let lifetime: @Sendable (ChannelID) -> Duration?
     var devices: [String: Device] = [:]
     private(set) var heldMessages = 0
     private(set) var heldBytes = 0
@@ -99,10 +101,12 @@ struct AgentWorkMachine: Sendable {
 
     init(
         limits: Limits = Limits(), batching: @escaping @Sendable (ChannelID) -> Batching? = { _ in nil },
+        lifetime: @escaping @Sendable (ChannelID) -> Duration? = { _ in nil },
         defaultAgent: @escaping @Sendable (ChannelID) -> String
     ) {
         self.limits = limits
         self.batching = batching
+        self.lifetime = lifetime
         self.defaultAgent = defaultAgent
     }
 
@@ -269,17 +273,18 @@ struct AgentWorkMachine: Sendable {
     }
 
     private mutating func conclude(_ id: AskID, of key: String, _ answer: Answer, _ now: Instant) -> Bool {
-        guard let indices = devices[key]?.items.indices.filter({ devices[key]?.items[$0].phase == .asked(id) }),
-            let last = indices.last
+        guard let first = devices[key]?.items.firstIndex(where: { $0.phase == .asked(id) }),
+            let last = devices[key]?.items.lastIndex(where: { $0.phase == .asked(id) })
         else { return false }
         if case .failed(_, let delay?) = answer { remind(key, at: now + delay) }
-        for index in indices {
+        // One, or the messages of a batch.
+        var isToBeStored = false
+        for index in first...last where devices[key]?.items[index].phase == .asked(id) {
             devices[key]?.items[index].conclude(
-                index == last ? answer : answer.ofEarlier, isOfBatch: indices.count > 1, now)
+                index == last ? answer : answer.ofEarlier, isOfBatch: first < last, now)
+            if devices[key]?.items[index].isToBeStored == true { isToBeStored = true }
         }
-        if indices.contains(where: { devices[key]?.items[$0].isToBeStored == true }), settling.append(key) {
-            actions.hasSettlements = true
-        }
+        if isToBeStored, settling.append(key) { actions.hasSettlements = true }
         start(key, now)
         giveBackIfIdle(key)
         return true

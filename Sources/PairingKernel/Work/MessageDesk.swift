@@ -15,11 +15,15 @@ public struct MessageDesk: Sendable {
     let logger: Logger
     private let pushes: Batcher<PairingStore.Push, Outcome<PairingStore.StoredPush>>
 
-    init(store: PairingStore, instanceID: InstanceID? = nil, logger: Logger) {
+    /// - Parameter lifetimes: how long messages to devices of these channels are wanted, where nobody says it.
+    init(
+        store: PairingStore, instanceID: InstanceID? = nil, lifetimes: [ChannelID: Duration] = [:],
+        logger: Logger
+    ) {
         self.store = store
         self.logger = logger
         pushes = Batcher(cost: \.body.utf8.count, locks: .ofDevices(\.senderID, in: store)) {
-            try await store.push($0, by: instanceID)
+            try await store.push($0, by: instanceID, lifetimes: lifetimes)
         }
     }
 
@@ -30,7 +34,7 @@ public struct MessageDesk: Sendable {
     ///   - id: 1 to 128 bytes, of the program's choosing.
     ///   - agent: who speaks; `nil` for the actor's name.
     ///   - body: compact JSON text of up to ``DeviceSessions/maximumBodyBytes``.
-    ///   - lifetime: how long it is wanted, one second to 30 days; `nil` for ever.
+    ///   - lifetime: how long it is wanted, one second to 30 days; `nil` for as long as the device's channel says.
     /// - Throws: `FORBIDDEN`, `NOT_FOUND` where no such device is paired, `RESOURCE_EXHAUSTED` where too much waits
     ///   for it.
     public func push(

@@ -87,7 +87,9 @@ struct SilenceWatch: Sendable {
     }
 
     /// - Returns: what its agent knows then, and when to look again.
-    private func look(at device: PairingStore.SilentDevice) async -> (PairingStore.PairedSender, Int, Duration) {
+    private func look(
+        at device: PairingStore.SilentDevice
+    ) async -> (PairingStore.PairedSender, Int, Duration) {
         guard let rule = rules[device.channel] else { return (device.sender, device.told, .seconds(3600)) }
         switch rule.step(told: device.told, silence: device.silence) {
         case .look(let pause): return (device.sender, device.told, pause)
@@ -104,8 +106,9 @@ struct SilenceWatch: Sendable {
             "silentMs": .integer(device.silence.milliseconds),
         ])
         let sender = device.sender
+        let what = "\(type)-\(told)/\(device.lastAt.milliseconds)"
         let request = AgentRequest(
-            key: "\(sender.senderID.key)/\(sender.generation.number)/\(type)-\(told)/\(device.lastAt.milliseconds)",
+            key: "\(sender.senderID.key)/\(sender.generation.number)/\(what)",
             channel: device.channel, senderID: sender.senderID, body: body.text)
         let agent = agents.defaultAgent(for: device.channel)
         do throws(AgentFailure) {
