@@ -177,7 +177,7 @@ private struct DeviceWalk {
             if let agents = filter.agents {
                 // One walk for each, merged.
                 let each = (agents.isEmpty ? [""] : agents).map { parameters.add(.text($0)) }
-                rows = each.map { "\(rows) AND d.answered_by = \($0)" }.joined(separator: " UNION ALL ")
+                rows = each.map { "\(rows) AND coalesce(d.agents[1], '#' || d.channel) = \($0)" }.joined(separator: " UNION ALL ")
                 if each.count > 1 {
                     rows = "SELECT * FROM (\(rows)) AS d"
                 }
@@ -262,7 +262,7 @@ private struct DeviceWalk {
         if let by = filter.pairedBy { conditions.append("w.paired_by = \(parameters.add(.text(by)))") }
         if let agents = filter.agents {
             conditions.append(
-                "w.answered_by = ANY(\(parameters.add(.texts(agents))))")
+                "coalesce(w.agents[1], '#' || w.channel) = ANY(\(parameters.add(.texts(agents))))")
         }
         if let isConnected = filter.isConnected {
             conditions.append(
