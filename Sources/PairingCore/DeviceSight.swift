@@ -63,6 +63,7 @@ public struct DeviceSight: Sendable, Equatable {
             self.text = text
         }
 
+        /// Whether both are the same in everything.
         public static func == (one: Message, other: Message) -> Bool {
             one.isFromDevice == other.isFromDevice && one.sequence == other.sequence
                 && one.agent == other.agent && one.bytes == other.bytes

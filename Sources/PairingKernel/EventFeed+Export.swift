@@ -9,11 +9,13 @@ public struct RecordedEvent: Sendable, Equatable {
     public var at: Timestamp
     /// What happened; an ``PairingCore/EventName`` unless a newer program wrote it.
     public var event: String
-    /// The device's channel and identifier, where it is about a device.
+    /// The device's channel, where it is about a device.
     public var channel: String?
+    /// The device's identifier, where it is about a device.
     public var senderID: String?
-    /// The kind of actor, and its name.
+    /// The kind of actor.
     public var actorKind: String
+    /// The name of the actor.
     public var actor: String
     /// The request, where it is about one.
     public var requestID: String?

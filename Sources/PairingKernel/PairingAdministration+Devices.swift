@@ -3,8 +3,9 @@ import PairingStore
 
 /// What administrators know and say of one device.
 extension PairingAdministration {
-    /// The greatest number of characters (Unicode scalars) of a label, and of a note.
+    /// The greatest number of characters (Unicode scalars) of a label.
     public static let maximumLabelLength = 64
+    /// The same of a note.
     public static let maximumNoteLength = 1000
     /// The most agents of one device.
     public static let maximumAgents = 16

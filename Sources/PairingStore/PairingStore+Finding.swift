@@ -65,7 +65,7 @@ extension PairingStore {
     }
 
     /// The most rows that are looked at for one page: what it costs does not grow with what is stored (I10).
-    static let mostLookedAt = 5000
+    static let mostLookedAt = 2000
 
     /// The active pairings that a filter finds.
     public func findDevices(
@@ -176,9 +176,8 @@ private struct DeviceWalk {
             var order = " ORDER BY d.paired_at\(direction), d.request_id\(direction)"
             if let agents = filter.agents {
                 // One walk for each, merged.
-                let agent = #"coalesce(d.agents[1], '#' || d.channel)"#
                 let each = (agents.isEmpty ? [""] : agents).map { parameters.add(.text($0)) }
-                rows = each.map { "\(rows) AND \(agent) = \($0)" }.joined(separator: " UNION ALL ")
+                rows = each.map { "\(rows) AND coalesce(d.agents[1], '#' || d.channel) = \($0)" }.joined(separator: " UNION ALL ")
                 if each.count > 1 {
                     rows = "SELECT * FROM (\(rows)) AS d"
                 }

@@ -27,7 +27,9 @@ struct TemplateFiles {
             sources[name] = text
         }
         templates = try PageTemplates(sources: sources)
-        let assets = try ["pages.css", "more.css", "pages.js", "live.js", "icons.svg", "icon.svg"].flatMap {
+        let assets = try [
+            "pages.css", "more.css", "print.css", "pages.js", "live.js", "icons.svg", "icon.svg",
+        ].flatMap {
             try Self.read("\(directory)/static/\($0)")
         }
         assetVersion = hexadecimal(sha256(assets).prefix(6))

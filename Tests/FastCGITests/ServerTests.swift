@@ -39,6 +39,36 @@ struct ServerTests {
         }
     }
 
+    @Test(
+        "A response in parts is sent as they come; one that fails is left without its end",
+        arguments: [true, false])
+    func parts(isWhole: Bool) async throws {
+        let handler: @Sendable (FastCGIRequest) async -> FastCGIResponse = { _ in
+            let count = Mutex(0)
+            var response = FastCGIResponse(status: 200, body: Array("first ".utf8))
+            response.parts = {
+                let number = count.withLock { count -> Int in
+                    count += 1
+                    return count
+                }
+                if number == 3, !isWhole { throw CancellationError() }
+                return number < 4 ? Array(repeating: UInt8(ascii: "x"), count: 50_000) : nil
+            }
+            return response
+        }
+        try await withServer(handler: handler) { path in
+            let client = try ClientSocket(unix: path)
+            try await onThread { client.send(Records.request()) }
+            let received = try await client.receiveAll()
+            let text = standardOutput(received)
+            #expect(text.contains("\r\n\r\nfirst xxx") && !text.contains("Content-Length"))
+            #expect(text.hasSuffix("x") && text.count > 50_000)
+            if isWhole { #expect(text.count(where: { $0 == "x" }) == 150_000) }
+            // FCGI_END_REQUEST is the last record of a whole answer.
+            #expect((received.suffix(16).dropFirst().first == 3) == isWhole)
+        }
+    }
+
     @Test("Hostile bytes cost their connection only", arguments: Hostile.inputs)
     func hostile(input: Hostile) async throws {
         var configuration = FastCGIServer.Configuration()

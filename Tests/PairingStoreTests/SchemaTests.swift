@@ -75,10 +75,15 @@ struct SchemaTests {
                 configuration: try PostgresConfiguration(url), logger: Logger(label: "test"))
             _ = try await MigrationRunner(migrations: Array(Schema.migrations.prefix(3))).migrate(pool)
             let store = PairingStore(pool: pool)
-            // The store of today reads what a later step adds.
-            let reasons = [("pairing_requests", "reason"), ("paired_devices", "revoke_reason")]
-            for (table, column) in reasons {
-                try await pool.execute("ALTER TABLE \(table) ADD COLUMN \(column) text")
+            // The store of today reads what later steps add.
+            let later = [
+                ("pairing_requests", "reason", "text"), ("paired_devices", "revoke_reason", "text"),
+                ("paired_devices", "label", "text"), ("paired_devices", "note", "text"),
+                ("paired_devices", "expires_at", "timestamptz"), ("paired_devices", "agents", "text[]"),
+                ("device_streams", "agents", "text[]"),
+            ]
+            for (table, column, type) in later {
+                try await pool.execute("ALTER TABLE \(table) ADD COLUMN \(column) \(type)")
             }
             try await pool.execute(
                 """
@@ -99,7 +104,7 @@ struct SchemaTests {
             _ = try await store.approve(
                 requests[0].id, code: requests[0].code, by: StoreFixture.admin
             ).done()
-            for (table, column) in reasons {
+            for (table, column, _) in later {
                 try await pool.execute("ALTER TABLE \(table) DROP COLUMN \(column)")
             }
             try await pool.execute("DROP TABLE device_silence")

@@ -91,12 +91,27 @@ function clear(dialog, link) {
   dialog.dataset.place = "centre";
 }
 
+/** Loads the rules for dialogs, which the page itself did without. */
+function loadStyles() {
+  const own = document.querySelector('link[href*="/pages.css"]');
+  if (!own || document.querySelector('link[href*="/more.css"]')) return null;
+  const link = document.createElement("link");
+  link.rel = "stylesheet";
+  link.href = own.href.replace("pages.css", "more.css");
+  return new Promise((done, failed) => {
+    link.onload = done;
+    link.onerror = failed;
+    document.head.append(link);
+  });
+}
+
 /** Opens the page of `link` as a dialog; where that is not possible, goes there. */
 async function openDialog(link) {
   isOpening = true;
   link.setAttribute("aria-busy", "true");
   try {
-    const answer = await fetch(link.href, { credentials: "same-origin", redirect: "manual" });
+    const asked = fetch(link.href, { credentials: "same-origin", redirect: "manual" });
+    const [answer] = await Promise.all([asked, loadStyles()]);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const content = page.querySelector("[data-dialog-content]");
     if (!content) throw new Error("not a dialog");
