@@ -157,6 +157,32 @@ struct OpenClawDialectTests {
         #expect(!late.isEmpty)
     }
 
+    @Test(
+        "A long answer is told in ever greater pieces, none of it twice in what is new, and no text is kept")
+    func longAnswers() throws {
+        var runs = OpenClawRuns()
+        _ = runs.begin("r", sessionKey: "s", agentRequest: nil, at: 1)
+        var told = ""
+        var bytes = 0
+        for number in 0..<5000 {
+            for event in runs.part("r", number: Int64(number), "wörd ", at: 2) {
+                guard case .event(let name, let payload) = event else { continue }
+                bytes += JSONValue.object(payload).text.utf8.count
+                if name == "chat" { told += try #require(payload["deltaText"]?.string) }
+            }
+        }
+        let whole = String(repeating: "wörd ", count: 5000)
+        #expect(whole.hasPrefix(told) && told.utf8.count > whole.utf8.count * 9 / 10)
+        #expect(bytes < whole.utf8.count * 150)
+        let end = runs.message("r", whole, at: 3)
+        guard case .event("agent", let payload)? = end.first else {
+            Issue.record("\(end.count)")
+            return
+        }
+        #expect(payload["data"]?["delta"]?.string == String(whole.dropFirst(told.count)))
+        #expect(runs.run("r")?.text == "")
+    }
+
     @Test("Who waits for a run hears of its end, or that it took too long")
     func waits() {
         var runs = OpenClawRuns()

@@ -17,9 +17,13 @@ struct OpenClawRuns: Sendable {
         let agentRequest: String?
         let startedAt: Int64
         var seq: Int64 = 0
+        /// What is known of the answer, and how many bytes of it were told.
         var text = ""
+        var sent = 0
         var endedAt: Int64?
         var end: End?
+
+        mutating func forget() { (text, sent) = ("", 0) }
     }
 
     /// Somebody who waits for a run's end.
@@ -29,6 +33,9 @@ struct OpenClawRuns: Sendable {
         let deadline: Int64
     }
 
+    /// Clients of version 3 read the whole text in each event. It is told as often as all of that stays within this many
+    /// times its length: a long answer in ever greater pieces.
+    private static let repetitions = 32
     /// Runs that are remembered after their end.
     private static let remembered = 64
 
@@ -59,18 +66,23 @@ struct OpenClawRuns: Sendable {
     mutating func part(_ id: String, number: Int64, _ text: String, at now: Int64) -> [Event] {
         guard runs[id] != nil, runs[id]?.end == nil else { return [] }
         // An agent that begins anew replaces what it had said.
-        let isReplacing = number == 0 && runs[id]?.text.isEmpty == false
-        if number == 0 { runs[id]?.text = "" }
+        let isReplacing = number == 0 && (runs[id]?.sent ?? 0) > 0
+        if number == 0 { runs[id]?.forget() }
         runs[id]?.text += text
         let whole = runs[id]?.text ?? ""
+        let sent = runs[id]?.sent ?? 0
+        let length = whole.utf8.count
+        guard (length - sent) * Self.repetitions >= length else { return [] }
+        runs[id]?.sent = length
+        let delta = String(decoding: whole.utf8.dropFirst(sent), as: UTF8.self)
         var chat: [String: JSONValue] = [
-            "state": .string("delta"), "deltaText": .string(isReplacing ? whole : text),
+            "state": .string("delta"), "deltaText": .string(delta),
             "message": OpenClawFrames.message("assistant", whole, at: now),
         ]
         if isReplacing { chat["replace"] = .bool(true) }
         return [
             self.chat(id, chat),
-            agent(id, "assistant", ["text": .string(whole), "delta": .string(text)], now),
+            agent(id, "assistant", ["text": .string(whole), "delta": .string(delta)], now),
         ]
     }
 
@@ -79,7 +91,8 @@ struct OpenClawRuns: Sendable {
         if runs[id] == nil || runs[id]?.end != nil {
             runs[id] = Run(sessionKey: lastSessionKey, agentRequest: nil, startedAt: now)
         }
-        let shown = runs[id]?.text ?? ""
+        let shown = String(
+            decoding: (runs[id]?.text ?? "").utf8.prefix(runs[id]?.sent ?? 0), as: UTF8.self)
         var events: [Event] = []
         if shown != text {
             let delta = text.hasPrefix(shown) ? String(text.dropFirst(shown.count)) : text
@@ -113,6 +126,7 @@ struct OpenClawRuns: Sendable {
     private mutating func end(_ id: String, _ end: End, at now: Int64) -> [Event] {
         runs[id]?.end = end
         runs[id]?.endedAt = now
+        runs[id]?.forget()
         ended.append(id)
         while ended.count > Self.remembered { runs[ended.removeFirst()] = nil }
         var lifecycle: [String: JSONValue] = ["phase": .string("end"), "endedAt": .integer(now)]
