@@ -42,7 +42,9 @@ public struct GatewayServer: Service {
     public func run() async throws {
         let settings = context.facts.settings
         var policy = UpgradePolicy(
-            path: NodesProtocol.path, origins: settings.origins, subprotocol: NodesProtocol.subprotocol)
+            path: settings.dialects.contains(.nodes) ? NodesProtocol.path : nil, origins: settings.origins,
+            subprotocol: NodesProtocol.subprotocol)
+        if settings.dialects.contains(.openclaw) { policy.openClawPaths = NodesProtocol.openClawPaths }
         policy.onNoAddress = context.kernel.webServerFaults.noAddress
         let streams = EventStreams(
             kernel: context.kernel, most: settings.eventStreams,

@@ -55,6 +55,8 @@ extension NodesConfiguration {
         public let outboundQueueBytes: Int
         /// The most messages queued for one socket.
         public let outboundQueueMessages: Int
+        /// The dialects that are served.
+        public let dialects: Set<DialectName>
         /// The most HTTP requests of one device that are under way on one instance.
         public let httpRequestsPerDevice: Int
         /// The greatest body of an HTTP request, in bytes.
@@ -163,6 +165,14 @@ extension NodesConfiguration {
             outboundQueueMessages = reader.count(
                 "gateway.outbound_queue_messages", default: 256, in: 8...65_536,
                 "The most messages queued for one socket; one that overflows is closed.")
+            let served = reader.list(
+                "gateway.dialects", form: "list of nodes, openclaw",
+                expected: "one of \(DialectName.allCases.map(\.rawValue).joined(separator: ", "))",
+                isRequired: false,
+                "The dialects that are served on WebSockets: this server's own at `/ws`, and OpenClaw's at `/`, `/gateway` "
+                    + "and `/__openclaw__/gateway`. All where none is named."
+            ) { DialectName(rawValue: $0.lowercased()) }
+            dialects = served.isEmpty ? Set(DialectName.allCases) : Set(served)
             httpRequestsPerDevice = reader.count(
                 "gateway.http_requests_per_device", default: 8, in: 1...1000,
                 "The most HTTP requests of one device (`/v1/…`) that are under way on one instance.")

@@ -38,6 +38,11 @@ public enum DeviceRequest: Sendable, Equatable {
     case connect(DeviceIdentity)
     /// `connect` with an administrator's API token
     case connectAdministrator(token: String)
+    /// Of dialects whose devices do not say whether they know that they are paired: `connect`, or a pairing request
+    /// where nobody is known.
+    case enter(PairingClaim, DeviceIdentity)
+    /// Of dialects that show what was said: the newest messages of both directions.
+    case history(limit: Int)
     /// `message.send`, with the message's JSON text
     case send(messageID: String, message: String, agent: String? = nil)
     /// `message.ack`

@@ -6,6 +6,8 @@ public enum NodesProtocol {
     public static let subprotocol = "goclaw.nodes.v1"
     /// The path of the WebSocket.
     public static let path = "/ws"
+    /// The paths of OpenClaw's dialect, as its clients dial them.
+    public static let openClawPaths: Set<String> = ["/", "/gateway", "/__openclaw__/gateway"]
 }
 
 /// The methods a client may call.

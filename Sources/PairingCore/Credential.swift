@@ -56,12 +56,16 @@ public struct Proof: Sendable, Equatable {
     public let signedAt: Timestamp
     /// The socket's nonce in base64url, as it was signed.
     public let nonce: String
+    /// What may have been signed, where that is another dialect's statement, which names its device by the hash of its key
+    /// and no origin; empty for this protocol's own.
+    public let foreignTexts: [String]
 
     /// Wraps the parts.
-    public init(signature: [UInt8], signedAt: Timestamp, nonce: String) {
+    public init(signature: [UInt8], signedAt: Timestamp, nonce: String, foreignTexts: [String] = []) {
         self.signature = signature
         self.signedAt = signedAt
         self.nonce = nonce
+        self.foreignTexts = foreignTexts
     }
 }
 

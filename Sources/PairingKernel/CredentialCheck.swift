@@ -36,6 +36,14 @@ struct CredentialCheck: Sendable {
         from peer: Peer, paying payments: inout SignaturePayments
     ) throws(Refusal) -> Bool {
         guard let verifier = Ed25519PublicKey(rawRepresentation: key.bytes) else { return false }
+        if !proof.foreignTexts.isEmpty {
+            guard senderID.text == hexadecimal(sha256(key.bytes)) else { return false }
+            for text in proof.foreignTexts {
+                try payments.payNext()
+                if verifier.isValidSignature(proof.signature, for: Array(text.utf8)) { return true }
+            }
+            return false
+        }
         for origin in peer.origins {
             try payments.payNext()
             let statement = ProofStatement(

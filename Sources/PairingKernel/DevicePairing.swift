@@ -36,7 +36,8 @@ struct DevicePairing: Sendable {
         case pending(PairingTicket)
         case denied(retryAfter: Duration?, reason: String?)
         case expired
-        case revoked(reason: String?)
+        /// - Parameter ago: how long it has been.
+        case revoked(reason: String?, ago: Duration)
         /// Nothing is known that the evidence proves; a stranger's answer, whatever there is.
         case unknown
     }
@@ -57,7 +58,7 @@ struct DevicePairing: Sendable {
             senderID: claim.senderID, channel: claim.channel, credential: credential,
             profile: DeviceProfile(
                 displayName: displayName, metadata: metadata,
-                details: review.details),
+                details: review.details + Self.marks(of: claim.credential)),
             address: peer.address, freshCodes: try freshCodes(),
             settings: PairingStore.ClaimLimits(
                 lifetime: min(settings.pairingCodeTTL, lifetime ?? settings.pairingCodeTTL),
@@ -75,6 +76,12 @@ struct DevicePairing: Sendable {
         case .pending(let request, let expiresIn):
             return .pending(ticket(request, expiresIn: expiresIn, token: madeToken))
         }
+    }
+
+    /// What the administrator is told of how the device proves itself.
+    private static func marks(of credential: ClaimedCredential) -> [Detail] {
+        guard case .key(_, let proof) = credential, !proof.foreignTexts.isEmpty else { return [] }
+        return [Detail(label: "Signature", value: "OpenClaw's, which names no address that was dialled")]
     }
 
     /// Finds what the evidence proves: the active pairing first, then the pending request, then the newest
@@ -159,7 +166,9 @@ struct DevicePairing: Sendable {
             let waits = left > .zero && !history.cooldownCleared.contains(ended.id)
             return .denied(retryAfter: waits ? left : nil, reason: ended.reason)
         }
-        return revoked.map { .revoked(reason: $0.revokeReason) } ?? .unknown
+        return revoked.map {
+            .revoked(reason: $0.revokeReason, ago: history.now - ($0.revokedAt ?? history.now))
+        } ?? .unknown
     }
 
     /// The credential a claim is bound to, proven; a key without a valid proof is `INVALID_REQUEST`.

@@ -162,7 +162,7 @@ public final class DeviceSessions: Service, Sendable {
         case .pending(let ticket): return .pending(ticket)
         case .denied(let retryAfter, let reason): return .denied(retryAfter: retryAfter, reason: reason)
         case .expired: return .expired
-        case .revoked(let reason): return .revoked(reason: reason)
+        case .revoked(let reason, _): return .revoked(reason: reason)
         case .unknown: throw .unknownDevice
         }
     }
@@ -196,9 +196,41 @@ public final class DeviceSessions: Service, Sendable {
             case .denied(let retryAfter, let reason):
                 throw .denied(retryAfter: retryAfter).explained(by: reason)
             case .expired: throw .expired
-            case .revoked(let reason): throw Refusal.pairingEnded.explained(by: reason)
+            case .revoked(let reason, let ago):
+                // For those who connect and ask to pair in one: the wait after a denial holds after this, too.
+                var refusal = Refusal.pairingEnded.explained(by: reason)
+                let left = settings.pairingCooldown - ago
+                if left > .zero { refusal.details["cooldownMs"] = .integer(left.milliseconds) }
+                throw refusal
             case .unknown: throw .unknownDevice
             }
+        }
+    }
+
+    /// `connect`, and where nobody is known by that, `device.pair.request`: for dialects whose devices do not tell the
+    /// two apart, so that each connection is a request as well. After a denial or a revocation that has to wait.
+    public func enter(
+        _ claim: PairingClaim, as identity: DeviceIdentity, from peer: Peer, on socket: any DeviceSocket
+    ) async throws(Refusal) -> ConnectAnswer {
+        do throws(Refusal) {
+            return try await connect(identity, from: peer, on: socket)
+        } catch {
+            guard error.code == .notPaired else { throw error }
+            switch error.reason {
+            case "unknown", "expired": break
+            case "denied" where error.retryAfter == nil: break
+            case "revoked":
+                guard let left = error.details["cooldownMs"]?.wholeNumber else { break }
+                var refusal = error
+                (refusal.retryable, refusal.retryAfter) = (true, .milliseconds(left))
+                throw refusal
+            default: throw error
+            }
+        }
+        switch try await requestPairing(claim, from: peer, on: socket) {
+        case .pending(let ticket): return .pending(ticket)
+        // Somebody decided in between.
+        case .approved: return try await connect(identity, from: peer, on: socket)
         }
     }
 

@@ -16,6 +16,39 @@ extension PairingStore {
         }
     }
 
+    /// A message of either direction, as it is shown later.
+    public struct Line: Sendable, Equatable {
+        /// Which agent spoke; `nil` where the device did.
+        public var agent: String?
+        /// JSON text.
+        public var body: String
+        /// When it was stored.
+        public var at: Timestamp
+    }
+
+    /// The newest messages of a pairing, oldest first; what was given up is left out.
+    public func history(of sender: PairedSender, limit: Int) async throws -> [Line] {
+        func newest(_ direction: String) -> String {
+            """
+            (SELECT agent, body, created_at, direction, sequence FROM messages
+            WHERE sender_key = $1 AND generation = $2 AND direction = '\(direction)'
+                AND ended IS DISTINCT FROM 'withdrawn'
+            ORDER BY sequence DESC LIMIT $3)
+            """
+        }
+        return try await pool.query(
+            """
+            SELECT agent, body, created_at FROM (\(newest("in")) UNION ALL \(newest("out"))) AS lines
+            ORDER BY created_at DESC, direction DESC, sequence DESC LIMIT $3
+            """, [.text(sender.senderID.key), .int64(sender.generation.number), .int(limit)]
+        ).map {
+            Line(
+                agent: try $0.optionalText("agent"), body: try $0.text("body"),
+                at: try $0.moment("created_at")
+            )
+        }.reversed()
+    }
+
     /// What an agent and a device said to each other before one of the device's messages, oldest first. What the
     /// agent has not answered is left out, and so is what other agents heard.
     ///

@@ -83,6 +83,7 @@ extension GatewaySettings {
         signaturesPerSecond = gateway.signaturesPerSecond
         outboundQueueBytes = gateway.outboundQueueBytes
         outboundQueueMessages = gateway.outboundQueueMessages
+        dialects = gateway.dialects
         httpRequestsPerDevice = gateway.httpRequestsPerDevice
         maximumHTTPBody = gateway.maximumHTTPBody
         answerTimeout = gateway.answerTimeout

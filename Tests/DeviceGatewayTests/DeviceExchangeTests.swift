@@ -105,6 +105,7 @@ struct DeviceExchangeTests {
         case .pair(_, let nonce): "pair \(nonce ?? "-")"
         case .status(_, let nonce): "status \(nonce ?? "-")"
         case .connect(_, let nonce): "connect \(nonce ?? "-")"
+        case .enter(_, _, let nonce): "enter \(nonce ?? "-")"
         case .authenticate: "authenticate"
         case .message: "message"
         case .list: "list"

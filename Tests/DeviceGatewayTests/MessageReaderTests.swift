@@ -68,7 +68,7 @@ struct MessageReaderTests {
             events == [
                 .text(ByteBuffer(string: "Hé")), .fragment, .ping(ByteBuffer(bytes: [1, 2])),
                 .text(ByteBuffer(bytes: [UInt8(ascii: "o")] + long)),
-                .binary(ByteBuffer(bytes: [0xFF, 0xFE])), .pong,
+                .binary(ByteBuffer(bytes: [0xFF, 0xFE])), .pong(ByteBuffer()),
                 .text(ByteBuffer()), .close(code: .normalClosure),
             ])
     }

@@ -42,6 +42,63 @@ struct UpgradePolicyTests {
         #expect(Self.decide([("Origin", "https://nodes.example.org")]) == .upgrade(expected))
     }
 
+    @Test("An upgrade of OpenClaw's paths speaks its dialect; a page there stays a page")
+    func openClaw() {
+        var policy = Self.policy
+        let request = { (fields: [(String, String)], uri: String) in
+            HTTPRequestHead(version: .http1_1, method: .GET, uri: uri, headers: HTTPHeaders(fields))
+        }
+        #expect(policy.decide(request(Self.fields, "/gateway")) == .page("/gateway"))
+        policy.openClawPaths = ["/", "/gateway"]
+        for uri in ["/", "/?token=secret", "/gateway"] {
+            guard case .upgrade(let upgrade) = policy.decide(request(Self.fields, uri)) else {
+                Issue.record("\(uri) is refused")
+                continue
+            }
+            #expect(upgrade.dialect == .openclaw && !upgrade.usesSubprotocol)
+        }
+        let page = Self.fields.filter { $0.0 != "Upgrade" && $0.0 != "Connection" }
+        #expect(policy.decide(request(page, "/")) == .page("/"))
+        guard case .upgrade(let own) = policy.decide(request(Self.fields, "/ws")) else {
+            Issue.record("/ws is refused")
+            return
+        }
+        #expect(own.dialect == .nodes)
+        policy.path = nil
+        #expect(policy.decide(request(Self.fields, "/ws")) == .page("/ws"))
+    }
+
+    @Test(
+        "A request of a device that speaks HTTP is read by its head, or refused in the interface's form",
+        arguments: [
+            (HTTPMethod.POST, "/v1/chat/completions", nil as UInt?), (.GET, "/v1/models", nil),
+            (.GET, "/v1/models/a%2Fb", nil), (.GET, "/v1/chat/completions", 405), (.POST, "/v1/models", 405),
+            (.POST, "/v1/embeddings", 404), (.GET, "/v1/models/", 404),
+        ])
+    func exchanges(method: HTTPMethod, uri: String, status: UInt?) throws {
+        let token = Base64URL.encode(Array(repeating: 7, count: 32))
+        let changes: [(String, String?)] = [
+            ("Authorization", "bearer \(token)"), ("Idempotency-Key", "a-1"), ("Upgrade", nil),
+        ]
+        let decision = Self.decide(changes, uri: uri, method: method)
+        #expect(Self.status(decision) == status)
+        guard status == nil else { return }
+        guard case .exchange(let request) = decision else {
+            Issue.record("\(decision)")
+            return
+        }
+        #expect(request.token?.text == token && request.messageID == "a-1")
+        if uri.contains("%2F") { #expect(request.call == .findModel("a/b")) }
+        // The same rules of hosts and pages as everywhere.
+        let elsewhere = Self.decide(changes + [("Host", "evil.example")], uri: uri, method: method)
+        #expect(Self.status(elsewhere) == 421)
+        #expect(
+            Self.status(Self.decide(changes + [("Origin", "https://evil.example")], uri: uri, method: method))
+                == 403)
+        #expect(
+            Self.status(Self.decide(changes + [("Idempotency-Key", "a b")], uri: uri, method: method)) == 400)
+    }
+
     @Test("The subprotocol is granted to whoever offers it")
     func subprotocol() {
         guard

@@ -38,6 +38,10 @@ DIRECT = """\
             include snippets/gateway.conf;
             proxy_pass http://gateway_{gateway};
         }}
+        location = /gateway {{
+            include snippets/gateway.conf;
+            proxy_pass http://gateway_{gateway};
+        }}
         location /v1/ {{
             client_max_body_size 1m;
             include snippets/gateway.conf;

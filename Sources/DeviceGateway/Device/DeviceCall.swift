@@ -7,6 +7,7 @@ enum DeviceCall: Sendable {
     case pair(PairingClaim, spentNonce: String?)
     case status(DeviceIdentity, spentNonce: String?)
     case connect(DeviceIdentity, spentNonce: String?)
+    case enter(PairingClaim, DeviceIdentity, spentNonce: String?)
     case authenticate(token: String)
     case message(MessageCall)
     case list(PairingListing, Authority)
@@ -70,6 +71,9 @@ extension DeviceCall {
         case .connect(let identity, let nonce):
             peer.spentNonce = nonce
             return .connection(try await sessions.connect(identity, from: peer, on: socket))
+        case .enter(let claim, let identity, let nonce):
+            peer.spentNonce = nonce
+            return .connection(try await sessions.enter(claim, as: identity, from: peer, on: socket))
         case .authenticate(let token):
             return .authority(try await kernel.accounts.authenticate(token: token, from: peer.address))
         case .message(let call):

@@ -17,6 +17,8 @@ final class DeviceConnection: WebSocketApplication {
     private let request: UpgradeRequest
     private let handle: ConnectionHandle
     private var exchange: DeviceExchange
+    /// What translates for a client of another dialect; `nil` for this server's own.
+    private var dialect: OpenClawDialect?
     /// For as long as it sends and delivers.
     private var socket: WebSocket?
     /// For as long as it takes a descriptor.
@@ -33,6 +35,7 @@ final class DeviceConnection: WebSocketApplication {
         exchange = DeviceExchange(
             facts: context.facts, makeNonce: GatewayContext.makeNonce, clock: context.clock,
             now: eventLoop.now)
+        if request.dialect == .openclaw { dialect = OpenClawDialect(facts: context.openClawFacts) }
     }
 
     // MARK: Socket
@@ -59,14 +62,18 @@ final class DeviceConnection: WebSocketApplication {
             return
         }
         context.metrics.accepted.increment()
-        run(exchange.opened(usesSubprotocol: request.usesSubprotocol))
+        if dialect != nil {
+            let settings = context.facts.settings
+            socket.setLimits(settings.limits(settings.limitsBeforeConnect, for: request.dialect))
+        }
+        run(exchange.opened(usesSubprotocol: request.usesSubprotocol || dialect != nil))
     }
 
     func received(text: ByteBuffer, on socket: WebSocket) {
         context.metrics.requests.increment()
         let cost = text.readableBytes
         guard cost > Self.inlineParseLimit else {
-            return run { $0.received(parse(text), cost: cost, now: $1) }
+            return received(parse(text), cost: cost)
         }
         isParsing = true
         socket.setReading(false)
@@ -74,7 +81,7 @@ final class DeviceConnection: WebSocketApplication {
             let frame = parse(text)
             handle.perform { connection in
                 connection.isParsing = false
-                connection.run { $0.received(frame, cost: cost, now: $1) }
+                connection.received(frame, cost: cost)
                 connection.run { $0.readEnded(now: $1) }
             }
         }
@@ -82,11 +89,41 @@ final class DeviceConnection: WebSocketApplication {
 
     func readEnded(on socket: WebSocket) { run { $0.readEnded(now: $1) } }
 
-    /// Never called: the limits of these sockets accept no binary message.
-    func received(binary: ByteBuffer, on socket: WebSocket) {}
+    /// Called where the limits accept binary messages: they hold text then.
+    func received(binary: ByteBuffer, on socket: WebSocket) {
+        var validator = UTF8Validator()
+        guard validator.consume(binary.readableBytesView), validator.isComplete else {
+            return close(.invalidText, "a binary message that is not UTF-8")
+        }
+        received(text: binary, on: socket)
+    }
+
+    func ponged(_ payload: ByteBuffer, on socket: WebSocket) {
+        guard let number = Int64(String(buffer: payload)) else { return }
+        carryOut(dialect?.ponged(number) ?? [], cost: 0)
+        run { $0.readEnded(now: $1) }
+    }
 
     func ticked(now: NIODeadline, on socket: WebSocket) {
         if !isParsing { run(exchange.ticked(now: now)) }
+        carryOut(dialect?.ticked(now: context.clock()) ?? [], cost: 0)
+    }
+
+    private func received(_ frame: Result<RequestFrame, FrameRefusal>, cost: Int) {
+        guard dialect != nil else { return run { $0.received(frame, cost: cost, now: $1) } }
+        carryOut(dialect?.read(frame, now: context.clock()) ?? [], cost: cost)
+    }
+
+    /// What a codec made of something.
+    private func carryOut(_ steps: [DialectStep], cost: Int, isDelivery: Bool = false) {
+        for step in steps {
+            switch step {
+            case .ask(let id, let request): run { $0.received(request, id: id, cost: cost, now: $1) }
+            case .send(let text): socket?.send(text: text.utf8, isDelivery: isDelivery)
+            case .ping(let number): socket?.ping(ByteBuffer(string: String(number)))
+            case .close(let code, let reason): close(code, reason)
+            }
+        }
     }
 
     func closed() {
@@ -220,7 +257,8 @@ final class DeviceConnection: WebSocketApplication {
     }
 
     private func authenticate() {
-        socket?.setLimits(context.facts.settings.limitsAfterConnect)
+        let settings = context.facts.settings
+        socket?.setLimits(settings.limits(settings.limitsAfterConnect, for: request.dialect))
         guard !isAuthenticated else { return }
         isAuthenticated = true
         context.withAdmission { [id = handle.id] in _ = $0.authenticate(id) }
@@ -234,10 +272,12 @@ final class DeviceConnection: WebSocketApplication {
         case .event, .channelEvent: context.metrics.events.increment()
         case .response, .accepted: break
         }
-        socket?.send(text: frame.text.utf8, isDelivery: isDelivery)
+        guard dialect != nil else { return socket?.send(text: frame.text.utf8, isDelivery: isDelivery) ?? () }
+        carryOut(dialect?.write(frame, now: context.clock()) ?? [], cost: 0, isDelivery: isDelivery)
     }
 
     fileprivate func close(_ code: CloseCode, _ reason: String, discarding: Bool = false) {
+        let (code, reason) = dialect?.closing(code, reason) ?? (code, reason)
         socket?.close(WebSocketErrorCode(code), reason: reason, discarding: discarding)
     }
 }

@@ -43,6 +43,11 @@ extension DeviceExchange {
             try checkIdentity(identity.senderID)
             conversation.attempted(now: now)
             return .connect(identity, spentNonce: spentNonce(for: identity))
+        case .enter(let claim, let identity):
+            try checkIdentity(identity.senderID)
+            conversation.attempted(now: now)
+            return .enter(claim, identity, spentNonce: spentNonce(for: identity))
+        case .history(let limit): return .message(.history(limit: limit, try grant()))
         case .connectAdministrator(let token):
             guard role == .stranger else { throw .alreadySomebody }
             conversation.attempted(now: now)

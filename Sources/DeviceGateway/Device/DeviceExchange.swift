@@ -121,6 +121,15 @@ struct DeviceExchange {
         return proceed(now)
     }
 
+    /// A request of another dialect came, which its codec has read.
+    mutating func received(
+        _ request: DeviceRequest, id: String, cost: Int, now: NIODeadline
+    ) -> [Action] {
+        window.isGathering = true
+        window.request(Asked(id: id, request: request), request.place, cost: cost)
+        return proceed(now)
+    }
+
     /// Nothing more was read for now.
     mutating func readEnded(now: NIODeadline) -> [Action] {
         guard window.isGathering else { return [] }
@@ -268,8 +277,8 @@ extension DeviceRequest {
         switch self {
         case .send: .beside(.messages)
         case .acknowledge: .beside(.acknowledgements)
-        case .pair, .status, .challenge, .connect, .connectAdministrator, .messageStatus, .abort, .push,
-            .pushStatus, .list, .approve, .deny, .revoke, .health:
+        case .pair, .status, .challenge, .connect, .enter, .connectAdministrator, .messageStatus, .abort,
+            .history, .push, .pushStatus, .list, .approve, .deny, .revoke, .health:
             .alone
         }
     }

@@ -1,6 +1,7 @@
 import Logging
 import Metrics
 import NIOCore
+import NodesProtocol
 import PairingCore
 import PairingKernel
 import Synchronization
@@ -13,6 +14,8 @@ final class GatewayContext: Sendable {
     let clock: WallClock
     let logger: Logger
     let metrics = GatewayMetrics()
+    /// What the codec of OpenClaw's dialect says of this server.
+    let openClawFacts: OpenClawDialect.Facts
     private let admission: Mutex<SocketAdmission<any AdmittedConnection>>
     private let signatures: Mutex<SignatureBudget>
     /// The HTTP requests of each device that are under way.
@@ -29,6 +32,11 @@ final class GatewayContext: Sendable {
         self.logger = logger
         facts = ServerFacts(instanceID: sessions.instanceID, settings: settings)
         admission = Mutex(SocketAdmission(limits: settings.socketLimits))
+        guard let channel = ChannelID("web") else { preconditionFailure("a channel's name that is none") }
+        openClawFacts = OpenClawDialect.Facts(
+            channel: channel, agents: sessions.agentNames, maximumMessage: settings.maximumMessage,
+            maximumBuffered: settings.outboundQueueBytes, secretDevice: { ForeignSecret.device(of: $0) },
+            makeMessageID: Self.makeNonce)
         signatures = Mutex(
             SignatureBudget(
                 perSecond: Double(settings.signaturesPerSecond), now: NIODeadline.now().sinceStart))

@@ -42,6 +42,8 @@ public struct GatewaySettings: Sendable {
     public var outboundQueueBytes = 1 << 20
     /// The most messages that wait for one client.
     public var outboundQueueMessages = 256
+    /// The dialects that are served.
+    public var dialects = Set(DialectName.allCases)
     /// The most HTTP requests of one device that are under way on this instance.
     public var httpRequestsPerDevice = 8
     /// The greatest body of these, in bytes.
@@ -69,6 +71,13 @@ public struct GatewaySettings: Sendable {
 
     var windowLimits: DeviceExchange.Window.Limits {
         DeviceExchange.Window.Limits(requests: windowRequests, bytes: windowBytes)
+    }
+
+    /// The same for a dialect, of which some clients send their text in binary messages.
+    func limits(_ limits: WebSocketLimits, for dialect: DialectName) -> WebSocketLimits {
+        var limits = limits
+        limits.acceptsBinary = dialect == .openclaw
+        return limits
     }
 
     var limitsBeforeConnect: WebSocketLimits {

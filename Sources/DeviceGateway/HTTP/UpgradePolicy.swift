@@ -33,12 +33,16 @@ public struct UpgradeRequest: Sendable, Equatable {
     public var origins: [Origin]
     /// Whether the client asked for the server's subprotocol and was granted it.
     public var usesSubprotocol: Bool
+    /// What is spoken, by the path.
+    public var dialect = DialectName.nodes
 }
 
 /// Which requests become WebSockets (RFC 6455 §4.2), and what the others are told.
 public struct UpgradePolicy: Sendable {
-    /// The one path that upgrades.
-    public var path: String
+    /// The path that upgrades to this server's own dialect; `nil` for none.
+    public var path: String?
+    /// Paths that upgrade to OpenClaw's. A page's request of one goes the way of all pages.
+    public var openClawPaths: Set<String> = []
     /// Which `Host` is served and which `Origin` may upgrade; `nil` serves every client, for test servers.
     public var origins: OriginPolicy?
     /// The subprotocol granted to clients that offer it.
@@ -50,7 +54,7 @@ public struct UpgradePolicy: Sendable {
 
     /// Wraps the parts.
     public init(
-        path: String, origins: OriginPolicy?, subprotocol: String? = nil, directAddress: ClientAddress? = nil
+        path: String?, origins: OriginPolicy?, subprotocol: String? = nil, directAddress: ClientAddress? = nil
     ) {
         self.path = path
         self.origins = origins
@@ -79,7 +83,8 @@ public struct UpgradePolicy: Sendable {
                     "The method \(quoted(head.method.rawValue)) is not served here; expected GET.\n",
                     fields: ["Allow": "GET"]))
         }
-        guard path == self.path else { return .page(path) }
+        let isOpenClaw = openClawPaths.contains(path) && has(head, "upgrade", "websocket")
+        guard path == self.path || isOpenClaw else { return .page(path) }
         let dialled: [Origin]
         let address: ClientAddress
         do throws(RefusedRequest) {
@@ -90,7 +95,10 @@ public struct UpgradePolicy: Sendable {
             return .refuse(error.answer)
         }
         return .upgrade(
-            UpgradeRequest(address: address, origins: dialled, usesSubprotocol: offersSubprotocol(head)))
+            UpgradeRequest(
+                address: address, origins: dialled,
+                usesSubprotocol: !isOpenClaw && offersSubprotocol(head),
+                dialect: isOpenClaw ? .openclaw : .nodes))
     }
 
     /// A request that is answered with a refusal.

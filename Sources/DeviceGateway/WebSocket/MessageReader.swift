@@ -29,7 +29,7 @@ struct MessageReader {
         /// A frame of a message that goes on.
         case fragment
         case ping(ByteBuffer)
-        case pong
+        case pong(ByteBuffer)
         /// The client closes; a close frame without a code has none.
         case close(code: WebSocketErrorCode?)
 
@@ -117,7 +117,7 @@ struct MessageReader {
         control = ByteBuffer()
         switch opcode {
         case .ping: return .ping(payload)
-        case .pong: return .pong
+        case .pong: return .pong(payload)
         default: return .close(code: try Self.closeCode(payload))
         }
     }

@@ -90,6 +90,12 @@ public final class WebSocket: ChannelDuplexHandler {
         send(.binary, binary)
     }
 
+    /// Sends a ping whose answer the application is told.
+    public func ping(_ payload: ByteBuffer) {
+        guard life.isOpen else { return }
+        send(.ping, payload)
+    }
+
     /// Begins to close the socket.
     ///
     /// - Parameters:
@@ -228,7 +234,8 @@ public final class WebSocket: ChannelDuplexHandler {
             hasDelivered = true
             application.received(binary: bytes, on: self)
         case .ping(let payload): if life.isOpen { send(.pong, payload) }
-        case .fragment, .pong: break
+        case .pong(let payload): if life.isOpen { application.ponged(payload, on: self) }
+        case .fragment: break
         case .close(let code): run(life.closeReceived(code, now: now))
         }
     }

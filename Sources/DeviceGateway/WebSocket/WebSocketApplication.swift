@@ -8,6 +8,8 @@ public protocol WebSocketApplication: AnyObject {
     func received(text: ByteBuffer, on socket: WebSocket)
     /// A binary message came; only where the limits accept them.
     func received(binary: ByteBuffer, on socket: WebSocket)
+    /// The client answered a ping with this payload.
+    func ponged(_ payload: ByteBuffer, on socket: WebSocket)
     /// All messages that came together have been handed over, or as many as were read before a pause.
     func readEnded(on socket: WebSocket)
     /// About a second has passed.
@@ -16,6 +18,11 @@ public protocol WebSocketApplication: AnyObject {
     func closed()
     /// The connection is no more: it takes no descriptor. The last call.
     func gone()
+}
+
+extension WebSocketApplication {
+    /// Nothing is done.
+    public func ponged(_ payload: ByteBuffer, on socket: WebSocket) {}
 }
 
 /// How the sockets of a server behave.

@@ -1,0 +1,266 @@
+import PairingCore
+
+/// OpenClaw's spelling of the wire, versions 3 and 4, for one socket: its clients' frames in, this server's requests
+/// out, and the other way round. Every rule is the server's; here nothing is decided but how things are said.
+public struct OpenClawDialect: Sendable {
+    /// What is said of the server, and what it takes to understand a client.
+    public struct Facts: Sendable {
+        /// The channel of these devices.
+        public var channel: ChannelID
+        /// The agents that may be asked for.
+        public var agents: [String]
+        /// The greatest message, in bytes.
+        public var maximumMessage: Int
+        /// The bytes that may wait for a client.
+        public var maximumBuffered: Int
+        /// Whose secret that is; `nil` for one that can be nobody's.
+        public var secretDevice: @Sendable (String) -> (token: DeviceToken, senderID: SenderID)?
+        /// Names a message whose client does not.
+        public var makeMessageID: @Sendable () -> String
+
+        /// Wraps the parts.
+        public init(
+            channel: ChannelID, agents: [String], maximumMessage: Int, maximumBuffered: Int,
+            secretDevice: @escaping @Sendable (String) -> (token: DeviceToken, senderID: SenderID)?,
+            makeMessageID: @escaping @Sendable () -> String
+        ) {
+            self.channel = channel
+            self.agents = agents
+            self.maximumMessage = maximumMessage
+            self.maximumBuffered = maximumBuffered
+            self.secretDevice = secretDevice
+            self.makeMessageID = makeMessageID
+        }
+    }
+
+    /// How often a connected client is told that the server is there, in milliseconds.
+    static let tick: Int64 = 15_000
+
+    /// What of the client's is asked under which of this side's identifiers.
+    enum Call: Sendable {
+        case connect(String, OpenClawConnect)
+        case send(String, run: String, sessionKey: String, isAgent: Bool, isNode: Bool)
+        case abort(String, run: String, isLast: Bool, runs: [String])
+        case history(String, sessionKey: String)
+        case acknowledgement
+    }
+
+    let facts: Facts
+    var calls: [String: Call] = [:]
+    var runs = OpenClawRuns()
+    /// Who is connected; `nil` before.
+    var connected: OpenClawConnect?
+    /// Who waits for a decision.
+    private(set) var waits: OpenClawConnect?
+    private var lastID: UInt64 = 0
+    private var seq: Int64 = 0
+    private var lastTick: Int64 = 0
+    /// The newest message that was sent, and is to be acknowledged by a pong.
+    private var unacknowledged: Int64 = 0
+
+    /// A socket that is new.
+    public init(facts: Facts) { self.facts = facts }
+
+    // MARK: In
+
+    /// A frame of the client came.
+    public mutating func read(_ result: Result<RequestFrame, FrameRefusal>, now: Timestamp) -> [DialectStep] {
+        switch result {
+        case .failure(let failure):
+            // Types that are not known are for others, and need not have an identifier.
+            if ["unknown_type", "bad_id"].contains(failure.refusal.reason) { return [] }
+            guard let id = failure.id else {
+                return [.close(.policyViolation, "invalid request frame")]
+            }
+            return [.send(OpenClawFrames.failure(id, "INVALID_REQUEST", failure.refusal.message))]
+        case .success(let frame):
+            if frame.method == "connect" { return connect(frame) }
+            guard let connected else {
+                return [
+                    .send(
+                        OpenClawFrames.failure(
+                            frame.id, waits == nil ? "INVALID_REQUEST" : "NOT_PAIRED",
+                            waits == nil ? "the first request must be connect" : "pairing required"))
+                ]
+            }
+            return request(frame, of: connected, now.milliseconds)
+        }
+    }
+
+    private mutating func connect(_ frame: RequestFrame) -> [DialectStep] {
+        guard connected == nil else {
+            return [.send(OpenClawFrames.failure(frame.id, "INVALID_REQUEST", "already connected"))]
+        }
+        do throws(OpenClawConnect.Failure) {
+            let connect = try OpenClawConnect(
+                frame.parameters, channel: facts.channel, secretDevice: facts.secretDevice)
+            return [ask(.connect(frame.id, connect), .enter(connect.claim, connect.identity))]
+        } catch {
+            let code =
+                error.details["code"] == .string("DEVICE_IDENTITY_REQUIRED")
+                ? "NOT_PAIRED" : "INVALID_REQUEST"
+            return [
+                .send(OpenClawFrames.failure(frame.id, code, error.message, details: error.details)),
+                .close(error.close, OpenClawFrames.reason(error.message)),
+            ]
+        }
+    }
+
+    mutating func ask(_ call: Call, _ request: DeviceRequest) -> DialectStep {
+        lastID += 1
+        let id = String(lastID)
+        calls[id] = call
+        return .ask(id: id, request)
+    }
+
+    // MARK: Out
+
+    /// The server has something to say.
+    public mutating func write(_ frame: ServerFrame, now: Timestamp) -> [DialectStep] {
+        let now = now.milliseconds
+        switch frame {
+        case .response(let id, let payload):
+            guard let call = calls.removeValue(forKey: id) else { return [] }
+            return answered(call, payload, now)
+        case .accepted(let id, let messageID, _):
+            guard
+                case .send(let request, let run, let key, let isAgent, let isNode)? = calls.removeValue(
+                    forKey: id)
+            else { return [] }
+            let events = runs.begin(run, sessionKey: key, agentRequest: isAgent ? request : nil, at: now)
+            return [.send(OpenClawFrames.response(request, accepted(messageID, isAgent, isNode, now)))]
+                + tell(events)
+        case .failure(let id, let refusal):
+            guard let call = id.flatMap({ calls.removeValue(forKey: $0) }) else { return [] }
+            return refused(call, refusal)
+        case .event(.challenge, let payload, _):
+            return [.send(OpenClawFrames.event("connect.challenge", payload.members, seq: nil))]
+        case .event(.shutdown, let payload, _):
+            var facts: [String: JSONValue] = ["reason": .string("service restart")]
+            facts["restartExpectedMs"] = payload["closesInMs"]
+            return [event("shutdown", facts)]
+        case .event(.pairResolved, let payload, _): return resolved(payload, now)
+        case .event: return []
+        case .channelEvent(let name, let payload, _): return channelEvent(name, payload, now)
+        }
+    }
+
+    private func accepted(_ run: String, _ isAgent: Bool, _ isNode: Bool, _ now: Int64) -> JSONValue {
+        if isNode { return .object(["ok": .bool(true)]) }
+        if isAgent {
+            return .object([
+                "runId": .string(run), "status": .string("accepted"), "acceptedAt": .integer(now),
+            ])
+        }
+        return .object(["runId": .string(run), "status": .string("started")])
+    }
+
+    private mutating func answered(_ call: Call, _ payload: JSONValue, _ now: Int64) -> [DialectStep] {
+        switch call {
+        case .connect(let id, let connect):
+            guard payload["status"]?.string == "paired" else {
+                waits = connect
+                return [.send(pending(id, connect, payload))]
+            }
+            connected = connect
+            waits = nil
+            lastTick = now
+            return [.send(OpenClawFrames.response(id, hello(connect, payload, now)))]
+        case .send(let id, let run, let key, let isAgent, let isNode):
+            // Ephemeral: nobody answers it.
+            let events = runs.begin(run, sessionKey: key, agentRequest: isAgent ? id : nil, at: now)
+            return [.send(OpenClawFrames.response(id, accepted(run, isAgent, isNode, now)))]
+                + tell(events + runs.message(run, "", at: now))
+        case .abort(let id, let run, let isLast, let all):
+            var steps = tell(payload["status"]?.string == "withdrawn" ? runs.abort(run, at: now) : [])
+            if isLast {
+                steps.insert(.send(OpenClawFrames.response(id, Self.aborted(all))), at: 0)
+            }
+            return steps
+        case .history(let id, let key):
+            return [.send(OpenClawFrames.response(id, Self.history(payload, sessionKey: key)))]
+        case .acknowledgement: return []
+        }
+    }
+
+    static func aborted(_ runs: [String]) -> JSONValue {
+        .object([
+            "ok": .bool(true), "aborted": .bool(!runs.isEmpty), "runIds": .array(runs.map(JSONValue.string)),
+        ])
+    }
+
+    private static func history(_ payload: JSONValue, sessionKey: String) -> JSONValue {
+        var messages: [JSONValue] = []
+        if case .array(let rows)? = payload["messages"] {
+            messages = rows.map { row in
+                OpenClawFrames.message(
+                    row["from"]?.string == "device" ? "user" : "assistant", row["text"]?.string ?? "",
+                    at: row["at"]?.wholeNumber ?? 0)
+            }
+        }
+        return .object([
+            "sessionKey": .string(sessionKey), "sessionId": .string(sessionKey),
+            "messages": .array(messages), "thinkingLevel": .string("off"),
+        ])
+    }
+
+    private mutating func channelEvent(_ name: String, _ payload: String, _ now: Int64) -> [DialectStep] {
+        guard let value = try? JSONValue(parsing: payload.utf8) else { return [] }
+        let run = value["inReplyTo"]?.string
+        switch name {
+        case "message.part":
+            guard let run, let text = value["text"]?.string else { break }
+            return tell(runs.part(run, number: value["part"]?.wholeNumber ?? 0, text, at: now))
+        case "message.failed":
+            // One that is tried again has not failed yet.
+            guard let run, value["retrying"] == .bool(false) else { break }
+            return tell(runs.fail(run, value["reason"]?.string ?? "failed", at: now))
+        default: break
+        }
+        guard let number = value["messageSeq"]?.wholeNumber else { return [] }
+        unacknowledged = max(unacknowledged, number)
+        guard let message = value["message"] else { return [.ping(number)] }
+        let text = spokenText(of: message.text)
+        return tell(runs.message(run ?? "message-\(number)", text, at: now)) + [.ping(number)]
+    }
+
+    /// The client's library has answered a ping, so that it has read what came before.
+    public mutating func ponged(_ number: Int64) -> [DialectStep] {
+        guard connected != nil, number > 0, number <= unacknowledged else { return [] }
+        return [ask(.acknowledgement, .acknowledge(messageSeq: number))]
+    }
+
+    /// Some time has passed.
+    public mutating func ticked(now: Timestamp) -> [DialectStep] {
+        let now = now.milliseconds
+        var steps = tell(runs.takeLate(at: now))
+        if connected != nil, now - lastTick >= Self.tick {
+            lastTick = now
+            steps.append(event("tick", ["ts": .integer(now)]))
+        }
+        return steps
+    }
+
+    mutating func tell(_ events: [OpenClawRuns.Event]) -> [DialectStep] {
+        events.map { told in
+            switch told {
+            case .event(let name, let payload): event(name, payload)
+            case .answer(let request, let payload):
+                .send(OpenClawFrames.response(request, .object(payload)))
+            }
+        }
+    }
+
+    mutating func event(_ name: String, _ payload: [String: JSONValue]) -> DialectStep {
+        seq += 1
+        return .send(OpenClawFrames.event(name, payload, seq: seq))
+    }
+
+    mutating func stopWaiting() { waits = nil }
+}
+
+extension JSONValue {
+    var members: [String: JSONValue] {
+        if case .object(let members) = self { members } else { [:] }
+    }
+}

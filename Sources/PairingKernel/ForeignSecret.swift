@@ -1,0 +1,37 @@
+import Cryptography
+import PairingCore
+import PairingStore
+import Synchronization
+
+/// A device of another dialect that shows a secret of its own instead of a key: it is this server's device token by its
+/// hash, and names its device by a hash of that.
+public enum ForeignSecret {
+    /// The token and the sender ID that a secret stands for.
+    public static func device(of secret: String) -> (token: DeviceToken, senderID: SenderID)? {
+        guard let token = DeviceToken(bytes: sha256(Array("openclaw-token|\(secret)".utf8))),
+            let senderID = SenderID("oc-" + hexadecimal(sha256(token.bytes).prefix(8)))
+        else { return nil }
+        return (token, senderID)
+    }
+}
+
+extension DeviceSessions {
+    /// The newest messages between a device and its agents, oldest first, as texts.
+    public func history(
+        limit: Int, grant: SessionGrant, on socket: any DeviceSocket
+    ) async throws(Refusal) -> JSONValue {
+        guard state.withLock({ $0.table.isLive(socket.id, grant) }) else { throw .sessionEnded }
+        let lines = try await refusing(logger) {
+            try await store.history(of: grant.liveSession.sender, limit: limit)
+        }
+        return .object([
+            "messages": .array(
+                lines.map { line in
+                    .object([
+                        "from": .string(line.agent == nil ? "device" : "agent"),
+                        "text": .string(spokenText(of: line.body)), "at": .integer(line.at.milliseconds),
+                    ])
+                })
+        ])
+    }
+}

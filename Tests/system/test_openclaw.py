@@ -1,0 +1,386 @@
+"""OpenClaw's clients pair and talk unmodified: by the frames of its protocol, and by clients as they are on PyPI."""
+
+import asyncio
+import json
+import time
+import types
+
+import pytest
+
+from support.agents import Agent, says
+from support.completions import Steps
+from support.deployment import deployed, eventually
+from support.device import TokenCredential
+from support.openclaw import Operator
+
+PATHS = ("/", "/gateway", "/__openclaw__/gateway")
+
+
+@pytest.fixture(scope="module")
+def stack():
+    with Agent(says("Here you are.")) as words, Agent(says("-")) as steps:
+        settings = {
+            "agents": {
+                name: {"type": "openai", "model": "m", "attempts": 1, "url": agent.url}
+                for name, agent in {"words": words, "steps": steps}.items()
+            },
+            "log": {"level": "trace"},
+        }
+        with deployed(gateways=2, kernels=1, settings=settings) as nodes:
+            administrator = nodes.administrator()
+            yield types.SimpleNamespace(nodes=nodes, administrator=administrator, steps=steps, words=words)
+
+
+def final(operator: Operator, run: str) -> str:
+    payload = operator.event("chat", lambda payload: payload["runId"] == run and payload["state"] == "final")
+    return payload["message"]["content"][0]["text"]
+
+
+@pytest.mark.parametrize(("path", "version", "versions"), zip(PATHS, ("v3", "v2", "v3"), ((4, 4), (3, 3), (3, 4))))
+def test_a_client_is_pending_with_its_code_then_approved_and_talks(stack, path, version, versions):
+    nodes, administrator = stack.nodes, stack.administrator
+    operator = Operator(nodes, path=path, version=version, versions=versions, token="sek")
+    answer = operator.connect(operator.dial())
+    error = answer["error"]
+    assert error["code"] == "NOT_PAIRED" and error["retryable"] and error["retryAfterMs"] > 0
+    details = error["details"]
+    code = details["pairingCode"][:4] + "-" + details["pairingCode"][4:]
+    assert error["message"] == f"pairing required: device is not approved yet; code {code}"
+    assert details["recommendedNextStep"] == "wait_then_retry" and details["pauseReconnect"] is False
+    assert details["deviceId"] == operator.device_id
+    # I11: connecting once more, as most do, changes nothing.
+    again = Operator(nodes, path=path, version=version, versions=versions, token="sek")
+    again.key, again.public_key, again.device_id = operator.key, operator.public_key, operator.device_id
+    second = again.connect(again.dial())["error"]["details"]
+    assert second["requestId"] == details["requestId"] and second["pairingCode"] == details["pairingCode"]
+    page = administrator.get("/nodes").text
+    assert operator.device_id in page and code in page and "which names no address" in page
+    administrator.approve(details["requestId"], code)
+    # The newest that waits is told, and both come again.
+    assert again.event("device.pair.resolved")["decision"] == "approved"
+    assert again.closed()[0] == 1008
+    hello = operator.enter()
+    assert hello["type"] == "hello-ok" and hello["protocol"] == versions[1]
+    assert hello["auth"]["scopes"] == operator.scopes and len(hello["auth"]["deviceToken"]) == 43
+    assert hello["policy"]["tickIntervalMs"] == 15000
+    sent = operator.request(
+        "chat.send", {"sessionKey": "agent:echo:x", "message": "hi 🛰", "deliver": False, "idempotencyKey": "run-1"}
+    )
+    assert sent["payload"] == {"runId": "run-1", "status": "started"}
+    assert final(operator, "run-1") == "hi 🛰"
+    words = operator.request("agent", {"sessionKey": "agent:words:y", "message": "go", "idempotencyKey": "run-2"})
+    assert words["payload"]["status"] == "accepted" and words["payload"]["runId"] == "run-2"
+    done = operator.answer(f"r{next(operator.ids) - 1}")
+    assert done["payload"] == {"runId": "run-2", "status": "ok", "summary": "completed"}
+    streams = [frame for frame in operator.events if frame["event"] == "agent" and frame["payload"]["runId"] == "run-2"]
+    assert [frame["payload"]["data"].get("phase") for frame in streams if frame["payload"]["stream"] == "lifecycle"] == [
+        "start", "end",
+    ]  # fmt: skip
+    text = [frame["payload"]["data"] for frame in streams if frame["payload"]["stream"] == "assistant"]
+    assert "".join(data["delta"] for data in text) == text[-1]["text"] == "Here you are. "
+    assert final(operator, "run-2") == "Here you are. "
+    waited = operator.request("agent.wait", {"runId": "run-2", "timeoutMs": 1000})["payload"]
+    assert waited["status"] == "ok" and waited["endedAt"] >= waited["startedAt"]
+    history = operator.request("chat.history", {"sessionKey": "k", "limit": 3})["payload"]
+    assert [(line["role"], line["content"][0]["text"]) for line in history["messages"]] == [
+        ("assistant", "hi 🛰"), ("user", "go"), ("assistant", "Here you are. "),
+    ]  # fmt: skip
+    # The pongs of the client's library acknowledge what it was sent.
+    eventually(
+        lambda: nodes.rows(
+            "SELECT 1 FROM messages WHERE sender_key = %s AND direction = 'out' AND done_at IS NULL", operator.device_id
+        ) == [],
+        "everything is acknowledged",
+    )  # fmt: skip
+    assert operator.request("health", {})["payload"]["ok"] is True
+    assert operator.request("sessions.patch", {"key": "main", "sendPolicy": "allow"})["ok"] is True
+    # A paired device may talk, and nothing else, whatever it asked for.
+    refused = operator.request("device.pair.approve", {"requestId": details["requestId"]})["error"]
+    assert refused["code"] == "FORBIDDEN" and refused["details"]["code"] == "MISSING_SCOPE"
+    assert operator.request("no.such", {})["error"]["message"] == "unknown method: no.such"
+    # Unknown frame types are for others.
+    operator.send({"type": "ping"})
+    operator.send({"type": "cancel", "id": "r1"})
+    assert operator.request("health", {})["ok"] is True
+    operator.socket.close()
+
+
+def test_i3_a_revoked_device_is_told_in_its_own_words_and_does_not_come_back_by_itself(stack):
+    nodes, administrator = stack.nodes, stack.administrator
+    operator = Operator(nodes)
+    operator.pair(administrator)
+    hello = operator.enter()
+    step = Steps("never", " heard")
+    stack.steps._answers = [step]
+    operator.request("chat.send", {"sessionKey": "agent:steps:x", "message": "hi", "idempotencyKey": "run"})
+    eventually(lambda: stack.steps.requests, "the agent is asked")
+    administrator.revoke(operator.device_id)
+    assert operator.closed() == (4001, "device removed")
+    assert step.ended.wait(30) and step.was_cut
+    operator.token = hello["auth"]["deviceToken"]
+    error = operator.connect(operator.dial())["error"]
+    assert error["code"] == "INVALID_REQUEST" and error["details"]["code"] == "AUTH_DEVICE_TOKEN_MISMATCH"
+    assert operator.closed() == (1008, "unauthorized: device token mismatch (rotate/reissue device token)")
+    # Without it: every connection is a request in this dialect, so that it has to wait.
+    operator.token = None
+    error = operator.connect(operator.dial())["error"]
+    assert error["code"] == "NOT_PAIRED" and error["details"]["pauseReconnect"] is True
+    assert 0 < error["retryAfterMs"] <= 600_000
+    assert operator.closed()[0] == 1008
+    waiting = "SELECT 1 FROM pairing_requests WHERE sender_key = %s AND state = 'pending'"
+    assert nodes.rows(waiting, operator.device_id) == []
+    nodes.rows(
+        "UPDATE paired_devices SET revoked_at = now() - interval '11 min', paired_at = now() - interval '1 h' "
+        "WHERE sender_key = %s", operator.device_id,
+    )  # fmt: skip
+    error = operator.connect(operator.dial())["error"]
+    assert error["details"]["pauseReconnect"] is False and error["details"]["pairingCode"]
+    assert len(nodes.rows(waiting, operator.device_id)) == 1
+
+
+def test_denied_and_expired_are_told_to_who_waits_and_to_who_comes_back(stack):
+    nodes, administrator = stack.nodes, stack.administrator
+    denied = Operator(nodes)
+    details = denied.connect(denied.dial())["error"]["details"]
+    administrator.deny(details["requestId"], details["pairingCode"])
+    assert denied.event("device.pair.resolved")["decision"] == "rejected"
+    assert denied.closed()[0] == 1008
+    error = denied.connect(denied.dial())["error"]
+    assert error["code"] == "NOT_PAIRED" and error["details"]["reason"] in ("denied", "denied_recently")
+    assert error["details"]["pauseReconnect"] is True and error["retryAfterMs"] > 0
+    late = Operator(nodes)
+    details = late.connect(late.dial())["error"]["details"]
+    nodes.rows(
+        "UPDATE pairing_requests SET created_at = now() - interval '2 h', expires_at = now() - interval '1 h' "
+        "WHERE request_id = %s", details["requestId"],
+    )  # fmt: skip
+    assert late.event("device.pair.resolved")["decision"] == "expired"
+    assert late.closed()[0] == 1008
+    again = late.connect(late.dial())["error"]["details"]
+    assert again["requestId"] != details["requestId"] and again["pauseReconnect"] is False
+
+
+def test_bad_proofs_and_clients_without_a_key_are_told_what_is_wrong(stack):
+    nodes = stack.nodes
+    operator = Operator(nodes)
+    cases = [
+        (lambda nonce: operator.device(nonce, signature="A" * 86), "DEVICE_AUTH_SIGNATURE_INVALID"),
+        (lambda nonce: operator.device(nonce, id="0" * 64), "DEVICE_AUTH_SIGNATURE_INVALID"),
+        (lambda nonce: operator.device("A" * 43), "DEVICE_AUTH_NONCE_MISMATCH"),
+        (lambda nonce: operator.device(""), "DEVICE_AUTH_NONCE_REQUIRED"),
+        (lambda nonce: operator.device(nonce, publicKey="x"), "DEVICE_AUTH_PUBLIC_KEY_INVALID"),
+        (lambda nonce: operator.device(nonce, signed_at=1), "DEVICE_AUTH_SIGNATURE_EXPIRED"),
+    ]
+    for make, code in cases:
+        challenge = operator.dial()
+        error = operator.connect(device=make(challenge["nonce"]))["error"]
+        assert (error["code"], error["details"]["code"]) == ("INVALID_REQUEST", code), error
+        assert operator.closed()[0] == 1008
+    # A signature is good for one socket.
+    challenge = operator.dial()
+    device = operator.device(challenge["nonce"])
+    assert operator.connect(device=device)["error"]["code"] == "NOT_PAIRED"
+    operator.dial()
+    assert operator.connect(device=device)["error"]["details"]["code"] == "DEVICE_AUTH_NONCE_MISMATCH"
+    old = Operator(nodes, versions=(1, 2))
+    error = old.connect(old.dial())["error"]
+    assert error["details"]["code"] == "PROTOCOL_MISMATCH" and old.closed()[0] == 1002
+    for token, code in ((None, "DEVICE_IDENTITY_REQUIRED"), ("short", "AUTH_TOKEN_MISMATCH")):
+        keyless = Operator(nodes, keyless=True, token=token)
+        assert keyless.connect(keyless.dial())["error"]["details"]["code"] == code
+        assert keyless.closed()[0] == 1008
+    assert nodes.rows("SELECT 1 FROM pairing_requests WHERE sender_key LIKE 'oc-%%'") == []
+
+
+def test_a_client_without_a_key_is_paired_by_a_secret_of_its_own_and_never_again_after_a_revocation(stack):
+    administrator = stack.administrator
+    keyless = Operator(stack.nodes, keyless=True, token="my-own-secret-of-more-than-32-characters")
+    keyless.pair(administrator)
+    assert keyless.enter()["protocol"] == 4
+    keyless.request("chat.send", {"sessionKey": "s", "message": "hi", "idempotencyKey": "k"})
+    assert final(keyless, "k") == "hi"
+    (sender,) = stack.nodes.rows("SELECT sender_id FROM paired_devices WHERE sender_key LIKE 'oc-%%' AND state = 'active'")
+    administrator.revoke(sender[0])
+    assert keyless.closed()[0] == 4001
+    error = keyless.connect(keyless.dial())["error"]
+    assert error["details"]["pauseReconnect"] is True
+    for process in stack.nodes.processes:
+        assert keyless.token not in stack.nodes.log_of(process), process.name
+
+
+def test_apples_binary_frames_a_killed_gateway_and_an_abort(stack):
+    nodes = stack.nodes
+    operator = Operator(nodes, path="/gateway")
+    operator.pair(stack.administrator)
+    answer = operator.connect(operator.dial(0, binary=True))
+    assert answer["ok"]
+    nodes.kill(nodes.gateways[0])
+    try:
+        assert operator.closed()[0] == 1006
+        operator.enter(1)
+        step = Steps("one", " two")
+        stack.steps._answers = [step]
+        operator.request("chat.send", {"sessionKey": "agent:steps:x", "message": "hi", "idempotencyKey": "a1"})
+        step.go(1)
+        delta = operator.event("chat", lambda payload: payload["state"] == "delta")
+        assert delta["deltaText"] == "one" and delta["message"]["content"][0]["text"] == "one"
+        aborted = operator.request("chat.abort", {"sessionKey": "agent:steps:x"})["payload"]
+        assert aborted == {"ok": True, "aborted": True, "runIds": ["a1"]}
+        assert operator.event("chat", lambda payload: payload["state"] == "aborted")["runId"] == "a1"
+        assert step.ended.wait(30) and step.was_cut
+    finally:
+        nodes.restart(nodes.gateways[0])
+
+
+def test_i1_one_device_is_one_identity_whatever_it_speaks(stack):
+    nodes = stack.nodes
+    operator = Operator(nodes)
+    operator.connect(operator.dial())
+    rival = nodes.device(sender_id=operator.device_id, credential=TokenCredential())
+    with pytest.raises(Exception, match="ALREADY_EXISTS"):
+        rival.ask()
+
+
+def test_a_page_at_the_root_is_still_a_page_and_no_log_holds_a_secret_of_the_address(stack):
+    nodes = stack.nodes
+    assert stack.administrator.get("/").status in (200, 302, 303)
+    operator = Operator(nodes, path="/?token=a-secret-in-the-address")
+    operator.dial()
+    operator.socket.close()
+    nodes.kill(nodes.gateways[0])
+    nodes.kill(nodes.gateways[1])
+    try:
+        with pytest.raises(Exception, match="502"):
+            operator.dial()
+    finally:
+        for gateway in nodes.gateways:
+            gateway.stop()
+            gateway.start()
+        nodes.wait_until_ready()
+    for log in nodes.processes[0].log.parent.rglob("*.log"):
+        assert "a-secret-in-the-address" not in log.read_text(errors="replace"), log
+
+
+# Clients as they are on PyPI.
+
+
+def approve_newest(stack) -> str:
+    """Approves the one request that waits, and returns its sender ID."""
+
+    def waiting():
+        return stack.nodes.rows(
+            "SELECT request_id::text, code, sender_id FROM pairing_requests WHERE state = 'pending' "
+            "AND created_at > now() - interval '1 min' ORDER BY created_at DESC LIMIT 1"
+        )
+
+    ((request, code, sender),) = eventually(waiting, "a request waits")
+    stack.administrator.approve(request, code)
+    return sender
+
+
+def test_bamboo_claw_pairs_talks_and_sees_its_revocation(stack, tmp_path):
+    from bamboo_claw_client.gateway import GatewayClient
+
+    async def use() -> None:
+        client = GatewayClient(stack.nodes.origin.replace("http", "ws"), "sek", str(tmp_path))
+        with pytest.raises(Exception, match="pairing required: device is not approved yet; code "):
+            await client.connect()
+        sender = await asyncio.to_thread(approve_newest, stack)
+        assert (await client.connect())["payload"]["type"] == "hello-ok"
+        seen: list[dict] = []
+
+        async def told(event: dict) -> None:
+            seen.append(event)
+
+        await client.send_chat_message("hello", session_key="agent:words:x", on_event=told)
+        assert seen[-1] == {**seen[-1], "state": "final", "content": "Here you are. "}
+        assert any(event["state"] == "delta" for event in seen)
+        await asyncio.to_thread(stack.administrator.revoke, sender)
+        with pytest.raises(Exception, match="4001|device removed"):
+            while True:
+                await client._receive()
+        with pytest.raises(Exception, match="device token mismatch|revoked this device"):
+            await client.connect()
+
+    asyncio.run(use())
+
+
+def test_openclaw_webchat_adapter_pairs_and_streams(stack):
+    from openclaw_webchat_adapter.config import AdapterSettings
+    from openclaw_webchat_adapter.ws_adapter import DeviceIdentity, OpenClawChatWsAdapter
+
+    device = DeviceIdentity.generate()
+    settings = AdapterSettings(url=stack.nodes.origin.replace("http", "ws"), token="sek")
+    first = OpenClawChatWsAdapter(settings, device=device)
+    with pytest.raises(Exception):
+        first.start(timeout_s=3)
+    approve_newest(stack)
+    adapter = OpenClawChatWsAdapter.create_connected(settings, device=device)
+    assert "".join(adapter.stream_chat("hello", timeout_s=30)) == "hello"
+    adapter.stop()
+
+
+def test_openclaw_sdk_pairs_and_asks(stack, tmp_path, monkeypatch):
+    from openclaw_sdk.gateway.protocol import ProtocolGateway
+
+    operator = Operator(stack.nodes)
+    from cryptography.hazmat.primitives import serialization
+
+    identity = tmp_path / ".openclaw/identity"
+    identity.mkdir(parents=True)
+    (identity / "device.json").write_text(
+        json.dumps({
+            "deviceId": operator.device_id,
+            "publicKeyPem": operator.key.public_key().public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode(),
+            "privateKeyPem": operator.key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode(),
+        })
+    )  # fmt: skip
+    (identity / "device-auth.json").write_text(json.dumps({"tokens": {"operator": {"token": "sek"}}}))
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    async def use() -> None:
+        url = stack.nodes.origin.replace("http", "ws") + "/gateway"
+        client = ProtocolGateway(url, "sek", connect_timeout=5)
+        # It opens, is refused, and says so with the first call.
+        with pytest.raises(Exception):
+            await client._do_connect()
+            await client.call("health", {}, timeout=3)
+        await client.close()
+        await asyncio.to_thread(approve_newest, stack)
+        client = ProtocolGateway(url, "sek", connect_timeout=10)
+        await client._do_connect()
+        assert (await client.call("health", {}))["ok"] is True
+        answer = await client.call("chat.send", {"sessionKey": "s", "message": "hi", "idempotencyKey": "x1"})
+        assert answer["status"] == "started"
+        await client.close()
+
+    asyncio.run(use())
+
+
+def test_opencat_pairs_by_its_token_and_shows_the_answer(stack):
+    from opencat import config, ws_client
+
+    port = int(stack.nodes.origin.rsplit(":", 1)[1])
+    config.load(port_override=port, token_override="opencats-own-token-of-40-characters-here", host_override="127.0.0.1")
+    seen: dict[str, list] = {name: [] for name in ("connected", "error", "final", "delta", "gone")}
+
+    def client() -> ws_client.OpenClawClient:
+        made = ws_client.OpenClawClient(
+            lambda: seen["connected"].append(time.monotonic()), lambda: seen["gone"].append(1), seen["error"].append,
+            seen["delta"].append, seen["final"].append, seen["error"].append,
+        )  # fmt: skip
+        made.connect()
+        return made
+
+    client()
+    eventually(lambda: any("code " in error for error in seen["error"]), "it shows the code")
+    sender = approve_newest(stack)
+    paired = client()
+    eventually(lambda: seen["connected"], "it is connected")
+    paired.send_message("hello")
+    eventually(lambda: seen["final"] == ["hello"], "the answer is shown")
+    seen["error"].clear()
+    stack.administrator.revoke(sender)
+    eventually(lambda: not paired.connected, "it sees the end")
