@@ -100,6 +100,7 @@ let package = Package(
                 .embedInCode("Migrations/v009_decision_reasons.sql"),
                 .embedInCode("Migrations/v010_accounts.sql"),
                 .embedInCode("Migrations/v011_event_chain.sql"),
+                .embedInCode("Migrations/v012_invitations.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(

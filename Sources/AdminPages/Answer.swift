@@ -45,7 +45,10 @@ struct Answer {
     /// The answer as it is sent.
     var response: FastCGIResponse {
         FastCGIResponse(
-            status: status, headers: (Self.commonHeaders + headers).map { ($0.name, $0.value) },
+            status: status,
+            headers: (Self.commonHeaders.filter { common in !headers.contains { $0.name == common.name } }
+                + headers)
+                .map { ($0.name, $0.value) },
             body: body)
     }
 }

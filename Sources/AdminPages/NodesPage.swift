@@ -42,6 +42,8 @@ struct NodesPage: PageModel {
     var devices: PairingAdministration.Page<PairingAdministration.DeviceRow>
     /// How many there are in all, whatever the filter; 1,001 stands for more than 1,000.
     var counts: (pending: Int, paired: Int)
+    /// When devices may ask to pair.
+    var window = PairingWindow.always
     /// What is wrong, the worst first.
     var alerts: [AlertItem] = []
     var settings: PairingSettings
@@ -53,6 +55,7 @@ struct NodesPage: PageModel {
         case "isFiltered": !query.filter.isEmpty
         case "findsCodes": !settings.requiresTypedCode
         case "pageAlerts": alerts
+        case "window": WindowItem(window, now: now)
         case "refreshPath": query.path
         case "pendingCount": counted(counts.pending)
         case "pairedCount": counted(counts.paired)

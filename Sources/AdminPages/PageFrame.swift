@@ -67,10 +67,12 @@ struct SidebarGroup: PageModel {
     static func all(
         hasChannels: Bool, at route: Route?, pending: Int? = nil, role: Role = .administrator
     ) -> [SidebarGroup] {
-        (hasChannels ? [connections(at: route, pending)] : []) + [administration(at: route, role)]
+        (hasChannels ? [connections(at: route, pending)] : []) + [
+            administration(at: route, role, hasChannels)
+        ]
     }
 
-    private static func administration(at route: Route?, _ role: Role) -> SidebarGroup {
+    private static func administration(at route: Route?, _ role: Role, _ hasChannels: Bool) -> SidebarGroup {
         let isAtAccounts =
             switch route {
             case .accounts, .person, .removal: true
@@ -80,6 +82,12 @@ struct SidebarGroup: PageModel {
             SidebarEntry(label: "Audit", path: Route.audit.path, icon: "audit", isCurrent: route == .audit)
         ]
         if role == .administrator {
+            if hasChannels {
+                entries.insert(
+                    SidebarEntry(
+                        label: "Invitations", path: Route.invitations.path, icon: "inbox",
+                        isCurrent: route == .invitations), at: 0)
+            }
             entries.append(
                 SidebarEntry(
                     label: "Accounts", path: Route.accounts.path, icon: "people", isCurrent: isAtAccounts))
@@ -94,7 +102,8 @@ struct SidebarGroup: PageModel {
             entries: [
                 SidebarEntry(
                     label: "Nodes", path: Route.nodes.path, icon: "nodes",
-                    isCurrent: !isAtChannels && route?.needsChannels ?? false, countsPending: true,
+                    isCurrent: !isAtChannels && route?.needsChannels ?? false && route != .invitations,
+                    countsPending: true,
                     pending: pending),
                 SidebarEntry(
                     label: "Channels", path: Route.channels.path, icon: "channels",

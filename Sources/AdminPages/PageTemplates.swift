@@ -12,12 +12,12 @@ public struct PageTemplates: Sendable {
     /// A template that is a whole page.
     enum Page: String, CaseIterable {
         case login, logout, nodes, channels, decision, device, revocation, selection, message
-        case code, account, accounts, person, removal, audit
+        case code, account, accounts, person, removal, audit, invitations
     }
 
     private static let partials = [
         "layout", "metadata", "past", "reason", "request", "profile", "rivals", "time", "channel", "alert",
-        "plugin", "qr", "roles",
+        "plugin", "qr", "roles", "window",
     ]
 
     private let trees: [Page: [TemplateNode]]

@@ -19,6 +19,8 @@ enum Route: Equatable {
     case accounts
     case person(String)
     case removal(String)
+    case pairingWindow
+    case invitations
     /// The event feed for people.
     case audit
 
@@ -26,7 +28,9 @@ enum Route: Equatable {
     var methods: [String] {
         switch self {
         case .home, .nodes, .channels, .device, .audit: ["GET", "HEAD"]
-        case .login, .logout, .approve, .deny, .revoke, .selection, .account, .accounts, .person, .removal:
+        case .pairingWindow: ["POST"]
+        case .login, .logout, .approve, .deny, .revoke, .selection, .account, .accounts, .person, .removal,
+            .invitations:
             ["GET", "HEAD", "POST"]
         }
     }
@@ -35,7 +39,8 @@ enum Route: Equatable {
     var needsChannels: Bool {
         switch self {
         case .home, .login, .logout, .account, .accounts, .person, .removal, .audit: false
-        case .nodes, .channels, .approve, .deny, .device, .revoke, .selection: true
+        case .nodes, .channels, .approve, .deny, .device, .revoke, .selection, .pairingWindow, .invitations:
+            true
         }
     }
 
@@ -53,6 +58,8 @@ enum Route: Equatable {
         case ["nodes"]: self = .nodes
         case ["channels"]: self = .channels
         case ["nodes", "selection"]: self = .selection
+        case ["nodes", "window"]: self = .pairingWindow
+        case ["nodes", "invitations"]: self = .invitations
         case ["account"]: self = .account
         case ["accounts"]: self = .accounts
         case ["audit"]: self = .audit
@@ -99,6 +106,8 @@ enum Route: Equatable {
         case .nodes: "/nodes"
         case .channels: "/channels"
         case .selection: "/nodes/selection"
+        case .pairingWindow: "/nodes/window"
+        case .invitations: "/nodes/invitations"
         case .account: "/account"
         case .accounts: "/accounts"
         case .audit: "/audit"

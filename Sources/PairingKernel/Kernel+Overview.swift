@@ -14,6 +14,8 @@ public struct NodesOverview: Sendable {
     public var troubles: SystemTroubles
     /// Where the event feed is: what is shown is at least as new.
     public var position: Int64
+    /// When devices may ask to pair.
+    public var window = PairingWindow.always
 }
 
 extension Kernel {
@@ -67,7 +69,8 @@ extension Kernel {
                         rows: devices.map { administration.deviceRow($0.row, rivals) },
                         next: found.devices.count > limit
                             ? devices.last.map { administration.text($0.cursor) } : nil),
-                    counts: (found.pending, found.paired), troubles: found.troubles, position: found.position)
+                    counts: (found.pending, found.paired), troubles: found.troubles, position: found.position,
+                    window: found.window)
             )
         }
     }

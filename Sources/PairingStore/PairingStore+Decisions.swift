@@ -197,7 +197,7 @@ extension JSONValue {
 
 extension Transaction {
     /// Makes the approved request the sender ID's active pairing.
-    fileprivate func insert(_ device: PairedDevice) throws {
+    func insert(_ device: PairedDevice) throws {
         try enqueue(
             """
             INSERT INTO device_streams (sender_key, generation, active) VALUES ($1, $2, true)

@@ -37,5 +37,8 @@ public enum Schema {
         Migration(
             number: 11, name: "event_chain",
             sql: String(decoding: PackageResources.v011_event_chain_sql, as: UTF8.self)),
+        Migration(
+            number: 12, name: "invitations",
+            sql: String(decoding: PackageResources.v012_invitations_sql, as: UTF8.self)),
     ]
 }

@@ -18,6 +18,7 @@ struct Nodesctl: AsyncParsableCommand {
             MigrateCommand.self, AdminCommand.self, RequestsCommand.self, DevicesCommand.self,
             ApproveCommand.self, DenyCommand.self, RevokeCommand.self, MessagesCommand.self,
             TokenCommand.self,
+            InvitationsCommand.self,
             EventsCommand.self, AuditCommand.self, AgentsCommand.self, ChannelsCommand.self,
             ChannelCommand.self,
             ConfigCommand.self, DeviceCommand.self, DoctorCommand.self,

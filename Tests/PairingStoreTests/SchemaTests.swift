@@ -80,6 +80,8 @@ struct SchemaTests {
             for (table, column) in reasons {
                 try await pool.execute("ALTER TABLE \(table) ADD COLUMN \(column) text")
             }
+            try await pool.execute(
+                "CREATE VIEW pairing_window AS SELECT 'always'::text AS mode, NULL::timestamptz AS until")
             var requests: [PairingRequest] = []
             for index in 1...2 {
                 let claim = try StoreFixture.claim(
@@ -97,6 +99,7 @@ struct SchemaTests {
             for (table, column) in reasons {
                 try await pool.execute("ALTER TABLE \(table) DROP COLUMN \(column)")
             }
+            try await pool.execute("DROP VIEW pairing_window")
             #expect(
                 try await MigrationRunner(migrations: Schema.migrations).migrate(pool).first
                     == "exact_metadata")

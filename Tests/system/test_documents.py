@@ -46,6 +46,10 @@ OF_PAGES_AND_COMMANDS = {
     "account_exists", "invalid_lifetime", "invalid_password", "invalid_token_name", "invalid_username",
     "last_administrator", "not_waiting", "sign_ins_waiting", "too_many_sign_ins", "unknown_account", "unknown_device",
     "unknown_token", "wrong_password",
+    # Accounts, invitations and the audit.
+    "bad_invitation", "bad_window", "broken_chain", "codes_unreadable", "no_key",
+    "no_offer", "password_changed", "passwords_differ", "replayed_code", "scope_of_owner",
+    "sign_in_ended", "unknown_invitation", "unknown_session", "wrong_code",
     # Readiness, and what the store says more exactly as `already_…`.
     "channel_stuck", "request_ended",
 }  # fmt: skip
