@@ -104,6 +104,7 @@ let package = Package(
                 .embedInCode("Migrations/v013_requests_by_token.sql"),
                 .embedInCode("Migrations/v014_accounts.sql"),
                 .embedInCode("Migrations/v015_event_chain.sql"),
+                .embedInCode("Migrations/v016_invitations.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(

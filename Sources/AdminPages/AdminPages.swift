@@ -106,6 +106,8 @@ public struct AdminPages: Sendable {
         case .selection:
             try session.authority.require(.decide)
             return try await select(visit, session)
+        case .pairingWindow: return try await setWindow(visit, session)
+        case .invitations: return try await invitations(visit, session)
         case .audit: return try await audit(visit, session)
         case .account: return try await ownAccount(visit, session)
         case .accounts: return try await accounts(visit, session)

@@ -31,6 +31,7 @@ extension AdminPages {
         let page = NodesPage(
             query: query, requests: overview.requests, devices: overview.devices, counts: overview.counts,
             isPartial: overview.isPartial, channels: kernel.administration.channelIDs,
+            window: overview.window,
             alerts: TroubleAlerts(overview.troubles, channels: channels, now: now()).items,
             settings: kernel.settings, now: now())
         return render(

@@ -15,6 +15,8 @@ struct NodesPage: PageModel {
     var isPartial = false
     /// What there is to filter by.
     var channels: [ChannelID] = []
+    /// When devices may ask to pair.
+    var window = PairingWindow.always
     /// What is wrong, the worst first.
     var alerts: [AlertItem] = []
     var settings: PairingSettings
@@ -33,6 +35,7 @@ struct NodesPage: PageModel {
         case "sortedBy": sorting
         case "findsCodes": !settings.requiresTypedCode
         case "pageAlerts": alerts
+        case "window": WindowItem(window, now: now)
         case "refreshPath": query.path
         case "pendingCount": counted(counts.pending)
         case "pairedCount": counted(counts.paired)

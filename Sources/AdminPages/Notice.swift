@@ -22,11 +22,18 @@ struct Notice: Equatable, PageModel {
         case accountDisabled = "account-disabled"
         case accountEnabled = "account-enabled"
         case accountRemoved = "account-removed"
+        case windowAlways = "window-always"
+        case windowNever = "window-never"
+        case windowOpen = "window-open"
+        case invitationWithdrawn = "invitation-withdrawn"
 
         /// Whether it names a device or an account.
         var hasSubject: Bool {
             switch self {
-            case .signedOut, .passwordChanged, .sessionEnded, .codesOn, .codesOff: false
+            case .signedOut, .passwordChanged, .sessionEnded, .codesOn, .codesOff, .windowAlways,
+                .windowNever,
+                .windowOpen, .invitationWithdrawn:
+                false
             default: true
             }
         }
@@ -80,6 +87,10 @@ struct Notice: Equatable, PageModel {
             case .accountDisabled: "Disabled"
             case .accountEnabled: "Enabled"
             case .accountRemoved: "Removed"
+            case .windowAlways: "Pairing is open"
+            case .windowNever: "Pairing is closed"
+            case .windowOpen: "Pairing is open for ten minutes"
+            case .invitationWithdrawn: "Withdrawn"
             }
         case "outcome":
             switch kind {
@@ -102,6 +113,10 @@ struct Notice: Equatable, PageModel {
             case .accountDisabled: "can't sign in, and its sessions and tokens do nothing any more."
             case .accountEnabled: "can sign in again."
             case .accountRemoved: "is gone, with its sessions and tokens."
+            case .windowAlways: "Any device may ask to be paired."
+            case .windowNever: "Devices are told so; one that holds an invitation is paired all the same."
+            case .windowOpen: "Then it closes by itself."
+            case .invitationWithdrawn: "That invitation pairs nothing any more."
             }
         default: nil
         }

@@ -70,10 +70,12 @@ struct SidebarGroup: PageModel {
     static func all(
         hasChannels: Bool, at route: Route?, pending: Int? = nil, role: Role = .administrator
     ) -> [SidebarGroup] {
-        (hasChannels ? [connections(at: route, pending)] : []) + [administration(at: route, role)]
+        (hasChannels ? [connections(at: route, pending)] : []) + [
+            administration(at: route, role, hasChannels)
+        ]
     }
 
-    private static func administration(at route: Route?, _ role: Role) -> SidebarGroup {
+    private static func administration(at route: Route?, _ role: Role, _ hasChannels: Bool) -> SidebarGroup {
         let isAtAccounts =
             switch route {
             case .accounts, .person, .removal: true
@@ -83,6 +85,12 @@ struct SidebarGroup: PageModel {
             SidebarEntry(label: "Audit", path: Route.audit.path, icon: "audit", isCurrent: route == .audit)
         ]
         if role == .administrator {
+            if hasChannels {
+                entries.insert(
+                    SidebarEntry(
+                        label: "Invitations", path: Route.invitations.path, icon: "inbox",
+                        isCurrent: route == .invitations), at: 0)
+            }
             entries.append(
                 SidebarEntry(
                     label: "Accounts", path: Route.accounts.path, icon: "people", isCurrent: isAtAccounts))

@@ -13,12 +13,12 @@ public struct PageTemplates: Sendable {
     enum Page: String, CaseIterable {
         case login, logout, nodes, channels, agents, requests, decision, device, revocation, selection,
             message, browser
-        case code, account, accounts, person, removal, audit
+        case code, account, accounts, person, removal, audit, invitations
     }
 
     private static let partials = [
         "layout", "metadata", "past", "reason", "request", "profile", "rivals", "time", "channel", "alert",
-        "plugin", "export", "filters", "qr", "roles",
+        "plugin", "export", "filters", "qr", "roles", "window",
     ]
 
     private let trees: [Page: [TemplateNode]]

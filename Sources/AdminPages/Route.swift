@@ -24,6 +24,8 @@ enum Route: Equatable {
     case accounts
     case person(String)
     case removal(String)
+    case pairingWindow
+    case invitations
     /// The event feed for people.
     case audit
 
@@ -31,8 +33,9 @@ enum Route: Equatable {
     var methods: [String] {
         switch self {
         case .home, .nodes, .channels, .agents, .export, .browserDevice, .audit: ["GET", "HEAD"]
+        case .pairingWindow: ["POST"]
         case .login, .logout, .requests, .approve, .deny, .device, .revoke, .selection, .account, .accounts,
-            .person, .removal:
+            .person, .removal, .invitations:
             ["GET", "HEAD", "POST"]
         }
     }
@@ -42,7 +45,7 @@ enum Route: Equatable {
         switch self {
         case .home, .login, .logout, .account, .accounts, .person, .removal, .audit: false
         case .nodes, .channels, .agents, .requests, .export, .browserDevice, .approve, .deny, .device,
-            .revoke, .selection:
+            .revoke, .selection, .pairingWindow, .invitations:
             true
         }
     }
@@ -51,9 +54,9 @@ enum Route: Equatable {
     var isBelowNodes: Bool {
         switch self {
         case .home, .login, .logout, .channels, .agents, .browserDevice, .account, .accounts, .person,
-            .removal, .audit:
+            .removal, .audit, .invitations:
             false
-        case .nodes, .requests, .export, .approve, .deny, .device, .revoke, .selection: true
+        case .nodes, .requests, .export, .approve, .deny, .device, .revoke, .selection, .pairingWindow: true
         }
     }
 
@@ -75,6 +78,8 @@ enum Route: Equatable {
         case ["nodes", "selection"]: self = .selection
         case ["nodes", "requests"]: self = .requests
         case ["nodes", "export"]: self = .export
+        case ["nodes", "window"]: self = .pairingWindow
+        case ["nodes", "invitations"]: self = .invitations
         case ["account"]: self = .account
         case ["accounts"]: self = .accounts
         case ["audit"]: self = .audit
@@ -125,6 +130,8 @@ enum Route: Equatable {
         case .selection: "/nodes/selection"
         case .requests: "/nodes/requests"
         case .export: "/nodes/export"
+        case .pairingWindow: "/nodes/window"
+        case .invitations: "/nodes/invitations"
         case .account: "/account"
         case .accounts: "/accounts"
         case .audit: "/audit"

@@ -131,7 +131,12 @@ public enum DeviceRequest: Sendable, Equatable {
             displayName: try parameters.optional("displayName", "a string of at most \(limit) bytes") {
                 $0.utf8.count <= limit ? $0 : nil
             } ?? "",
-            metadata: .object(try parameters.object("metadata") ?? [:]))
+            metadata: .object(try parameters.object("metadata") ?? [:]),
+            invitation: try parameters.optional(
+                "invitation", "the text of an invitation, of at most 64 bytes"
+            ) {
+                $0.utf8.count <= 64 ? $0 : nil
+            })
     }
 
     private static func deviceClaim(_ parameters: Parameters) throws(Refusal) -> DeviceIdentity {

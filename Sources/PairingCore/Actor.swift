@@ -6,6 +6,8 @@ public enum Actor: Sendable, Hashable {
     case apiToken(owner: String, name: String)
     /// Somebody with the operating system account `name`, at the command line.
     case operatingSystem(String)
+    /// Somebody who holds an invitation that an administrator made.
+    case invitation(by: String)
     /// The device itself.
     case device
     /// GoClaw Nodes itself, such as when a request expires.
@@ -17,6 +19,7 @@ public enum Actor: Sendable, Hashable {
         case .administrator: "administrator"
         case .apiToken: "api_token"
         case .operatingSystem: "operating_system"
+        case .invitation: "invitation"
         case .device: "device"
         case .system: "system"
         }
@@ -28,6 +31,7 @@ public enum Actor: Sendable, Hashable {
         case .administrator(let name): name
         case .apiToken(let owner, let name): "\(owner) (token \(name))"
         case .operatingSystem(let name): "\(name) (command line)"
+        case .invitation(let name): "\(name) (invitation)"
         case .device: "device"
         case .system: "system"
         }
@@ -50,6 +54,13 @@ public enum EventName: String, Sendable, Hashable, CaseIterable {
     case pairingRevoked = "pairing.revoked"
     /// A second device claimed a sender ID that is taken, and was refused.
     case pairingRivalRefused = "pairing.rival_refused"
+    /// Somebody decided when devices may ask to pair.
+    case pairingWindowChanged = "pairing.window_changed"
+    /// An administrator made an invitation.
+    case invitationCreated = "invitation.created"
+    /// A device paired with an invitation.
+    case invitationUsed = "invitation.used"
+    case invitationWithdrawn = "invitation.withdrawn"
     /// An administrator lifted the waiting time after a denial.
     case pairingCooldownCleared = "pairing.cooldown_cleared"
     /// Sessions of a device replace each other again and again: two programs have its credential.

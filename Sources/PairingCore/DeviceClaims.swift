@@ -12,11 +12,13 @@ public struct PairingClaim: Sendable, Equatable {
     public var displayName: String
     /// What the device says of itself: a JSON object; cleaned by the kernel.
     public var metadata: JSONValue
+    /// An invitation that the device presents, as it was sent.
+    public var invitation: String?
 
     /// Wraps the parts.
     public init(
         channel: ChannelID, senderID: SenderID, credential: ClaimedCredential, code: PairingCode? = nil,
-        displayName: String = "", metadata: JSONValue = .object([:])
+        displayName: String = "", metadata: JSONValue = .object([:]), invitation: String? = nil
     ) {
         self.channel = channel
         self.senderID = senderID
@@ -24,6 +26,7 @@ public struct PairingClaim: Sendable, Equatable {
         self.code = code
         self.displayName = displayName
         self.metadata = metadata
+        self.invitation = invitation
     }
 }
 

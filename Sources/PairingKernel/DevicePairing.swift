@@ -65,6 +65,16 @@ struct DevicePairing: Sendable {
                 cooldown: settings.pairingCooldown, requestsPerAddress: settings.requestsPerAddress,
                 requestsTotal: settings.requestsTotal, maximumMetadataBytes: settings.maximumMetadataBytes))
         stored.ownCode = claim.code
+        if let invitation = claim.invitation {
+            guard madeToken == nil else {
+                throw Refusal(
+                    .invalidRequest, "bad_parameter",
+                    "invitation: send a deviceToken or a public key with it, so that nothing secret has to come back.",
+                    details: ["parameter": .string("invitation")])
+            }
+            guard let secret = InvitationSecret(invitation) else { throw Refusal.invalidInvitation }
+            stored.invitation = sha256(secret.bytes)
+        }
         stored.instanceID = instance
         stored.socketID = socket
         let claim = stored

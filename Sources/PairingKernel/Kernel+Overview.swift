@@ -16,6 +16,8 @@ public struct NodesOverview: Sendable {
     public var troubles: SystemTroubles
     /// Where the event feed is: what is shown is at least as new.
     public var position: Int64
+    /// When devices may ask to pair.
+    public var window = PairingWindow.always
 }
 
 extension Kernel {
@@ -71,7 +73,8 @@ extension Kernel {
                         rows: found.devices.rows.map { administration.deviceRow($0.row, rivals) },
                         next: found.devices.next.map { administration.text($0) }),
                     isPartial: found.devices.isPartial,
-                    counts: (found.pending, found.paired), troubles: found.troubles, position: found.position)
+                    counts: (found.pending, found.paired), troubles: found.troubles, position: found.position,
+                    window: found.window)
             )
         }
     }

@@ -16,6 +16,8 @@ public struct Kernel: Sendable {
     public let messages: MessageDesk
     /// What happened.
     public let feed: EventFeed
+    /// Invitations, and when devices may ask to pair.
+    public let invitations: Invitations
     /// What happened, for people, and the proof of it.
     public let audit: Audit
     /// This process's channels.
@@ -48,6 +50,7 @@ public struct Kernel: Sendable {
         messages = MessageDesk(store: store, logger: logger)
         feed = EventFeed(store: store, logger: logger)
         audit = Audit(store: store, logger: logger)
+        invitations = Invitations(store: store, settings: settings, logger: logger)
         pairing = DevicePairing(
             store: store, channels: channels, settings: settings, clock: clock, logger: logger)
     }

@@ -28,6 +28,8 @@ extension PairingStore {
         public var requestsTotal: Int
         /// Greatest length of the metadata's text in NFC, in bytes.
         public var maximumMetadataBytes: Int
+        /// The hash of the secret of an invitation that the device presents.
+        public var invitation: [UInt8]?
         /// The gateway whose socket waits for the decision.
         public var instanceID: InstanceID?
         /// The socket that waits for the decision.
@@ -100,6 +102,12 @@ extension PairingStore {
             case .alreadyPaired:
                 return .done(.alreadyPaired)
             case .repeated(let request):
+                if let invitation = claim.invitation {
+                    let outcome = try transaction.admit(
+                        request, with: invitation, generation: life.generation, from: claim.address, now: now)
+                    if case .refused(let refusal) = outcome { return .refused(refusal) }
+                    return .done(.alreadyPaired)
+                }
                 try transaction.wait(claim, on: request.id)
                 return .done(.pending(request, expiresIn: request.expiresAt - now))
             case .wait(let refusal):
@@ -108,6 +116,11 @@ extension PairingStore {
                 try transaction.recordRival(claim, now: now)
                 return .refused(refusal)
             case .create:
+                if let invitation = claim.invitation,
+                    try !transaction.isInvited(invitation, claim.senderID, claim.channel)
+                {
+                    return .refused(.invalidInvitation)
+                }
                 let room: RequestRoom
                 switch try transaction.room(for: claim) {
                 case .done(let found): room = found
@@ -129,6 +142,12 @@ extension PairingStore {
                 try transaction.record(
                     .pairingRequested, channel: claim.channel, senderID: claim.senderID,
                     by: Origination(.device, address: claim.address), requestID: request.id)
+                if let invitation = claim.invitation {
+                    let outcome = try transaction.admit(
+                        request, with: invitation, generation: life.generation, from: claim.address, now: now)
+                    if case .refused(let refusal) = outcome { return .refused(refusal) }
+                    return .done(.alreadyPaired)
+                }
                 return .done(.pending(request, expiresIn: claim.lifetime))
             }
         }
@@ -226,7 +245,8 @@ extension Transaction {
             SELECT count(*) AS total, count(*) FILTER (WHERE address_limit_key = $1) AS of_address,
                 count(*) FILTER (WHERE network_block = $2) AS of_block,
                 min(expires_at) FILTER (WHERE address_limit_key = $1) AS address_until, clock_timestamp() AS now,
-                octet_length(normalize($3, NFC)) AS metadata_bytes
+                octet_length(normalize($3, NFC)) AS metadata_bytes,
+                (SELECT mode FROM pairing_window) AS mode, (SELECT until FROM pairing_window) AS until
             FROM pairing_requests WHERE state = 'pending' AND expires_at > clock_timestamp()
             """,
             [
@@ -234,6 +254,14 @@ extension Transaction {
                 .text(claim.profile.metadata),
             ]
         ).only()
+        if claim.invitation == nil {
+            let window = try counts.pairingWindow()
+            switch window {
+            case .always: break
+            case .until(let time) where time > (try counts.moment("now")): break
+            case .until, .never: return .refused(.pairingClosed(window))
+            }
+        }
         // Some characters are longer in NFC.
         let metadataBytes = try counts.int("metadata_bytes")
         if metadataBytes > claim.maximumMetadataBytes {

@@ -210,7 +210,9 @@ extension JSONValue {
 
 extension Transaction {
     /// Makes the approved request the sender ID's active pairing.
-    fileprivate func insert(_ device: PairedDevice, agents: [String]?) throws {
+    ///
+    /// - Parameter agents: whom the administrator chose for it; `nil` where nobody chose.
+    func insert(_ device: PairedDevice, agents: [String]? = nil) throws {
         // Where nobody chose, who answered before answers again.
         let agents = PostgresValue.texts(agents)
         try enqueue(

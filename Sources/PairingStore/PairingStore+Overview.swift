@@ -12,6 +12,8 @@ extension PairingStore {
         public var isStale = false
         /// Where the event feed is: what is shown is at least as new.
         public var position: Int64
+        /// When devices may ask to pair.
+        public var window: PairingWindow
         /// How many requests wait, counted up to 1,001.
         public var pending: Int
         /// How many devices are paired, counted up to 1,001.
@@ -68,7 +70,7 @@ extension PairingStore {
         let answers = try await pool.read(
             [
                 Self.sessionQuery(hash, idle: idle, absolute: absolute),
-                ("SELECT position FROM event_counter", []),
+                ("SELECT position, mode, until FROM event_counter, pairing_window", []),
                 Self.countsQuery(upTo: 1001),
                 Self.requestsQuery(
                     filter: query.filter, channel: query.devices.channel, matchesCode: query.matchesCode,
@@ -80,7 +82,8 @@ extension PairingStore {
         return Overview(
             username: try session?.text("username"), role: try session?.role(),
             isStale: try session?.bool("stale") ?? false,
-            position: try answers[1].only().int64("position"), pending: try counts.int("pending"),
+            position: try answers[1].only().int64("position"),
+            window: try answers[1].only().pairingWindow(), pending: try counts.int("pending"),
             paired: try counts.int("paired"), requests: try answers[3].map { try $0.listedRequest() },
             devices: try answers[4].foundDevices(limit: query.limit),
             rivals: try answers[3].flatMap { try $0.rivals() }

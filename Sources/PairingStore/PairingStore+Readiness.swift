@@ -18,6 +18,8 @@ extension PairingStore {
         ("messages", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
         ("admins", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
         ("admin_sessions", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
+        ("pairing_window", ["SELECT", "UPDATE"]),
+        ("invitations", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
         ("recovery_codes", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
         ("api_tokens", ["SELECT", "UPDATE"]),
         ("sign_in_failures", ["SELECT", "INSERT", "UPDATE", "DELETE"]),

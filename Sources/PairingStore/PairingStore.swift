@@ -31,8 +31,8 @@ public struct PairingStore: Sendable {
     /// - Throws: within about two seconds where it doesn't.
     public func ping() async throws { try await pool.ping() }
 
-    /// Removes what nobody needs any more: ended requests after 30 days, ended messages after `retention`, rivals
-    /// and instances after 30, replaced sessions' counts and suspect calls after one, and sign-in records after a day (failures) or
+    /// Removes what nobody needs any more: ended requests after 30 days, ended messages after `retention`, rivals,
+    /// invitations and instances after 30, replaced sessions' counts and suspect calls after one, and sign-in records after a day (failures) or
     /// 400 days (places).
     ///
     /// What somebody works with at this moment stays until the next call: several gateways remove, and nobody
@@ -78,6 +78,11 @@ public struct PairingStore: Sendable {
             """
             DELETE FROM sign_in_failures WHERE subject IN (SELECT subject FROM sign_in_failures
                 WHERE window_started_at < now() - interval '1 day' LIMIT $1
+                FOR UPDATE SKIP LOCKED)
+            """,
+            """
+            DELETE FROM invitations WHERE invitation_id IN (SELECT invitation_id FROM invitations
+                WHERE expires_at < now() - interval '30 days' LIMIT $1
                 FOR UPDATE SKIP LOCKED)
             """,
             """

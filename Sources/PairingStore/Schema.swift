@@ -49,5 +49,8 @@ public enum Schema {
         Migration(
             number: 15, name: "event_chain",
             sql: String(decoding: PackageResources.v015_event_chain_sql, as: UTF8.self)),
+        Migration(
+            number: 16, name: "invitations",
+            sql: String(decoding: PackageResources.v016_invitations_sql, as: UTF8.self)),
     ]
 }

@@ -20,6 +20,7 @@ struct Nodesctl: AsyncParsableCommand {
             DevicesCommand.self,
             ApproveCommand.self, DenyCommand.self, RevokeCommand.self, MessagesCommand.self,
             TokenCommand.self,
+            InvitationsCommand.self,
             EventsCommand.self, AuditCommand.self, AgentsCommand.self, ChannelsCommand.self,
             ChannelCommand.self,
             ConfigCommand.self, DeviceCommand.self, DoctorCommand.self,

@@ -14,7 +14,8 @@ struct RouteTests {
             .approve(RequestID(uuid)!), .deny(RequestID(uuid)!),
             .device(SenderID("tablet-reception-01")!), .revoke(SenderID("a:b@c.d_e")!), .selection,
             .browserDevice,
-            .audit, .account, .accounts, .person("maria.keller@example.org"), .removal("ops"),
+            .audit, .pairingWindow, .invitations, .account, .accounts, .person("maria.keller@example.org"),
+            .removal("ops"),
         ] as [Route])
     func roundTrip(route: Route) {
         #expect(Route(path: route.path) == route)

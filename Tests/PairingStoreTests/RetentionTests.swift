@@ -128,7 +128,7 @@ struct RetentionTests {
             let expected = [
                 "address_limit_key", "password_hash", "public_key", "sender_key", "session_hash",
                 "token_hash",
-                "token_id", "code_hash",
+                "token_id", "code_hash", "secret_hash",
                 // Sealed under a key that the store never sees.
                 "totp_secret",
                 // Of what happened, which is no secret.
@@ -142,7 +142,7 @@ struct RetentionTests {
             for (table, column) in [
                 ("pairing_requests", "token_hash"), ("paired_devices", "token_hash"),
                 ("admin_sessions", "session_hash"), ("api_tokens", "token_hash"),
-                ("recovery_codes", "code_hash"),
+                ("recovery_codes", "code_hash"), ("invitations", "secret_hash"),
             ] {
                 let checks = try await fixture.number(
                     """

@@ -90,6 +90,8 @@ struct SchemaTests {
                 CREATE TABLE device_silence (sender_key text PRIMARY KEY, generation bigint, channel text,
                     due_at timestamptz, told bigint)
                 """)
+            try await pool.execute(
+                "CREATE VIEW pairing_window AS SELECT 'always'::text AS mode, NULL::timestamptz AS until")
             var requests: [PairingRequest] = []
             for index in 1...2 {
                 let claim = try StoreFixture.claim(
@@ -108,6 +110,7 @@ struct SchemaTests {
                 try await pool.execute("ALTER TABLE \(table) DROP COLUMN \(column)")
             }
             try await pool.execute("DROP TABLE device_silence")
+            try await pool.execute("DROP VIEW pairing_window")
             #expect(
                 try await MigrationRunner(migrations: Schema.migrations).migrate(pool).first
                     == "exact_metadata")

@@ -48,6 +48,10 @@ OF_PAGES_AND_COMMANDS = {
     "unknown_token", "wrong_password",
     # What administrators say of devices.
     "bad_agents", "changed", "not_active", "not_due", "text_hidden", "unknown_agent",
+    # Accounts, invitations and the audit.
+    "bad_invitation", "bad_window", "broken_chain", "codes_unreadable", "no_key",
+    "no_offer", "password_changed", "passwords_differ", "replayed_code", "scope_of_owner",
+    "sign_in_ended", "unknown_invitation", "unknown_session", "wrong_code",
     # Readiness, and what the store says more exactly as `already_…`.
     "channel_stuck", "request_ended",
     # What `message.status` and `message.failed` say.

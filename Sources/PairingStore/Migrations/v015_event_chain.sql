@@ -10,13 +10,9 @@ ALTER TABLE event_counter
     ADD COLUMN chain_hash bytea NOT NULL DEFAULT sha256('') CHECK (length(chain_hash) = 32);
 UPDATE event_counter SET chain_after = position;
 
--- What a row's hash is of: each value as its length in bytes, a colon and its text; what is null as a dash. The time is
--- in microseconds since 1970.
-CREATE FUNCTION event_hash(before bytea, variadic row_values text[]) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
-    SELECT sha256(before || convert_to(string_agg(
-        CASE WHEN value IS NULL THEN '-' ELSE octet_length(convert_to(value, 'UTF8')) || ':' || value END, ''
-        ORDER BY place), 'UTF8'))
-    FROM unnest(row_values) WITH ORDINALITY AS named (value, place)
+-- A value as hashes are made of it: its length in bytes, a colon and its text; what is null is a dash.
+CREATE FUNCTION event_part(value text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN value IS NULL THEN '-' ELSE octet_length(value)::text || ':' || value END
 $$;
 
 CREATE OR REPLACE FUNCTION record_event(
@@ -32,8 +28,12 @@ BEGIN
     -- Whoever waits here reads the row anew when it is free, and the clock after that: positions and times agree.
     SELECT position + 1, head INTO place, before FROM event_counter FOR UPDATE;
     moment := clock_timestamp();
-    hash := event_hash(before, place::text, (extract(epoch FROM moment) * 1000000)::bigint::text, event, channel,
-        sender_id, actor_kind, actor, request_id::text, generation::text, address, details::text);
+    -- The time is in microseconds since 1970.
+    hash := sha256(before || convert_to(event_part(place::text)
+        || event_part((extract(epoch FROM moment) * 1000000)::bigint::text) || event_part(event)
+        || event_part(channel) || event_part(sender_id) || event_part(actor_kind) || event_part(actor)
+        || event_part(request_id::text) || event_part(generation::text) || event_part(address)
+        || event_part(details::text), 'UTF8'));
     INSERT INTO events (position, at, event, channel, sender_id, actor_kind, actor, request_id, generation, address,
             details, hash)
         VALUES (place, moment, event, channel, sender_id, actor_kind, actor, request_id, generation, address, details,

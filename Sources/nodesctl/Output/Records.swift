@@ -109,7 +109,7 @@ extension JSONValue {
             })
     }
 
-    private static func time(_ time: Timestamp?) -> JSONValue {
+    static func time(_ time: Timestamp?) -> JSONValue {
         time.map { .integer($0.milliseconds) } ?? .null
     }
 
