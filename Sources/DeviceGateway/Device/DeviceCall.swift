@@ -48,7 +48,7 @@ extension DeviceCall {
     /// The method of an administrator's request, and whose it is.
     private var administrative: (method: MethodName, authority: Authority)? {
         switch self {
-        case .pair, .status, .connect, .authenticate, .health: nil
+        case .pair, .status, .connect, .enter, .authenticate, .health: nil
         case .message(let call): call.administrative
         case .list(_, let authority): (.pairList, authority)
         case .approve(_, _, let authority): (.pairApprove, authority)

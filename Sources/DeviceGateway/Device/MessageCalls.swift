@@ -13,7 +13,7 @@ enum MessageCall: Sendable {
     /// The method of an administrator's request, and whose it is.
     var administrative: (method: MethodName, authority: Authority)? {
         switch self {
-        case .status, .abort: nil
+        case .status, .abort, .history: nil
         case .push(_, let authority): (.messagePush, authority)
         case .pushStatus(_, _, let authority): (.messageStatus, authority)
         }
