@@ -177,7 +177,8 @@ private struct DeviceWalk {
             if let agents = filter.agents {
                 // One walk for each, merged.
                 let each = (agents.isEmpty ? [""] : agents).map { parameters.add(.text($0)) }
-                rows = each.map { "\(rows) AND coalesce(d.agents[1], '#' || d.channel) = \($0)" }.joined(separator: " UNION ALL ")
+                rows = each.map { "\(rows) AND coalesce(d.agents[1], '#' || d.channel) = \($0)" }.joined(
+                    separator: " UNION ALL ")
                 if each.count > 1 {
                     rows = "SELECT * FROM (\(rows)) AS d"
                 }
