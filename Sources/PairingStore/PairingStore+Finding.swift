@@ -173,21 +173,11 @@ private struct DeviceWalk {
                 "\(columns), \(Self.microseconds) AS key \(Self.active)"
                 + " AND (d.paired_at, d.request_id) \(isNewest ? "<" : ">") (\(time), \(id))" + ages(of: "d")
             let direction = isNewest ? " DESC" : ""
-            var order = " ORDER BY d.paired_at\(direction), d.request_id\(direction)"
-            if let agents = filter.agents {
-                // One walk for each, merged.
-                let each = (agents.isEmpty ? [""] : agents).map { parameters.add(.text($0)) }
-                rows = each.map { "\(rows) AND coalesce(d.agents[1], '#' || d.channel) = \($0)" }.joined(separator: " UNION ALL ")
-                if each.count > 1 {
-                    rows = "SELECT * FROM (\(rows)) AS d"
-                }
-            } else if let by = filter.pairedBy {
+            let order = " ORDER BY d.paired_at\(direction), d.request_id\(direction)"
+            if let by = filter.pairedBy {
                 rows += " AND d.paired_by = \(parameters.add(.text(by)))"
             } else if let channel = filter.channel {
                 rows += " AND d.channel = \(parameters.add(.text(channel.text)))"
-            }
-            if filter.agents?.count ?? 0 > 1 {
-                order = " ORDER BY paired_at\(direction), request_id\(direction)"
             }
             return (rows, order)
         }

@@ -15,11 +15,6 @@ CREATE INDEX paired_devices_by_name ON paired_devices
     WHERE state = 'active';
 CREATE INDEX paired_devices_by_channel ON paired_devices (channel, paired_at, request_id) WHERE state = 'active';
 CREATE INDEX paired_devices_by_whom ON paired_devices (paired_by, paired_at, request_id) WHERE state = 'active';
--- Who answers what names nobody. A channel's name holds no number sign, so what stands for its agent is nobody's name.
-CREATE INDEX paired_devices_by_agent ON paired_devices ((coalesce(agents[1], '#' || channel)), paired_at, request_id)
-    WHERE state = 'active';
--- An index of some of the rows has no statistics of its expression.
-CREATE STATISTICS paired_devices_answered_by ON (coalesce(agents[1], '#' || channel)) FROM paired_devices;
 CREATE INDEX paired_devices_expiring ON paired_devices (expires_at) WHERE state = 'active' AND expires_at IS NOT NULL;
 DROP INDEX device_sessions_by_instance;
 CREATE INDEX device_sessions_by_instance ON device_sessions (instance_id, sender_key COLLATE "C")
