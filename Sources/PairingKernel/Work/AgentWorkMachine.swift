@@ -256,7 +256,7 @@ struct AgentWorkMachine: Sendable {
     }
 
     private mutating func conclude(_ id: AskID, of key: String, _ answer: Answer, _ now: Instant) -> Bool {
-        guard let index = devices[key]?.items.firstIndex(where: { $0.phase == .asked(id) }) else {
+        guard let index = devices[key]?.items.firstIndex(where: { $0.isAsked(id) }) else {
             return false
         }
         if case .failed(_, let delay?) = answer { remind(key, at: now + delay) }
@@ -295,7 +295,7 @@ struct AgentWorkMachine: Sendable {
     /// Whether anybody waits for this attempt.
     func awaits(_ id: AskID) -> Bool {
         guard let call = calls[id] else { return false }
-        return devices[call.key]?.items.contains { $0.phase == .asked(id) } ?? false
+        return devices[call.key]?.items.contains { $0.isAsked(id) } ?? false
     }
 
     mutating func remind(_ key: String, at time: Instant) {
