@@ -311,7 +311,7 @@ def main() -> None:
             asyncio.run(throughput(nodes, connects(senders), "none"))
             fill(nodes, [name for name, _ in senders], options.stored)
             asyncio.run(throughput(nodes, connects(senders), f"{options.stored:,}"))
-            asyncio.run(pushes(nodes, connects(senders)[0]))
+            asyncio.run(pushes(nodes, connects(seed(nodes, 1, "receiver"))[0]))
         if wants("revocations"):
             asyncio.run(revocations(nodes, seed(nodes, 2000, "revoked")))
         if wants("pages"):

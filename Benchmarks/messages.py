@@ -85,16 +85,17 @@ async def load(nodes: Deployment, requests: list[dict], method: str, window: int
 
 def fill(nodes: Deployment, names: list[str], count: int) -> None:
     """Messages that are over, of these devices, as if they had been sent and answered long ago."""
+    first = nodes.rows("SELECT max(next_in) FROM device_streams WHERE sender_key = ANY(%s)", names)[0][0]
     nodes.rows(
         """
         INSERT INTO messages (sender_key, generation, direction, sequence, message_id, body, created_at, done_at)
         SELECT (%s::text[])[1 + number %% %s], 1, 'in', number, 'old-' || number, '"temperature=21.5"',
             clock_timestamp(), clock_timestamp()
-        FROM generate_series(1, %s) AS number
+        FROM generate_series(%s, %s) AS number
         """,
-        names, len(names), count,
+        names, len(names), first, first + count - 1,
     )
-    nodes.rows("UPDATE device_streams SET next_in = %s WHERE sender_key = ANY(%s)", count + 1, names)
+    nodes.rows("UPDATE device_streams SET next_in = %s WHERE sender_key = ANY(%s)", first + count, names)
 
 
 async def throughput(nodes: Deployment, requests: list[dict], stored: str) -> None:

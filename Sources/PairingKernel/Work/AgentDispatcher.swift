@@ -22,26 +22,26 @@ protocol AgentAudience: Sendable {
 /// The work is claimed under a lease, so that what a dead instance had claimed is taken over by another; an agent may
 /// then be asked again, with the same key.
 final class AgentDispatcher: Sendable {
-    private struct State {
+    struct State {
         var machine: AgentWorkMachine
         var calls: [AgentWorkMachine.AskID: Task<Void, Never>] = [:]
     }
 
     /// As whom this instance claims work.
     let claim: PairingStore.WorkClaim
-    private let store: PairingStore
+    let store: PairingStore
     let agents: AgentDirectory
-    private let logger: Logger
-    private let metrics = AgentWorkMetrics()
-    private let state: Mutex<State>
+    let logger: Logger
+    let metrics = AgentWorkMetrics()
+    let state: Mutex<State>
     private let asks = AsyncStream.makeStream(of: AgentWorkMachine.Ask.self)
-    private let claims = Wake()
+    let claims = Wake()
     private let settlements = Wake()
-    private let releases = Wake()
-    private let timers = Wake()
+    let releases = Wake()
+    let timers = Wake()
 
     /// A call for one task; calls that come together are one.
-    private struct Wake {
+    struct Wake {
         private let pair = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         var calls: AsyncStream<Void> { pair.stream }
         func call() { pair.continuation.yield() }
@@ -142,7 +142,7 @@ final class AgentDispatcher: Sendable {
 
     /// Changes the machine, and has carried out what it wants done.
     @discardableResult
-    private func apply<Value: Sendable>(_ body: (inout AgentWorkMachine) -> Value) -> Value {
+    func apply<Value: Sendable>(_ body: (inout AgentWorkMachine) -> Value) -> Value {
         let (value, actions, cancelled) = state.withLock { state in
             let value = body(&state.machine)
             let actions = state.machine.takeActions()
@@ -279,6 +279,7 @@ final class AgentDispatcher: Sendable {
             apply { $0.settlementsFailed(batch) }
             if StoreFailure(error) == .cancelled { return }
             logger.warning("Agents' answers wait to be stored", metadata: ["error": "\(error)"])
+            // Nothing tells when the database is back; the pool answers at once until then.
             try? await Task.sleep(for: .milliseconds(300))
         }
     }
@@ -302,6 +303,7 @@ final class AgentDispatcher: Sendable {
             return await settle([ended], audience)
         }
         apply { $0.settlementsFailed(batch) }
+        // The store finds fault with the failure itself, which nobody foresees: not without a pause.
         try? await Task.sleep(for: .seconds(1))
     }
 
@@ -323,90 +325,6 @@ final class AgentDispatcher: Sendable {
             audience.settled(settlement, stored.messages)
         case .over: audience.look(for: settlement)
         case .lost, .locked: break
-        }
-    }
-
-    private func claimWanted() async {
-        for await _ in claims.calls {
-            while true {
-                let batch = state.withLock { $0.machine.takeClaims(limit: 16) }
-                if batch.isEmpty { break }
-                do {
-                    let outcomes = try await store.claimWork(of: batch, for: claim)
-                    apply { machine in
-                        for (senderID, _) in batch {
-                            machine.claimed(senderID, outcomes[senderID.key] ?? .nothing, now: .now)
-                        }
-                    }
-                } catch {
-                    apply { machine in for (senderID, _) in batch { machine.claimFailed(senderID, now: .now) }
-                    }
-                    if StoreFailure(error) == .cancelled { return }
-                }
-            }
-        }
-    }
-
-    private func giveBack() async {
-        for await _ in releases.calls {
-            var keys = state.withLock { $0.machine.takeReleases() }
-            do {
-                // Whoever has locked a device does so for a moment; waiting out its claim would take far longer.
-                for _ in 0..<50 where !keys.isEmpty {
-                    let locked = try await store.releaseWork(of: keys, by: claim.instance)
-                    if !locked.isEmpty { try await Task.sleep(for: .milliseconds(20)) }
-                    keys = state.withLock { state in locked.filter { state.machine.devices[$0] == nil } }
-                }
-            } catch {
-                // They end by themselves.
-                logger.debug("Claims could not be given back", metadata: ["error": "\(error)"])
-            }
-        }
-    }
-
-    /// Once a second: takes the work that nobody does.
-    private func lookForWork() async {
-        while !Task.isCancelled {
-            // Jitter, so that instances which started together do not look together.
-            try? await Task.sleep(for: .milliseconds(.random(in: 800...1200)))
-            apply { $0.timePassed(now: .now) }
-            metrics.record(state.withLock { ($0.machine.heldMessages, $0.machine.callCount) })
-            while state.withLock({ $0.machine.hasRoom() }), !Task.isCancelled {
-                do {
-                    let work = try await store.claimDueWork(limit: 16, for: claim)
-                    apply { machine in for device in work { machine.adopt(device, now: .now) } }
-                    if work.count < 16 { break }
-                } catch {
-                    logger.debug("No look for agents' work", metadata: ["error": "\(error)"])
-                    break
-                }
-            }
-        }
-    }
-
-    private func renew() async {
-        while !Task.isCancelled {
-            try? await Task.sleep(for: claim.lease / 4)
-            var rest = state.withLock { $0.machine.claimedKeys }[...]
-            while !rest.isEmpty, !Task.isCancelled {
-                let keys = Array(rest.prefix(500))
-                rest = rest.dropFirst(500)
-                do {
-                    let held = try await store.renewWork(of: keys, for: claim)
-                    apply { $0.lose(keys.filter { !held.contains($0) }) }
-                } catch {
-                    logger.debug("Claims could not be renewed", metadata: ["error": "\(error)"])
-                    break
-                }
-            }
-        }
-    }
-
-    /// While something waits for its time: sees to it that it comes.
-    private func keepTime() async {
-        for await _ in timers.calls {
-            try? await Task.sleep(for: .milliseconds(50))
-            apply { $0.timePassed(now: .now) }
         }
     }
 }

@@ -226,6 +226,11 @@ extension AgentWorkMachine {
             self.since = since
         }
 
+        /// Whether it is this attempt that its agent is asked by.
+        func isAsked(_ id: AskID) -> Bool {
+            if case .asked(let asked) = phase { asked == id } else { false }
+        }
+
         /// Whether an agent or the store is being asked.
         var isUnderWay: Bool {
             switch phase {

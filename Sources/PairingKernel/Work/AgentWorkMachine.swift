@@ -273,8 +273,8 @@ struct AgentWorkMachine: Sendable {
     }
 
     private mutating func conclude(_ id: AskID, of key: String, _ answer: Answer, _ now: Instant) -> Bool {
-        guard let first = devices[key]?.items.firstIndex(where: { $0.phase == .asked(id) }),
-            let last = devices[key]?.items.lastIndex(where: { $0.phase == .asked(id) })
+        guard let first = devices[key]?.items.firstIndex(where: { $0.isAsked(id) }),
+            let last = devices[key]?.items.lastIndex(where: { $0.isAsked(id) })
         else { return false }
         if case .failed(_, let delay?) = answer { remind(key, at: now + delay) }
         // One, or the messages of a batch.
@@ -316,7 +316,7 @@ struct AgentWorkMachine: Sendable {
     /// Whether anybody waits for this attempt.
     func awaits(_ id: AskID) -> Bool {
         guard let call = calls[id] else { return false }
-        return devices[call.key]?.items.contains { $0.phase == .asked(id) } ?? false
+        return devices[call.key]?.items.contains { $0.isAsked(id) } ?? false
     }
 
     mutating func remind(_ key: String, at time: Instant) {
