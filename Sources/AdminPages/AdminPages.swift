@@ -126,14 +126,7 @@ public struct AdminPages: Sendable {
 
     /// Records a form that may not have been what its sender meant.
     private func note(_ fault: PageFault, of visit: Visit) async {
-        guard let authority = visit.session?.authority else { return }
-        let trespass: Accounts.Trespass? =
-            switch fault {
-            case .staleForm: .csrf
-            case .crossSite: .crossSite
-            default: nil
-            }
-        guard let trespass else { return }
+        guard let authority = visit.session?.authority, let trespass = fault.trespass else { return }
         await kernel.accounts.note(trespass, of: visit.path, from: visit.address, by: authority)
     }
 

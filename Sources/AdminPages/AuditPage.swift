@@ -103,7 +103,7 @@ struct AuditPage: PageModel {
         case "kinds": EventKindItem.all(selecting: query.what)
         case "isFiltered": query.isFiltered
         case "hasEvents": !page.events.isEmpty
-        case "events": page.events.map { EventItem($0, query: query, now: now) }
+        case "events": page.events.map { AuditEventItem($0, query: query, now: now) }
         case "hasEventPages": query.before != nil || page.next != nil
         case "firstEventsPath": query.before.map { _ in query.with { _ in } }
         case "nextEventsPath": page.next.map { next in query.with { $0.before = next } }
@@ -141,7 +141,7 @@ final class EventKindItem: PageModel {
 }
 
 /// An event in the list.
-final class EventItem: PageModel {
+final class AuditEventItem: PageModel {
     private let event: Audit.Event
     private let query: AuditQuery
     private let now: Timestamp
@@ -203,6 +203,8 @@ extension EventName {
         case .invitationCreated: "Invitation made"
         case .invitationUsed: "Invitation used"
         case .invitationWithdrawn: "Invitation withdrawn"
+        case .deviceChanged: "Device changed"
+        case .deviceMessagesRead: "Messages read"
         case .deviceContended: "Two programs use one credential"
         case .adminCreated: "Account made"
         case .adminRoleChanged: "Role changed"

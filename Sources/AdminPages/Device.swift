@@ -38,7 +38,7 @@ extension AdminPages {
     ) async throws -> Answer {
         let administration = kernel.administration
         let rows = try await administration.device(senderID, by: session.authority)
-        guard let newest = rows.first?.device else { throw PageFault.unknownPage }
+        guard let newest = rows.first?.device else { throw PageFault.unknownPage(visit.path) }
         let contention = try await administration.contention(of: senderID, by: session.authority)
         var troubles = SystemTroubles()
         troubles.contentions = contention.map { [$0] } ?? []

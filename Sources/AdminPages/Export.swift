@@ -153,7 +153,7 @@ extension AdminPages {
         let rows = ExportRows(
             subject, query.filter, of: subject == .events ? fields["device"].flatMap(SenderID.init) : nil,
             kernel, session.authority)
-        let file = ExportFile(rows, format, holding: place) { [kernel] in
+        let file = ExportFile(rows, format, holding: place) { [kernel] () async throws -> Void in
             // Who is signed out is given no more.
             guard try await kernel.accounts.session(secret: secret, renews: false) != nil else {
                 throw PageFault.staleForm

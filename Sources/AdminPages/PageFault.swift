@@ -1,4 +1,5 @@
 import PairingCore
+import PairingKernel
 
 /// Why a page was not shown or a form not carried out: an answer of its own, in the page's frame.
 struct PageFault: Error, Equatable {
@@ -10,6 +11,8 @@ struct PageFault: Error, Equatable {
     var advice: String
     /// Headers beyond those of every page.
     var headers: [Header] = []
+    /// Why it belongs into the audit: somebody may have tried what they may not.
+    var trespass: Accounts.Trespass?
 
     /// A header of an answer.
     struct Header: Equatable {
@@ -21,7 +24,7 @@ struct PageFault: Error, Equatable {
         status: 403, title: "This form is out of date",
         advice:
             "Nothing was changed. It belongs to another session or was changed on its way. Go back, reload the "
-            + "page and try again.")
+            + "page and try again.", trespass: .csrf)
     static let noChannels = PageFault(
         status: 404, title: "This edition has no devices",
         advice:
@@ -50,7 +53,7 @@ struct PageFault: Error, Equatable {
             status: 403, title: "This form was sent from another site",
             advice:
                 "Nothing was changed. The header \(said); forms are accepted only from pages under the addresses in "
-                + "gateway.public_origins. Open this site under one of them and try again.")
+                + "gateway.public_origins. Open this site under one of them and try again.", trespass: .crossSite)
     }
 
     static func notAForm(_ contentType: String) -> PageFault {
@@ -60,6 +63,7 @@ struct PageFault: Error, Equatable {
                 "Nothing was changed. The header Content-Type says \(quoted(contentType)); send "
                 + "application/x-www-form-urlencoded in UTF-8.")
     }
+
     static let unknownExport = PageFault(
         status: 400, title: "There is no such export",
         advice: "Choose devices, requests or events, and CSV or JSON, on the page Nodes.")
@@ -87,7 +91,10 @@ struct PageFault: Error, Equatable {
             headers: [Header(name: "Allow", value: allowed.joined(separator: ", "))])
     }
 
-    init(status: Int, title: String, advice: String, headers: [Header] = []) {
+    init(
+        status: Int, title: String, advice: String, headers: [Header] = [], trespass: Accounts.Trespass? = nil
+    ) {
+        self.trespass = trespass
         self.status = status
         self.title = title
         self.advice = advice

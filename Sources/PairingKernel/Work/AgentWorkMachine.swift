@@ -279,7 +279,7 @@ struct AgentWorkMachine: Sendable {
         if case .failed(_, let delay?) = answer { remind(key, at: now + delay) }
         // One, or the messages of a batch.
         var isToBeStored = false
-        for index in first...last where devices[key]?.items[index].phase == .asked(id) {
+        for index in first...last where devices[key]?.items[index].isAsked(id) == true {
             devices[key]?.items[index].conclude(
                 index == last ? answer : answer.ofEarlier, isOfBatch: first < last, now)
             if devices[key]?.items[index].isToBeStored == true { isToBeStored = true }
