@@ -53,7 +53,8 @@ struct PageFault: Error, Equatable {
             status: 403, title: "This form was sent from another site",
             advice:
                 "Nothing was changed. The header \(said); forms are accepted only from pages under the addresses in "
-                + "gateway.public_origins. Open this site under one of them and try again.", trespass: .crossSite)
+                + "gateway.public_origins. Open this site under one of them and try again.",
+            trespass: .crossSite)
     }
 
     static func notAForm(_ contentType: String) -> PageFault {

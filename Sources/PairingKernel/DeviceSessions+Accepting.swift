@@ -113,7 +113,8 @@ extension DeviceSessions {
     ) async throws(Refusal) -> [Result<MessageReceipt, Refusal>] {
         var results: [Result<MessageReceipt, Refusal>?] = messages.map { _ in nil }
         var inbound: [(index: Int, message: PairingStore.InboundMessage, frames: [OutboundFrame])] = []
-        for (index, (number, output)) in try await receive(messages, from: origin, in: channel, lane).enumerated()
+        for (index, (number, output)) in try await receive(messages, from: origin, in: channel, lane)
+            .enumerated()
         {
             switch output {
             case .accepted(let output) where output.isEphemeral:
@@ -136,7 +137,8 @@ extension DeviceSessions {
             case .crashes:
                 let message = PairingStore.InboundMessage(
                     session: origin.session, messageID: messages[index].id, body: messages[index].body,
-                    forwarded: [], end: PairingStore.MessageEnd(.undeliverable, reason: "channel_crashed"), number: number)
+                    forwarded: [], end: PairingStore.MessageEnd(.undeliverable, reason: "channel_crashed"),
+                    number: number)
                 inbound.append(
                     (
                         index, message,

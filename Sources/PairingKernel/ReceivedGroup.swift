@@ -50,7 +50,8 @@ struct ReceivedGroup: Sendable {
 
     /// What came of the newest.
     private mutating func end(after result: Result<ChannelOutput, Refusal>?) {
-        guard case .success(let output)? = result, !output.isEphemeral, let newest = told.last, !newest.isRepeat
+        guard case .success(let output)? = result, !output.isEphemeral, let newest = told.last,
+            !newest.isRepeat
         else { return }
         taken += 1
         if messages.count > 1 {

@@ -53,8 +53,9 @@ extension PairingStore {
                 }
                 // Two that send for one device at once may both have been told the same number.
                 let isTaken = message.number.map { $0 != stream.nextIn } ?? false
-                if let refusal = full[device] ?? (isTaken ? .numberTaken : stream.refusal(of: message, limits))
-                {
+                let refusal =
+                    full[device] ?? (isTaken ? .numberTaken : stream.refusal(of: message, limits))
+                if let refusal {
                     full[device] = refusal
                     return .refused(refusal)
                 }

@@ -8,6 +8,8 @@ extension PairingStore {
         public var sender: PairedSender
         /// The device's channel.
         public var channel: ChannelID
+        /// Who answers it by an administrator's choice; `nil` where nobody chose.
+        public var agent: String?
         /// How many of the channel's periods its agent knows to have passed.
         public var told: Int
         /// When its last message came; where it never sent one, when it was paired.
@@ -34,7 +36,7 @@ extension PairingStore {
                         THEN clock_timestamp() + $2 * interval '1 millisecond' END
                 FROM due WHERE s.sender_key = due.sender_key
                 RETURNING s.*)
-            SELECT d.sender_id, t.generation, d.channel, t.told, m.last_at,
+            SELECT d.sender_id, t.generation, d.channel, t.told, m.last_at, d.agents[1] AS agent,
                 (extract(epoch FROM clock_timestamp() - m.last_at) * 1000)::bigint AS silence
             FROM taken AS t
             JOIN paired_devices AS d ON d.sender_key = t.sender_key AND d.generation = t.generation,
@@ -48,7 +50,8 @@ extension PairingStore {
             SilentDevice(
                 sender: PairedSender(
                     senderID: try row.senderID(), generation: Generation(try row.int64("generation"))),
-                channel: try row.channel(), told: try row.int("told"), lastAt: try row.moment("last_at"),
+                channel: try row.channel(), agent: try row.optionalText("agent"), told: try row.int("told"),
+                lastAt: try row.moment("last_at"),
                 silence: .milliseconds(try row.int64("silence")))
         }
     }

@@ -130,7 +130,8 @@ public struct UpgradePolicy: Sendable {
         let hosts = head.headers["host"]
         guard hosts.count == 1 else {
             throw RefusedRequest(
-                answer: HTTPAnswer(.badRequest, "The header Host came \(hosts.count) times; expected it once.\n"))
+                answer: HTTPAnswer(
+                    .badRequest, "The header Host came \(hosts.count) times; expected it once.\n"))
         }
         guard let origins else { return [] }
         let dialled = origins.dialled(host: hosts[0])

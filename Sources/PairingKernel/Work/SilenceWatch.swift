@@ -110,7 +110,9 @@ struct SilenceWatch: Sendable {
         let request = AgentRequest(
             key: "\(sender.senderID.key)/\(sender.generation.number)/\(what)",
             channel: device.channel, senderID: sender.senderID, body: body.text)
-        let agent = agents.defaultAgent(for: device.channel)
+        // One that is configured no more leaves it to the channel's.
+        let agent =
+            device.agent.flatMap { try? agents.agent(named: $0) } ?? agents.defaultAgent(for: device.channel)
         do throws(AgentFailure) {
             // It need not answer, and what it answers is for nobody.
             _ = try await agent.answer(request) { _ in }

@@ -82,8 +82,7 @@ $$;
 CREATE TRIGGER events_trimmed AFTER DELETE ON events REFERENCING OLD TABLE AS trimmed FOR EACH STATEMENT
     EXECUTE FUNCTION trim_event_chain();
 
--- What the audit is searched by; each in the order in which it is read.
-CREATE INDEX events_of_device ON events (lower(sender_id COLLATE "C"), position) WHERE sender_id IS NOT NULL;
+-- What the audit is searched by beside the device; each in the order in which it is read.
 CREATE INDEX events_by_actor ON events (actor, position);
 CREATE INDEX events_by_name ON events (event, position);
 CREATE INDEX events_by_address ON events (address, position) WHERE address IS NOT NULL;
