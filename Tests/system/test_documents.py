@@ -82,7 +82,8 @@ def test_every_reason_stands_beside_the_code_that_it_is_answered_with():
         for reason in re.findall(r'\.channelUnavailable\(\s*"(\w+)"', text):
             codes.setdefault(reason, set()).add("UNAVAILABLE")
     code, seen = "", 0
-    for line in (ROOT / "docs/device-developers.md").read_text().splitlines():
+    errors = re.search(r"^## Errors$(.*?)^## ", (ROOT / "docs/device-developers.md").read_text(), re.M | re.S)[1]
+    for line in errors.splitlines():
         row = re.match(r"\| (?:`([A-Z_]+)` )?\| (.*?) \|", line)
         if row is None:
             continue

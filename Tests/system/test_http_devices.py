@@ -55,8 +55,13 @@ def test_openais_client_lists_agents_asks_and_is_answered_whole_and_in_pieces(st
     words = stack.script("words", says("Here you are."))
     device = paired(nodes, stack.administrator)
     api = client(nodes, device.credential.token)
-    assert [model.id for model in api.models.list()] == ["default", "echo", "steps", "words"]
+    assert [model.id for model in api.models.list()] == ["default", "words", "steps", "echo"]
     assert api.models.retrieve("echo").owned_by == "goclaw-nodes"
+    # Nobody chose for this one: it has its channel's agent.
+    plain = client(nodes, paired(nodes, stack.administrator, agents=["--default"]).credential.token)
+    assert [model.id for model in plain.models.list()] == ["default", "words"]
+    with pytest.raises(openai.NotFoundError, match="default, words"):
+        plain.chat.completions.create(model="echo", messages=say("hello"))
     whole = api.chat.completions.create(model="default", messages=say("hello"), temperature=0.1)
     assert whole.choices[0].message.content == "Here you are. " and whole.choices[0].finish_reason == "stop"
     assert whole.model == "default" and abs(whole.created - time.time()) < 120
@@ -174,6 +179,7 @@ def test_i4_requests_and_sockets_at_once_get_numbers_without_gaps_and_each_its_o
     nodes = stack.nodes
     device = nodes.device(credential=TokenCredential())
     device.pair(stack.administrator, gateway=0)
+    nodes.nodesctl("devices", "set-agent", device.sender_id, "echo")
     waiting = []
     for number in range(12):
         if number >= 2:

@@ -121,7 +121,7 @@ final class DeviceHTTPConnection {
                 let message = SentMessage(
                     id: messageID,
                     body: JSONValue.object(["type": .string("text"), "text": .string(wanted.text)]).text,
-                    agent: try context.agent(named: wanted.model))
+                    agent: try context.agent(named: wanted.model, of: device))
                 let question = try await context.sessions.ask(message, of: device, at: request.address) {
                     event in
                     handle.perform { $0.told(event) }
@@ -243,7 +243,7 @@ final class DeviceHTTPConnection {
     private func ok(_ body: String) -> HTTPAnswer { HTTPAnswer(.ok, body, contentType: "application/json") }
 
     private var modelNames: [String] {
-        let names = context.sessions.agentNames
+        let names = device.map { context.sessions.agentNames(for: $0) } ?? []
         let byDefault = ChatCompletionRequest.defaultModel
         return names.contains(byDefault) ? names : [byDefault] + names
     }
@@ -348,15 +348,15 @@ extension Refusal {
     fileprivate static func noSuchModel(_ name: String, _ names: [String]) -> Refusal {
         Refusal(
             .notFound, "model_not_found",
-            "There is no agent of this name. Agents: \(names.joined(separator: ", ")).")
+            "There is no agent of this name for this device. Agents: \(names.joined(separator: ", ")).")
     }
 }
 
 extension GatewayContext {
     /// The agent of that name, for a message; `nil` for whoever answers the device's channel.
-    fileprivate func agent(named name: String?) throws(Refusal) -> String? {
+    fileprivate func agent(named name: String?, of device: PairedDevice) throws(Refusal) -> String? {
         guard let name else { return nil }
-        let names = sessions.agentNames
+        let names = sessions.agentNames(for: device)
         if names.contains(name) { return name }
         if name == ChatCompletionRequest.defaultModel { return nil }
         throw .noSuchModel(name, [ChatCompletionRequest.defaultModel] + names)

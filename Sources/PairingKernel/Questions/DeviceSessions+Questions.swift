@@ -23,6 +23,12 @@ extension DeviceSessions {
     /// The names of the agents that devices may ask for, in order.
     public var agentNames: [String] { agents.names }
 
+    /// Of these, those that a device may ask for: whom an administrator chose for it, or else its channel's.
+    public func agentNames(for device: PairedDevice) -> [String] {
+        let chosen = device.agents.filter(agents.names.contains)
+        return chosen.isEmpty ? [defaultAgentName(for: device.channel)] : chosen
+    }
+
     /// Who answers a channel's devices where they ask for nobody.
     public func defaultAgentName(for channel: ChannelID) -> String { agents.defaultAgent(for: channel).name }
 

@@ -57,11 +57,12 @@ def complete(nodes, token: str | None, body, **options) -> Request:
     return Request(nodes, "POST", "/v1/chat/completions", body, **authorization, **options)
 
 
-def paired(nodes, administrator, **options):
-    """A paired device with a token, without a socket."""
+def paired(nodes, administrator, agents=("words", "steps", "echo"), **options):
+    """A paired device with a token, without a socket, that may name every agent."""
     device = nodes.device(credential=TokenCredential())
     device.pair(administrator, **options)
     device.close()
+    nodes.nodesctl("devices", "set-agent", device.sender_id, *agents)
     return device
 
 
