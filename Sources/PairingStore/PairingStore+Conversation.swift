@@ -30,7 +30,8 @@ extension PairingStore {
     public func history(of sender: PairedSender, limit: Int) async throws -> [Line] {
         func newest(_ direction: String) -> String {
             """
-            (SELECT agent, body, created_at, direction, sequence FROM messages
+            (SELECT CASE WHEN direction = 'out' THEN agent END AS agent, body, created_at, direction, sequence
+            FROM messages
             WHERE sender_key = $1 AND generation = $2 AND direction = '\(direction)'
                 AND ended IS DISTINCT FROM 'withdrawn'
             ORDER BY sequence DESC LIMIT $3)

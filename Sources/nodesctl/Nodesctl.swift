@@ -17,12 +17,9 @@ struct Nodesctl: AsyncParsableCommand {
         version: NodesProcess.versionText,
         subcommands: [
             SetupCommand.self, MigrateCommand.self, AdminCommand.self, RequestsCommand.self,
-            DevicesCommand.self,
-            ApproveCommand.self, DenyCommand.self, RevokeCommand.self, MessagesCommand.self,
-            TokenCommand.self,
-            InvitationsCommand.self,
-            EventsCommand.self, AuditCommand.self, AgentsCommand.self, ChannelsCommand.self,
-            ChannelCommand.self,
+            DevicesCommand.self, ApproveCommand.self, DenyCommand.self, RevokeCommand.self,
+            InvitationsCommand.self, MessagesCommand.self, TokenCommand.self, EventsCommand.self,
+            AuditCommand.self, AgentsCommand.self, ChannelsCommand.self, ChannelCommand.self,
             ConfigCommand.self, DeviceCommand.self, DoctorCommand.self,
         ])
 
@@ -36,7 +33,9 @@ struct Nodesctl: AsyncParsableCommand {
                 try command.run()
             }
         } catch {
-            if !(error is ExitCode), let sentence = unknownCommand(in: CommandLine.arguments.dropFirst()) {
+            // Help, and what else was asked for, ends this way too.
+            let isFault = !(error is ExitCode) && !exitCode(for: error).isSuccess
+            if isFault, let sentence = unknownCommand(in: CommandLine.arguments.dropFirst()) {
                 Terminal.complain("nodesctl: " + sentence)
                 exit(withError: ExitCode(ExitStatus.usage.rawValue))
             }
@@ -58,7 +57,10 @@ struct Nodesctl: AsyncParsableCommand {
             if argument.hasPrefix("-") { continue }
             let names = command.configuration.subcommands.map { $0._commandName }
             if names.isEmpty || argument == "help" { return nil }
-            guard let next = command.configuration.subcommands.first(where: { $0._commandName == argument })
+            guard
+                let next = command.configuration.subcommands.first(where: {
+                    $0._commandName == argument || $0.configuration.aliases.contains(argument)
+                })
             else {
                 return
                     "There is no command \(quoted(argument)) of \(path); there are \(names.joined(separator: ", ")). See "

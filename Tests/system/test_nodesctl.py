@@ -341,7 +341,7 @@ def test_channels_settings_and_the_schema_are_listed(nodes: Deployment):
     assert nodes.nodesctl("config").stdout in (ROOT / "docs/configuration.md").read_text()
     status = called(nodes, "migrate", "--status")
     assert status["pending"] == [] and status["applied"]
-    assert called(nodes, "migrate") == {"applied": []}
+    assert called(nodes, "migrate") == {"applied": [], "grantedTo": None}
 
 
 def test_a_wrong_configuration_names_the_key_and_an_old_schema_what_to_do(nodes: Deployment, tmp_path):

@@ -11,7 +11,7 @@ from support.agents import Agent, says
 from support.completions import Steps
 from support.deployment import deployed, eventually
 from support.device import TokenCredential
-from support.openclaw import Operator
+from support.openclaw import Operator, choose_agents
 
 PATHS = ("/", "/gateway", "/__openclaw__/gateway")
 
@@ -59,6 +59,7 @@ def test_a_client_is_pending_with_its_code_then_approved_and_talks(stack, path, 
     # The newest that waits is told, and both come again.
     assert again.event("device.pair.resolved")["decision"] == "approved"
     assert again.closed()[0] == 1008
+    choose_agents(nodes, "echo", "words", "steps")
     hello = operator.enter()
     assert hello["type"] == "hello-ok" and hello["protocol"] == versions[1]
     assert hello["auth"]["scopes"] == operator.scopes and len(hello["auth"]["deviceToken"]) == 43
@@ -275,6 +276,7 @@ def approve_newest(stack) -> str:
 
     ((request, code, sender),) = eventually(waiting, "a request waits")
     stack.administrator.approve(request, code)
+    choose_agents(stack.nodes, "echo", "words", "steps")
     return sender
 
 

@@ -14,6 +14,12 @@ from websockets.sync.client import connect
 from .device import PATIENCE, base64url
 
 
+def choose_agents(nodes, *agents: str) -> None:
+    """Lets the device that was paired last name these agents; the first is whom it talks to otherwise."""
+    ((sender,),) = nodes.rows("SELECT sender_id FROM paired_devices ORDER BY paired_at DESC LIMIT 1")
+    nodes.nodesctl("devices", "set-agent", sender, *agents)
+
+
 class Operator:
     """One device: its key, and one socket at a time."""
 
@@ -117,6 +123,7 @@ class Operator:
         administrator.approve(details["requestId"], details["pairingCode"])
         assert self.event("device.pair.resolved")["decision"] == "approved"
         assert self.closed()[0] == 1008
+        choose_agents(self.nodes, "echo", "words", "steps")
 
     def closed(self, timeout: float = PATIENCE) -> tuple[int, str]:
         """Waits for the server to close; the code and the reason."""
