@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from support.administrator import Administrator
 from support.browser import sign_in
 from support.deployment import PASSWORD, Deployment
-from test_roles import totp
+from test_roles import await_a_fresh_step, totp
 
 
 def signed_in(context, name: str) -> Page:
@@ -62,6 +62,7 @@ def test_one_time_codes_are_set_up_and_asked_for(chromium, nodes: Deployment):
     codes.get_by_role("button", name="Set up one-time codes").click()
     expect(codes.get_by_role("img", name="QR code")).to_be_visible()
     secret = codes.locator(".field .id").inner_text().replace(" ", "")
+    await_a_fresh_step()
     codes.get_by_label("Code in the app").fill(totp(secret, time.time() - 30))
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_contain_text("One-time codes are on")
