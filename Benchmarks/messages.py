@@ -66,12 +66,14 @@ async def load(nodes: Deployment, requests: list[dict], method: str, window: int
     started = time.perf_counter()
     for sender in senders:
         sender.start(method, window)
+    # For how long is measured.
     await asyncio.sleep(seconds)
     for sender in senders:
         sender.stopping = True
     took = time.perf_counter() - started
     latencies = sorted(latency for sender in senders for latency in sender.latencies)
     answers = sum(sender.answers for sender in senders)
+    # What is still on its way belongs to no figure.
     await asyncio.sleep(1)
     await close_all(senders)
     text = f"{len(latencies) / took:,.0f} acknowledged"
@@ -142,6 +144,7 @@ async def pushes(nodes: Deployment, connect: dict, count: int = 300) -> None:
             {"senderId": connect["params"]["senderId"], "pushId": f"bench-{number}", "message": number},
         )
         times.append((await asyncio.wait_for(device.arrivals.get(), 10) - started) * 1000)
+        # Lightly loaded: one after the other, fifty a second at most.
         await asyncio.sleep(0.02)
     times.sort()
     print(

@@ -213,6 +213,7 @@ private final class ExportFile: Sendable {
             text += format.end
             state.isOver = true
         }
+        // It rests as long as it worked, so that one export takes half of a connection at most.
         if state.isBegun, !state.isOver { try await Task.sleep(for: ContinuousClock.now - began) }
         state.isBegun = true
         self.state.withLock { [state] in $0 = state }

@@ -66,6 +66,7 @@ extension AgentDispatcher {
 
     func renew() async {
         while !Task.isCancelled {
+            // Three renewals may fail before a claim ends.
             try? await Task.sleep(for: claim.lease / 4)
             var rest = state.withLock { $0.machine.claimedKeys }[...]
             while !rest.isEmpty, !Task.isCancelled {

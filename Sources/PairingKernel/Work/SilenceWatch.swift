@@ -67,7 +67,8 @@ struct SilenceWatch: Sendable {
             } catch {
                 logger.debug("Silence is looked at later", metadata: ["error": "\(error)"])
             }
-            // Jitter, so that instances which started together do not look together.
+            // That nothing came is no event: only the clock tells of it. Jitter, so that instances which
+            // started together do not look together.
             try? await Task.sleep(for: .milliseconds(.random(in: 800...1200)))
         }
     }

@@ -161,6 +161,7 @@ struct SetupRun: Sendable {
                 }
                 return outcome.status == 0
             }
+            // What the doctor looks at (sockets, processes, the database) tells nobody when it is ready.
             do { try await Task.sleep(for: .seconds(1)) } catch { return false }
         }
     }

@@ -85,6 +85,7 @@ struct SystemCommand: Equatable, Sendable {
 
     /// A file that only this program and what it starts can reach; negative where there is none to be had.
     private static func nameless() -> Int32 {
+        // Made anew with a name that nobody can guess, mode 0600, and nameless at once.
         var path = Array("/tmp/nodesctl-XXXXXX".utf8CString)
         let descriptor = mkstemp(&path)
         guard descriptor >= 0 else { return -1 }
