@@ -92,6 +92,13 @@ public enum EventName: String, Sendable, Hashable, CaseIterable {
     case adminSignInFailed = "admin.sign_in_failed"
     /// The beginning of the event feed was removed.
     case auditTrimmed = "audit.trimmed"
+    case webhookAdded = "webhook.added"
+    case webhookTested = "webhook.tested"
+    case webhookSecretRotated = "webhook.secret_rotated"
+    case webhookEnabled = "webhook.enabled"
+    /// By somebody, or because it failed for too long.
+    case webhookDisabled = "webhook.disabled"
+    case webhookRemoved = "webhook.removed"
     case tokenCreated = "token.created"
     case tokenRevoked = "token.revoked"
 }

@@ -18,7 +18,8 @@ struct Nodesctl: AsyncParsableCommand {
         subcommands: [
             SetupCommand.self, MigrateCommand.self, AdminCommand.self, RequestsCommand.self,
             DevicesCommand.self, ApproveCommand.self, DenyCommand.self, RevokeCommand.self,
-            InvitationsCommand.self, MessagesCommand.self, TokenCommand.self, EventsCommand.self,
+            InvitationsCommand.self, WebhooksCommand.self, MessagesCommand.self, TokenCommand.self,
+            EventsCommand.self,
             AuditCommand.self, AgentsCommand.self, ChannelsCommand.self, ChannelCommand.self,
             ConfigCommand.self, DeviceCommand.self, DoctorCommand.self,
         ])
