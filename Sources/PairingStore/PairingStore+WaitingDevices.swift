@@ -146,7 +146,9 @@ extension Transaction {
                 JOIN paired_devices AS p ON p.sender_key = s.sender_key AND p.generation = s.generation
                 WHERE s.sender_key = a.key LIMIT 1) AS d
             JOIN push_hooks AS h ON h.channel = d.channel
-            WHERE EXISTS (SELECT 1 FROM webhooks WHERE push_hook = h.hook AND state = 'enabled')
+            -- Where there is no such web hook at all, nothing else is looked at.
+            WHERE (SELECT EXISTS (SELECT 1 FROM webhooks WHERE push_hook IS NOT NULL AND state = 'enabled'))
+                AND EXISTS (SELECT 1 FROM webhooks WHERE push_hook = h.hook AND state = 'enabled')
             ON CONFLICT (sender_key) DO UPDATE SET
                 due_at = CASE WHEN w.generation = excluded.generation THEN least(w.due_at, excluded.due_at)
                     ELSE excluded.due_at END,
