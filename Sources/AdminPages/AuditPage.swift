@@ -223,6 +223,12 @@ extension EventName {
         case .adminSignInFailed: "Sign-in failed"
         case .auditTrimmed: "Beginning of the feed removed"
         case .databaseRestored: "Database restored from a backup"
+        case .webhookAdded: "Web hook added"
+        case .webhookTested: "Web hook tested"
+        case .webhookSecretRotated: "Web hook's secret changed"
+        case .webhookEnabled: "Web hook enabled"
+        case .webhookDisabled: "Web hook disabled"
+        case .webhookRemoved: "Web hook removed"
         case .tokenCreated: "API token made"
         case .tokenRevoked: "API token revoked"
         }

@@ -111,6 +111,8 @@ package struct AgentFailure: Error, Sendable, Equatable, CustomStringConvertible
     package var message: String
     /// When it asks to be tried again.
     package var retryAfter: Duration?
+    /// The status that it answered with, where it answered at all (RFC 9110 §15).
+    package var status: UInt?
 
     /// Wraps the parts.
     package init(_ reason: Reason, _ message: String, retryAfter: Duration? = nil) {

@@ -94,6 +94,13 @@ public enum EventName: String, Sendable, Hashable, CaseIterable {
     case auditTrimmed = "audit.trimmed"
     /// An operator said that the database was taken back to an earlier moment.
     case databaseRestored = "database.restored"
+    case webhookAdded = "webhook.added"
+    case webhookTested = "webhook.tested"
+    case webhookSecretRotated = "webhook.secret_rotated"
+    case webhookEnabled = "webhook.enabled"
+    /// By somebody, or because it failed for too long.
+    case webhookDisabled = "webhook.disabled"
+    case webhookRemoved = "webhook.removed"
     case tokenCreated = "token.created"
     case tokenRevoked = "token.revoked"
 }

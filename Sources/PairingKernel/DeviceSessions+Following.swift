@@ -99,6 +99,7 @@ extension DeviceSessions {
                     let events = try await store.events(after: from, limit: 500)
                     for event in events { await act(on: event) }
                     if !events.isEmpty, let reader = feedReader.withLock({ $0 }) { reader(events) }
+                    if !events.isEmpty { feedListener.withLock { $0 }?() }
                     position = events.last?.position ?? from
                     if events.isEmpty, let newest = try await positionIfRestored(since: from) {
                         position = newest

@@ -70,6 +70,9 @@ extension PairingStore {
             try transaction.write(batch)
             var overflowed = try transaction.endOverflow(&streams, of: batch.changed, limits)
             try transaction.write(streams, of: batch.changed)
+            try transaction.noteWaiting(
+                Set(batch.answers.map(\.settlement.sender.senderID.key)),
+                connected: Set(sessions.filter(\.value.isLive).keys))
             try transaction.wake(.deliver, woken.mapValues(Array.init))
             return zip(settlements, outcomes).map { settlement, outcome in
                 guard case .stored(var stored) = outcome else { return outcome }

@@ -55,5 +55,8 @@ public enum Schema {
         Migration(
             number: 17, name: "feed_epoch",
             sql: String(decoding: PackageResources.v017_feed_epoch_sql, as: UTF8.self)),
+        Migration(
+            number: 18, name: "webhooks",
+            sql: String(decoding: PackageResources.v018_webhooks_sql, as: UTF8.self)),
     ]
 }

@@ -18,9 +18,10 @@ struct Nodesctl: AsyncParsableCommand {
         subcommands: [
             SetupCommand.self, MigrateCommand.self, AdminCommand.self, RequestsCommand.self,
             DevicesCommand.self, ApproveCommand.self, DenyCommand.self, RevokeCommand.self,
-            InvitationsCommand.self, MessagesCommand.self, TokenCommand.self, EventsCommand.self,
-            AuditCommand.self, BackupCommand.self, AgentsCommand.self, ChannelsCommand.self,
-            ChannelCommand.self, ConfigCommand.self, DeviceCommand.self, DoctorCommand.self,
+            InvitationsCommand.self, WebhooksCommand.self, MessagesCommand.self, TokenCommand.self,
+            EventsCommand.self, AuditCommand.self, BackupCommand.self, AgentsCommand.self,
+            ChannelsCommand.self, ChannelCommand.self, ConfigCommand.self, DeviceCommand.self,
+            DoctorCommand.self,
         ])
 
     /// Where the arguments name no command, those that there are.
