@@ -89,8 +89,8 @@ enum Route: Equatable {
         case ["account"]: self = .account
         case ["accounts"]: self = .accounts
         case ["audit"]: self = .audit
-        case ["webhooks"]: self = .webhooks
-        case let rest where (2...3).contains(rest.count) && rest.first == "webhooks":
+        case ["hooks"]: self = .webhooks
+        case let rest where (2...3).contains(rest.count) && rest.first == "hooks":
             guard let id = segments[2].flatMap(RequestID.init) else { return nil }
             guard rest.count == 3 else {
                 self = .webhook(id)

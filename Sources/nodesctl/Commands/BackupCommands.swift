@@ -121,7 +121,8 @@ extension JSONValue {
             "position": .integer(inventory.position),
             "newestEventAt": inventory.newestEventAt.map { .integer($0.milliseconds) } ?? .null,
             "devices": .integer(inventory.devices), "requests": .integer(inventory.requests),
-            "messages": .integer(inventory.messages), "gateways": .array(inventory.gateways.map(JSONValue.string)),
+            "messages": .integer(inventory.messages),
+            "gateways": .array(inventory.gateways.map(JSONValue.string)),
             "faults": .array(faults),
         ])
     }
