@@ -76,12 +76,29 @@ struct PongAcknowledgement: Sendable, Equatable {
     }
 }
 
+/// What a first frame says about the dialect of its client.
+public enum DialectChoice: Sendable, Equatable {
+    /// The next frame may tell; until then this server's own is spoken.
+    case undecided
+    /// It is this one, which is served.
+    case spoken(DialectName)
+    /// What the client speaks is not served, and neither is this server's own dialect, in which it would be told more.
+    case notServed
+}
+
 extension RequestFrame {
+    /// Which dialect is spoken to a client whose first frame this is.
+    public func choice(among served: Set<DialectName>) -> DialectChoice {
+        guard let dialect else { return .undecided }
+        if served.contains(dialect) { return .spoken(dialect) }
+        return served.contains(.nodes) ? .spoken(.nodes) : .notServed
+    }
+
     /// Which dialect a client speaks whose first frame this is, where the path told nothing; `nil` where it could be
     /// any's.
     ///
     /// An administrator's `connect` with a token alone and an empty one are this server's own, which says what is missing.
-    public var dialect: DialectName? {
+    var dialect: DialectName? {
         let has = { (name: String) in parameters[name].map { $0 != .null } ?? false }
         switch method {
         case "health": return nil

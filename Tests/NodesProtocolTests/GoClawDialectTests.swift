@@ -152,6 +152,17 @@ struct GoClawDialectTests {
         #expect(try RequestFrame(parsing: #"{"type":"req","id":"1",\#(text)}"#.utf8).dialect == dialect)
     }
 
+    @Test("A client of a dialect that is left out is answered in this server's own, or in none")
+    func leftOut() throws {
+        let connect = try RequestFrame(
+            parsing: #"{"type":"req","id":"1","method":"connect","params":{"user_id":"u"}}"#.utf8)
+        #expect(connect.choice(among: [.nodes, .goclaw]) == .spoken(.goclaw))
+        #expect(connect.choice(among: [.nodes, .openclaw]) == .spoken(.nodes))
+        #expect(connect.choice(among: [.openclaw]) == .notServed)
+        let health = try RequestFrame(parsing: #"{"type":"req","id":"1","method":"health"}"#.utf8)
+        #expect(health.choice(among: [.goclaw]) == .undecided)
+    }
+
     // MARK: Pairing
 
     @Test("I11: a repeat on the same socket asks with the same secret")

@@ -42,6 +42,9 @@ def test_a_browser_is_pending_with_its_code_then_approved_and_talks(stack):
     nodes, administrator = stack.nodes, stack.administrator
     tablet = browser(stack)
     pending = tablet.ask()
+    # It offers to compress, which is declined.
+    assert "Sec-WebSocket-Extensions" in tablet.socket.request.headers
+    assert "Sec-WebSocket-Extensions" not in tablet.socket.response.headers
     request, code, public = tablet.waiting()
     assert pending["pairing_code"] == code and len(pending["sender_id"]) == 43
     assert tablet.status() == {"status": "pending", "approved": False}

@@ -113,21 +113,21 @@ final class DeviceConnection: WebSocketApplication {
     }
 
     private func received(_ frame: Result<RequestFrame, FrameRefusal>, cost: Int) {
-        if isUndecided, case .success(let request) = frame, let name = request.dialect { decide(name) }
+        if isUndecided, case .success(let request) = frame { decide(by: request) }
         guard dialect != nil else { return run { $0.received(frame, cost: cost, now: $1) } }
         carryOut(dialect?.read(frame, now: context.clock()) ?? [], cost: cost)
     }
 
-    /// The first frame told what the client speaks; one that is not served is answered in this server's own dialect.
-    private func decide(_ name: DialectName) {
-        isUndecided = false
-        guard name != .nodes, context.facts.settings.dialects.contains(name) else {
-            guard !context.facts.settings.dialects.contains(.nodes) else { return }
-            return close(.policyViolation, "what this client speaks is not served here (gateway.dialects)")
+    /// The first frame tells what the client speaks.
+    private func decide(by frame: RequestFrame) {
+        switch frame.choice(among: context.facts.settings.dialects) {
+        case .undecided: return
+        case .spoken(let name): spoken = name
+        case .notServed: close(.policyViolation, "what this client speaks is not served (gateway.dialects)")
         }
-        spoken = name
-        dialect = context.codec(of: name)
-        limitBeforeConnect()
+        isUndecided = false
+        dialect = context.codec(of: spoken)
+        if dialect != nil { limitBeforeConnect() }
     }
 
     private func limitBeforeConnect() {

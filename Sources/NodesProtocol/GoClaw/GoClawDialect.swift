@@ -76,6 +76,7 @@ public struct GoClawDialect: Dialect {
 
     // MARK: In
 
+    /// A frame of the client came, or what is none.
     public mutating func read(_ result: Result<RequestFrame, FrameRefusal>, now: Timestamp) -> [DialectStep] {
         switch result {
         case .failure(let failure):
@@ -88,6 +89,7 @@ public struct GoClawDialect: Dialect {
 
     // MARK: Out
 
+    /// The server has something to say.
     public mutating func write(_ frame: ServerFrame, now: Timestamp) -> [DialectStep] {
         let now = now.milliseconds
         switch frame {
@@ -170,6 +172,7 @@ public struct GoClawDialect: Dialect {
         }
     }
 
+    /// The client's library has answered a ping, so that it has read what came before.
     public mutating func ponged(_ number: Int64) -> [DialectStep] {
         guard connected != nil, let (number, next) = acknowledgement.ponged(number) else { return [] }
         return [ask(.acknowledgement, .acknowledge(messageSeq: number))] + (next.map { [.ping($0)] } ?? [])
@@ -193,6 +196,7 @@ public struct GoClawDialect: Dialect {
         }
     }
 
+    /// How a socket is closed; a page whose pairing is revoked is told so before.
     public func closing(_ code: CloseCode, _ reason: String) -> DialectEnd {
         guard code == .pairingRevoked, let connected, !isAdministrator else {
             return DialectEnd(code, reason)
