@@ -192,7 +192,7 @@ let package = Package(
         tests("CryptographyTests", ["Cryptography"]),
         tests("UnixTests", ["Unix"]),
         tests("PairingCoreTests", ["PairingCore"]),
-        tests("NodesProtocolTests", ["NodesProtocol", "PairingCore"]),
+        tests("NodesProtocolTests", ["NodesProtocol", "PairingCore"], exclude: ["GoClaw"]),
         tests(
             "PrometheusMetricsTests",
             ["PrometheusMetrics", .product(name: "CoreMetrics", package: "swift-metrics")]),

@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT / "Tests" / "system"))
 from support.deployment import Deployment, deployed, eventually  # noqa: E402
 from support.device import base64url  # noqa: E402
 
+from dialects import dialects  # noqa: E402
 from messages import fill, pushes, throughput  # noqa: E402
 from strangers import strangers  # noqa: E402
 from wire import close_all, open_all  # noqa: E402
@@ -54,6 +55,12 @@ def describe_machine() -> None:
 def seed(nodes: Deployment, count: int, prefix: str) -> list[tuple[str, str]]:
     """Paired devices, straight into the database: each with a token, as an approval would have left it."""
     devices = [(f"{prefix}-{index:06d}", secrets.token_bytes(32)) for index in range(count)]
+    store(nodes, devices)
+    return [(name, base64url(token)) for name, token in devices]
+
+
+def store(nodes: Deployment, devices: list[tuple[str, bytes]]) -> None:
+    """The same for devices whose tokens are there already."""
     with psycopg2.connect(nodes.database_url) as connection, connection.cursor() as cursor:
         cursor.execute(
             """
@@ -68,7 +75,6 @@ def seed(nodes: Deployment, count: int, prefix: str) -> list[tuple[str, str]]:
             ([name for name, _ in devices], [hashlib.sha256(token).digest() for _, token in devices]),
         )
     nodes.rows("ANALYZE")
-    return [(name, base64url(token)) for name, token in devices]
 
 
 def connects(devices: list[tuple[str, str]]) -> list[dict]:
@@ -292,7 +298,7 @@ def main() -> None:
     )
     parser.add_argument(
         "--only",
-        choices=["devices", "messages", "revocations", "pages", "channels", "strangers"],
+        choices=["devices", "messages", "dialects", "revocations", "pages", "channels", "strangers"],
         help="measure that alone",
     )
     options = parser.parse_args()
@@ -312,6 +318,8 @@ def main() -> None:
             fill(nodes, [name for name, _ in senders], options.stored)
             asyncio.run(throughput(nodes, connects(senders), f"{options.stored:,}"))
             asyncio.run(pushes(nodes, connects(seed(nodes, 1, "receiver"))[0]))
+        if wants("dialects"):
+            asyncio.run(dialects(nodes, store, max(64, options.devices // 8), 6))
         if wants("revocations"):
             asyncio.run(revocations(nodes, seed(nodes, 2000, "revoked")))
         if wants("pages"):

@@ -43,6 +43,8 @@ public enum DeviceRequest: Sendable, Equatable {
     case enter(PairingClaim, DeviceIdentity)
     /// Of dialects that show what was said: the newest messages of both directions.
     case history(limit: Int)
+    /// Of dialects that show whom one may talk to: the agents that the device may name.
+    case agents
     /// `message.send`, with the message's JSON text
     case send(messageID: String, message: String, agent: String? = nil)
     /// `message.ack`
@@ -61,8 +63,12 @@ public enum DeviceRequest: Sendable, Equatable {
     case approve(RequestID, PairingCode)
     /// `device.pair.deny`
     case deny(RequestID, PairingCode?, reason: String? = nil)
-    /// `device.pair.revoke`
-    case revoke(ChannelID, SenderID, Generation?, reason: String? = nil)
+    /// Of dialects that name a request by its code alone: approves it.
+    case approveCode(PairingCode)
+    /// The same, and denies it.
+    case denyCode(PairingCode, reason: String? = nil)
+    /// `device.pair.revoke`; of any channel where none is named
+    case revoke(ChannelID?, SenderID, Generation?, reason: String? = nil)
     /// `health`
     case health
 

@@ -278,7 +278,8 @@ extension DeviceRequest {
         case .send: .beside(.messages)
         case .acknowledge: .beside(.acknowledgements)
         case .pair, .status, .challenge, .connect, .enter, .connectAdministrator, .messageStatus, .abort,
-            .history, .push, .pushStatus, .list, .approve, .deny, .revoke, .health:
+            .history, .agents, .approveCode, .denyCode, .push, .pushStatus, .list, .approve, .deny, .revoke,
+            .health:
             .alone
         }
     }

@@ -7,13 +7,14 @@ enum MessageCall: Sendable {
     case status(messageID: String, SessionGrant)
     case abort(messageID: String, SessionGrant)
     case history(limit: Int, SessionGrant)
+    case agents(SessionGrant)
     case push(PushRequest, Authority)
     case pushStatus(SenderID, pushID: String, Authority)
 
     /// The method of an administrator's request, and whose it is.
     var administrative: (method: MethodName, authority: Authority)? {
         switch self {
-        case .status, .abort, .history: nil
+        case .status, .abort, .history, .agents: nil
         case .push(_, let authority): (.messagePush, authority)
         case .pushStatus(_, _, let authority): (.messageStatus, authority)
         }
@@ -32,6 +33,9 @@ enum MessageCall: Sendable {
                 try await sessions.abort(message: id, grant: grant, on: socket), "messageId", id)
         case .history(let limit, let grant):
             return try await sessions.history(limit: limit, grant: grant, on: socket)
+        case .agents(let grant):
+            let names = try await sessions.agentNames(of: grant, on: socket)
+            return .object(["agents": .array(names.map(JSONValue.string))])
         case .push(let push, let authority):
             return .report(
                 try await sessions.push(

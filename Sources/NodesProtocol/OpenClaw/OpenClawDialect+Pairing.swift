@@ -79,7 +79,7 @@ extension OpenClawDialect {
     mutating func refused(_ call: Call, _ refusal: Refusal) -> [DialectStep] {
         switch call {
         case .connect(let id, let connect): return refused(connect, id, refusal)
-        case .send(let id, _, _, _, _), .history(let id, _):
+        case .send(let id, _, _, _, _), .history(let id, _), .agents(let id):
             return [.send(Self.failure(id, refusal))]
         case .abort(let id, _, let isLast, let runs):
             return isLast ? [.send(OpenClawFrames.response(id, Self.aborted(runs)))] : []
@@ -161,11 +161,12 @@ extension OpenClawDialect {
     }
 
     /// How a socket is closed, in this dialect's codes.
-    public func closing(_ code: CloseCode, _ reason: String) -> (CloseCode, String) {
+    public func closing(_ code: CloseCode, _ reason: String) -> DialectEnd {
         switch code {
-        case .pairingRevoked: (.pairingRevoked, "device removed")
-        case .denied: (.policyViolation, "pairing required: an administrator denied the request")
-        default: (code, reason)
+        case .pairingRevoked: DialectEnd(.pairingRevoked, "device removed")
+        case .denied:
+            DialectEnd(.policyViolation, "pairing required: an administrator denied the request")
+        default: DialectEnd(code, reason)
         }
     }
 }

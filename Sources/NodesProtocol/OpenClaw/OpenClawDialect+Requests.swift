@@ -41,21 +41,21 @@ extension OpenClawDialect {
             ]
         case "sessions.list":
             return [answer(frame, ["ts": .integer(now), "count": .integer(0), "sessions": .array([])])]
-        case "agents.list":
-            return [
-                answer(
-                    frame,
-                    [
-                        "defaultId": .string("main"), "mainKey": .string("main"),
-                        "scope": .string("per-sender"),
-                        "agents": .array(
-                            (["main"] + facts.agents).map {
-                                .object(["id": .string($0), "name": .string($0)])
-                            }),
-                    ])
-            ]
+        case "agents.list": return [ask(.agents(frame.id), .agents)]
         default: return [refused(frame)]
         }
+    }
+
+    /// Whoever answers the device is `main` here.
+    static func agents(_ payload: JSONValue) -> JSONValue {
+        .object([
+            "defaultId": .string("main"), "mainKey": .string("main"), "scope": .string("per-sender"),
+            "agents": .array(
+                (["main"] + payload.names("agents")).map {
+                    .object(["id": .string($0), "name": .string($0)])
+                }
+            ),
+        ])
     }
 
     private mutating func send(
