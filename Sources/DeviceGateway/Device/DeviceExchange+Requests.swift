@@ -47,7 +47,8 @@ extension DeviceExchange {
             try checkIdentity(identity.senderID)
             conversation.attempted(now: now)
             return .enter(claim, identity, spentNonce: spentNonce(for: identity))
-        case .history(let limit): return .message(.history(limit: limit, try grant()))
+        case .history(let cursor, let limit, let conversation):
+            return .message(.history(cursor, limit: limit, conversation, try grant()))
         case .connectAdministrator(let token):
             guard role == .stranger else { throw .alreadySomebody }
             conversation.attempted(now: now)

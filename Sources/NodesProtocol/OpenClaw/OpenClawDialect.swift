@@ -42,6 +42,7 @@ public struct OpenClawDialect: Sendable {
         case send(String, run: String, sessionKey: String, isAgent: Bool, isNode: Bool)
         case abort(String, run: String, isLast: Bool, runs: [String])
         case history(String, sessionKey: String)
+        case invocationResult(String)
         case acknowledgement
     }
 
@@ -123,6 +124,10 @@ public struct OpenClawDialect: Sendable {
             guard let call = calls.removeValue(forKey: id) else { return [] }
             return answered(call, payload, now)
         case .accepted(let id, let messageID, _):
+            if case .invocationResult(let request)? = calls[id] {
+                calls[id] = nil
+                return [.send(OpenClawFrames.response(request, .object(["ok": .bool(true)])))]
+            }
             guard
                 case .send(let request, let run, let key, let isAgent, let isNode)? = calls.removeValue(
                     forKey: id)
@@ -179,6 +184,8 @@ public struct OpenClawDialect: Sendable {
             return steps
         case .history(let id, let key):
             return [.send(OpenClawFrames.response(id, Self.history(payload, sessionKey: key)))]
+        case .invocationResult(let id):
+            return [.send(OpenClawFrames.response(id, .object(["ok": .bool(true)])))]
         case .acknowledgement: return []
         }
     }
@@ -194,7 +201,8 @@ public struct OpenClawDialect: Sendable {
         if case .array(let rows)? = payload["messages"] {
             messages = rows.map { row in
                 OpenClawFrames.message(
-                    row["from"]?.string == "device" ? "user" : "assistant", row["text"]?.string ?? "",
+                    row["from"]?.string == "device" ? "user" : "assistant",
+                    row["message"].map { spokenText(of: $0.text) } ?? "",
                     at: row["at"]?.wholeNumber ?? 0)
             }
         }
@@ -220,8 +228,14 @@ public struct OpenClawDialect: Sendable {
         guard let number = value["messageSeq"]?.wholeNumber else { return [] }
         unacknowledged = max(unacknowledged, number)
         guard let message = value["message"] else { return [.ping(number)] }
+        if let invocation = invocation(message, number: number) {
+            return [event("node.invoke.request", invocation), .ping(number)]
+        }
         let text = spokenText(of: message.text)
-        return tell(runs.message(run ?? "message-\(number)", text, at: now)) + [.ping(number)]
+        return tell(
+            runs.message(
+                run ?? "message-\(number)", text, in: value["conversation"]?.string, at: now)
+        ) + [.ping(number)]
     }
 
     /// The client's library has answered a ping, so that it has read what came before.
