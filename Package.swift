@@ -61,6 +61,7 @@ let package = Package(
         .library(name: "WebChannel", type: .dynamic, targets: ["WebChannel"]),
         .library(name: "MobileChannel", type: .dynamic, targets: ["MobileChannel"]),
         .library(name: "IoTChannel", type: .dynamic, targets: ["IoTChannel"]),
+        .library(name: "OpenClawChannel", type: .dynamic, targets: ["OpenClawChannel"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -107,6 +108,7 @@ let package = Package(
                 .embedInCode("Migrations/v016_invitations.sql"),
                 .embedInCode("Migrations/v017_feed_epoch.sql"),
                 .embedInCode("Migrations/v018_webhooks.sql"),
+                .embedInCode("Migrations/v019_conversations.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(
@@ -174,6 +176,7 @@ let package = Package(
         channel("WebChannel"),
         channel("MobileChannel"),
         channel("IoTChannel"),
+        channel("OpenClawChannel"),
 
         // Tests.
         tests("ArchitectureTests", []),
@@ -192,7 +195,7 @@ let package = Package(
         tests("CryptographyTests", ["Cryptography"]),
         tests("UnixTests", ["Unix"]),
         tests("PairingCoreTests", ["PairingCore"]),
-        tests("NodesProtocolTests", ["NodesProtocol", "PairingCore"], exclude: ["GoClaw"]),
+        tests("NodesProtocolTests", ["NodesProtocol", "PairingCore"], exclude: ["GoClaw", "Golden"]),
         tests(
             "PrometheusMetricsTests",
             ["PrometheusMetrics", .product(name: "CoreMetrics", package: "swift-metrics")]),

@@ -66,11 +66,15 @@ package struct AgentRequest: Sendable, Equatable {
     package var body: String
     /// What was said before, oldest first.
     package var context: [Turn]
+    /// Which of the device's conversations it belongs to.
+    package var conversation: ConversationName
 
     /// Wraps the parts.
     package init(
-        key: String, channel: ChannelID, senderID: SenderID, body: String, context: [Turn] = []
+        key: String, channel: ChannelID, senderID: SenderID, body: String, context: [Turn] = [],
+        conversation: ConversationName = .main
     ) {
+        self.conversation = conversation
         self.key = key
         self.channel = channel
         self.senderID = senderID

@@ -64,9 +64,13 @@ package struct WebhookAgent: Agent {
 
     /// The hook's body: what happened, when, and to whom.
     static func body(of request: AgentRequest, at now: Timestamp) -> String {
-        let fields = JSONValue.object([
+        var members: [String: JSONValue] = [
             "channel": .string(request.channel.text), "senderId": .string(request.senderID.text),
-        ]).text.dropLast()
+        ]
+        if !request.conversation.isMain {
+            members["conversation"] = .string(request.conversation.text)
+        }
+        let fields = JSONValue.object(members).text.dropLast()
         // The message goes along as it is, not as a reader of ours would spell it.
         return
             #"{"data":\#(fields),"message":\#(request.body)},"timestamp":"\#(StandardWebhook.text(of: now))","#

@@ -32,23 +32,4 @@ extension DeviceSessions {
         guard let device = devices[grant.senderID.key] else { throw .pairingEnded }
         return agentNames(for: device)
     }
-
-    /// The newest messages between a device and its agents, oldest first, as texts.
-    public func history(
-        limit: Int, grant: SessionGrant, on socket: any DeviceSocket
-    ) async throws(Refusal) -> JSONValue {
-        guard state.withLock({ $0.table.isLive(socket.id, grant) }) else { throw .sessionEnded }
-        let lines = try await refusing(logger) {
-            try await store.history(of: grant.liveSession.sender, limit: limit)
-        }
-        return .object([
-            "messages": .array(
-                lines.map { line in
-                    .object([
-                        "from": .string(line.agent == nil ? "device" : "agent"),
-                        "text": .string(spokenText(of: line.body)), "at": .integer(line.at.milliseconds),
-                    ])
-                })
-        ])
-    }
 }

@@ -58,5 +58,8 @@ public enum Schema {
         Migration(
             number: 18, name: "webhooks",
             sql: String(decoding: PackageResources.v018_webhooks_sql, as: UTF8.self)),
+        Migration(
+            number: 19, name: "conversations",
+            sql: String(decoding: PackageResources.v019_conversations_sql, as: UTF8.self)),
     ]
 }

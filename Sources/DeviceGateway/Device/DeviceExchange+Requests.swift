@@ -48,7 +48,8 @@ extension DeviceExchange {
             conversation.attempted(now: now)
             return .enter(claim, identity, spentNonce: spentNonce(for: identity))
         case .agents: return .message(.agents(try grant()))
-        case .history(let limit): return .message(.history(limit: limit, try grant()))
+        case .history(let cursor, let limit, let conversation):
+            return .message(.history(cursor, limit: limit, conversation, try grant()))
         case .connectAdministrator(let token):
             guard role == .stranger else { throw .alreadySomebody }
             conversation.attempted(now: now)

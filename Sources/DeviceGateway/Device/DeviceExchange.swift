@@ -212,8 +212,10 @@ struct DeviceExchange {
             .accept(
                 tickets,
                 requests.compactMap {
-                    guard case .send(let id, let message, let agent) = $0 else { return nil }
-                    return SentMessage(id: id, body: message, agent: agent)
+                    guard case .send(let id, let message, let agent, let conversation) = $0 else {
+                        return nil
+                    }
+                    return SentMessage(id: id, body: message, agent: agent, conversation: conversation)
                 }, grant)
         case .acknowledgements:
             .acknowledge(

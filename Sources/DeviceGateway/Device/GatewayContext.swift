@@ -33,7 +33,9 @@ final class GatewayContext: Sendable {
         self.logger = logger
         facts = ServerFacts(instanceID: sessions.instanceID, settings: settings)
         admission = Mutex(SocketAdmission(limits: settings.socketLimits))
-        guard let channel = ChannelID("web") else { preconditionFailure("a channel's name that is none") }
+        guard let channel = ChannelID("openclaw") else {
+            preconditionFailure("a channel's name that is none")
+        }
         openClawFacts = OpenClawDialect.Facts(
             channel: channel, agents: sessions.agentNames, maximumMessage: settings.maximumMessage,
             maximumBuffered: settings.outboundQueueBytes,

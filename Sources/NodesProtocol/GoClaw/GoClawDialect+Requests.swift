@@ -118,7 +118,8 @@ extension GoClawDialect {
                 payload.rows("messages").map {
                     .object([
                         "role": .string($0["from"]?.string == "device" ? "user" : "assistant"),
-                        "content": $0["text"] ?? .string(""), "timestamp": $0["at"] ?? .integer(0),
+                        "content": .string($0["message"].map { spokenText(of: $0.text) } ?? ""),
+                        "timestamp": $0["at"] ?? .integer(0),
                     ])
                 })
         ]

@@ -43,6 +43,7 @@ public struct OpenClawDialect: Dialect {
         case abort(String, run: String, isLast: Bool, runs: [String])
         case history(String, sessionKey: String)
         case agents(String)
+        case invocationResult(String)
         case acknowledgement
     }
 
@@ -123,6 +124,10 @@ public struct OpenClawDialect: Dialect {
             guard let call = calls.removeValue(forKey: id) else { return [] }
             return answered(call, payload, now)
         case .accepted(let id, let messageID, _):
+            if case .invocationResult(let request)? = calls[id] {
+                calls[id] = nil
+                return [.send(OpenClawFrames.response(request, .object(["ok": .bool(true)])))]
+            }
             guard
                 case .send(let request, let run, let key, let isAgent, let isNode)? = calls.removeValue(
                     forKey: id)
@@ -180,6 +185,8 @@ public struct OpenClawDialect: Dialect {
         case .history(let id, let key):
             return [.send(OpenClawFrames.response(id, Self.history(payload, sessionKey: key)))]
         case .agents(let id): return [.send(OpenClawFrames.response(id, Self.agents(payload)))]
+        case .invocationResult(let id):
+            return [.send(OpenClawFrames.response(id, .object(["ok": .bool(true)])))]
         case .acknowledgement: return []
         }
     }
@@ -195,7 +202,8 @@ public struct OpenClawDialect: Dialect {
         if case .array(let rows)? = payload["messages"] {
             messages = rows.map { row in
                 OpenClawFrames.message(
-                    row["from"]?.string == "device" ? "user" : "assistant", row["text"]?.string ?? "",
+                    row["from"]?.string == "device" ? "user" : "assistant",
+                    row["message"].map { spokenText(of: $0.text) } ?? "",
                     at: row["at"]?.wholeNumber ?? 0)
             }
         }
@@ -221,8 +229,13 @@ public struct OpenClawDialect: Dialect {
         guard let number = value["messageSeq"]?.wholeNumber else { return [] }
         let ping = acknowledgement.sent(number).map { [DialectStep.ping($0)] } ?? []
         guard let message = value["message"] else { return ping }
+        if let invocation = invocation(message, number: number) {
+            return [event("node.invoke.request", invocation)] + ping
+        }
         let text = spokenText(of: message.text)
-        return tell(runs.message(run ?? "message-\(number)", text, at: now)) + ping
+        return tell(
+            runs.message(run ?? "message-\(number)", text, in: value["conversation"]?.string, at: now)
+        ) + ping
     }
 
     /// The client's library has answered a ping, so that it has read what came before.

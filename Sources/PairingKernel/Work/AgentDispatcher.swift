@@ -88,7 +88,8 @@ final class AgentDispatcher: Sendable {
                     machine.accepted(
                         PairingStore.OpenWork(
                             sequence: acceptance.sequence, messageID: message.messageID,
-                            parts: message.parts(for: acceptance.agent)),
+                            parts: message.parts(for: acceptance.agent),
+                            conversation: message.conversation),
                         of: sender, on: channel, openBefore: openBefore, now: now)
                 } else {
                     machine.lose([sender.senderID.key])

@@ -47,6 +47,7 @@ class Operator:
             raw = self.key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
             self.public_key = base64url(raw)
             self.device_id = hashlib.sha256(raw).hexdigest()
+        self.extra: dict = {}
         self.ids = itertools.count(1)
         self.events: list[dict] = []
 
@@ -95,7 +96,7 @@ class Operator:
             params["device"] = device or self.device(challenge["nonce"])
         if self.token:
             params["auth"] = {"token": self.token}
-        self.send({"type": "req", "id": "c1", "method": "connect", "params": {**params, **changes}, "traceparent": "x"})
+        self.send({"type": "req", "id": "c1", "method": "connect", "params": {**params, **self.extra, **changes}, "traceparent": "x"})
         return self.answer("c1")
 
     def answer(self, identifier: str, timeout: float = PATIENCE) -> dict:
