@@ -94,7 +94,8 @@ extension PairingStore {
         Rule(
             name: "events",
             sql: """
-                SELECT 'position ' || events.position FROM events, event_counter c WHERE events.position > c.position
+                SELECT 'position ' || events.position FROM events, event_counter c
+                WHERE events.position > c.position
                 """,
             sentence: "Events lie behind the feed's end"),
         Rule(
@@ -105,7 +106,8 @@ extension PairingStore {
                 FULL JOIN (SELECT * FROM device_streams WHERE active) AS s USING (sender_key)
                 WHERE d.generation IS DISTINCT FROM s.generation
                 """,
-            sentence: "Devices are paired for administrators and not for their messages, or the other way round"),
+            sentence:
+                "Devices are paired for administrators and not for their messages, or the other way round"),
         Rule(
             name: "numbers",
             sql: """

@@ -47,7 +47,8 @@ struct BackupCommand: AsyncParsableCommand {
             }
             try desk.print(.verdict(verdict), verdict.lines.joined(separator: "\n"))
             guard verdict.isSound else {
-                throw CommandFailure(.refused, "This database contradicts itself: don't let servers run on it.")
+                throw CommandFailure(
+                    .refused, "This database contradicts itself: don't let servers run on it.")
             }
         }
     }
@@ -71,7 +72,8 @@ struct BackupCommand: AsyncParsableCommand {
         func run(at desk: Desk) async throws {
             try confirm(
                 yes, typing: "restored",
-                "Every number goes on a thousand million further on. Type restored if this database was restored: ")
+                "Every number goes on a thousand million further on. Type restored if this database was: "
+            )
             let epoch = try await desk.kernel.restoration.record(by: desk.authority)
             try desk.print(
                 .object(["epoch": .integer(epoch)]),
@@ -110,7 +112,8 @@ extension JSONValue {
         let inventory = verdict.inventory
         var faults = verdict.contradictions.map { bad in
             JSONValue.object([
-                "sentence": .string(bad.sentence), "count": .integer(bad.count), "example": .string(bad.example),
+                "sentence": .string(bad.sentence), "count": .integer(bad.count),
+                "example": .string(bad.example),
             ])
         }
         if case .failure(let refusal) = verdict.chain {
