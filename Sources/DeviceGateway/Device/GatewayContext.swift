@@ -33,15 +33,15 @@ final class GatewayContext: Sendable {
         self.logger = logger
         facts = ServerFacts(instanceID: sessions.instanceID, settings: settings)
         admission = Mutex(SocketAdmission(limits: settings.socketLimits))
-        guard let channel = ChannelID("openclaw") else {
+        guard let openClaw = ChannelID("openclaw"), let browsers = ChannelID("web") else {
             preconditionFailure("a channel's name that is none")
         }
         openClawFacts = OpenClawDialect.Facts(
-            channel: channel, agents: sessions.agentNames, maximumMessage: settings.maximumMessage,
+            channel: openClaw, agents: sessions.agentNames, maximumMessage: settings.maximumMessage,
             maximumBuffered: settings.outboundQueueBytes,
             secretDevice: { ForeignSecret.device(of: $0, in: .openclaw) }, makeMessageID: Self.makeNonce)
         goClawFacts = GoClawDialect.Facts(
-            channel: channel, administratorsPrefix: Accounts.tokenPrefix,
+            channel: browsers, administratorsPrefix: Accounts.tokenPrefix,
             secretDevice: { ForeignSecret.device(of: $0, in: .goclaw) }, makeSecret: Self.makeNonce,
             makeMessageID: Self.makeNonce)
         signatures = Mutex(
