@@ -155,6 +155,7 @@ async def talking(nodes: Deployment, make, requests: list[dict], seconds: float)
     took, used = time.perf_counter() - started, processor_seconds(nodes) - before
     for talker in talkers:
         talker.stopping = True
+    # What is still under way is in no figure.
     await asyncio.sleep(1)
     await close_all(talkers)
     return took / answers, used / answers

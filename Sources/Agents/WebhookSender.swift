@@ -112,6 +112,7 @@ package struct WebhookSender: Sendable {
         let (answers, answer) = AsyncStream.makeStream(of: [ClientAddress]?.self)
         // The resolver blocks its thread, which no cooperative one may.
         DispatchQueue.global().async { answer.yield(resolve(host)) }
+        // The resolver has no time limit of its own: whichever comes first counts.
         let late = Task {
             try? await Task.sleep(for: time)
             answer.yield(nil)
