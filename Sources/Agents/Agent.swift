@@ -66,16 +66,20 @@ package struct AgentRequest: Sendable, Equatable {
     package var body: String
     /// What was said before, oldest first.
     package var context: [Turn]
+    /// What it may have done before it answers; `nil` for nothing.
+    package var tools: AgentTools?
 
     /// Wraps the parts.
     package init(
-        key: String, channel: ChannelID, senderID: SenderID, body: String, context: [Turn] = []
+        key: String, channel: ChannelID, senderID: SenderID, body: String, context: [Turn] = [],
+        tools: AgentTools? = nil
     ) {
         self.key = key
         self.channel = channel
         self.senderID = senderID
         self.body = body
         self.context = context
+        self.tools = tools
     }
 }
 
