@@ -105,6 +105,7 @@ let package = Package(
                 .embedInCode("Migrations/v014_accounts.sql"),
                 .embedInCode("Migrations/v015_event_chain.sql"),
                 .embedInCode("Migrations/v016_invitations.sql"),
+                .embedInCode("Migrations/v017_feed_epoch.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(

@@ -222,6 +222,7 @@ extension EventName {
         case .adminSignedOut: "Signed out"
         case .adminSignInFailed: "Sign-in failed"
         case .auditTrimmed: "Beginning of the feed removed"
+        case .databaseRestored: "Database restored from a backup"
         case .tokenCreated: "API token made"
         case .tokenRevoked: "API token revoked"
         }

@@ -92,6 +92,8 @@ public enum EventName: String, Sendable, Hashable, CaseIterable {
     case adminSignInFailed = "admin.sign_in_failed"
     /// The beginning of the event feed was removed.
     case auditTrimmed = "audit.trimmed"
+    /// An operator said that the database was taken back to an earlier moment.
+    case databaseRestored = "database.restored"
     case tokenCreated = "token.created"
     case tokenRevoked = "token.revoked"
 }

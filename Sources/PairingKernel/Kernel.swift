@@ -20,6 +20,8 @@ public struct Kernel: Sendable {
     public let invitations: Invitations
     /// What happened, for people, and the proof of it.
     public let audit: Audit
+    /// What an operator does with a database that was taken back to an earlier moment.
+    public let restoration: Restoration
     /// This process's channels.
     public let channels: ChannelHost
     /// What the configuration decides.
@@ -50,6 +52,7 @@ public struct Kernel: Sendable {
         messages = MessageDesk(store: store, logger: logger)
         feed = EventFeed(store: store, logger: logger)
         audit = Audit(store: store, logger: logger)
+        restoration = Restoration(store: store, audit: audit, logger: logger)
         invitations = Invitations(store: store, settings: settings, logger: logger)
         pairing = DevicePairing(
             store: store, channels: channels, settings: settings, clock: clock, logger: logger)

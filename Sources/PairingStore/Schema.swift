@@ -52,5 +52,8 @@ public enum Schema {
         Migration(
             number: 16, name: "invitations",
             sql: String(decoding: PackageResources.v016_invitations_sql, as: UTF8.self)),
+        Migration(
+            number: 17, name: "feed_epoch",
+            sql: String(decoding: PackageResources.v017_feed_epoch_sql, as: UTF8.self)),
     ]
 }

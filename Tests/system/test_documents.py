@@ -52,6 +52,8 @@ OF_PAGES_AND_COMMANDS = {
     "bad_invitation", "bad_window", "broken_chain", "codes_unreadable", "no_key",
     "no_offer", "password_changed", "passwords_differ", "replayed_code", "scope_of_owner",
     "sign_in_ended", "unknown_invitation", "unknown_session", "wrong_code",
+    # Restored databases.
+    "gateways_running",
     # Readiness, and what the store says more exactly as `already_…`.
     "channel_stuck", "request_ended",
     # What `message.status` and `message.failed` say.

@@ -11,7 +11,7 @@ from support.agents import Agent, says
 from support.completions import Steps
 from support.deployment import deployed, eventually
 from support.device import TokenCredential
-from support.openclaw import Operator, choose_agents
+from support.openclaw import Operator, choose_agents, run
 
 PATHS = ("/", "/gateway", "/__openclaw__/gateway")
 
@@ -304,7 +304,7 @@ def test_bamboo_claw_pairs_talks_and_sees_its_revocation(stack, tmp_path):
         with pytest.raises(Exception, match="device token mismatch|revoked this device"):
             await client.connect()
 
-    asyncio.run(use())
+    run(use())
 
 
 def test_openclaw_webchat_adapter_pairs_and_streams(stack):
@@ -358,7 +358,7 @@ def test_openclaw_sdk_pairs_and_asks(stack, tmp_path, monkeypatch):
         assert answer["status"] == "started"
         await client.close()
 
-    asyncio.run(use())
+    run(use())
 
 
 def test_opencat_pairs_by_its_token_and_shows_the_answer(stack):
