@@ -106,6 +106,7 @@ let package = Package(
                 .embedInCode("Migrations/v015_event_chain.sql"),
                 .embedInCode("Migrations/v016_invitations.sql"),
                 .embedInCode("Migrations/v017_feed_epoch.sql"),
+                .embedInCode("Migrations/v018_command_calls.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(

@@ -11,6 +11,9 @@ package protocol Agent: Sendable {
     /// What of a conversation it wants to be told with each message.
     var context: ContextLimits { get }
 
+    /// Whether it has any use for ``AgentRequest/tools``.
+    var usesTools: Bool { get }
+
     /// The answer to a message, where that takes neither time nor anybody else; `nil` where it has to be asked for.
     ///
     /// - Parameter body: the message: JSON text.
@@ -35,6 +38,9 @@ extension Agent {
 
     /// The rule as shipped.
     package var retries: RetryPolicy { RetryPolicy() }
+
+    /// No.
+    package var usesTools: Bool { false }
 
     /// Nothing.
     package var context: ContextLimits { .none }

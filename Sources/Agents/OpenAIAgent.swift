@@ -28,6 +28,7 @@ package struct OpenAIAgent: Agent {
 
     package let name: String
     package var context: ContextLimits { settings.context }
+    package var usesTools: Bool { true }
     private let settings: Settings
     private let http: AgentHTTP
 

@@ -55,5 +55,8 @@ public enum Schema {
         Migration(
             number: 17, name: "feed_epoch",
             sql: String(decoding: PackageResources.v017_feed_epoch_sql, as: UTF8.self)),
+        Migration(
+            number: 18, name: "command_calls",
+            sql: String(decoding: PackageResources.v018_command_calls_sql, as: UTF8.self)),
     ]
 }
