@@ -111,7 +111,9 @@ extension DeviceSessions {
             return problem(
                 "The device did not answer within \(call.limit.components.seconds) seconds. It may have carried "
                     + "out the command all the same.")
-        case .abandoned: return problem("The command was given up. The device may have carried it out all the same.")
+        case .abandoned:
+            return problem(
+                "The command was given up. The device may have carried it out all the same.")
         }
     }
 
