@@ -109,6 +109,7 @@ let package = Package(
                 .embedInCode("Migrations/v017_feed_epoch.sql"),
                 .embedInCode("Migrations/v018_webhooks.sql"),
                 .embedInCode("Migrations/v019_conversations.sql"),
+                .embedInCode("Migrations/v020_command_calls.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(

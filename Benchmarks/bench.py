@@ -26,6 +26,7 @@ from support.device import base64url  # noqa: E402
 from dialects import dialects  # noqa: E402
 from messages import fill, pushes, throughput  # noqa: E402
 from strangers import strangers  # noqa: E402
+from streaming import Agent, streaming  # noqa: E402
 from wire import close_all, open_all  # noqa: E402
 
 ROOMY = {
@@ -289,6 +290,19 @@ def pages(nodes: Deployment) -> None:
     print(f"/nodes, burst of 64 concurrent readers: {rate:,.0f} pages a second; {facts}")
 
 
+async def streams(count: int) -> None:
+    agent = Agent()
+    server, url = await agent.serve()
+    settings = {
+        **ROOMY,
+        "agents": {"stream": {"type": "openai", "url": url, "model": "m", "concurrency": count}},
+        "channels": {"default_agents": {"web": "stream"}},
+    }
+    with deployed(settings=settings) as nodes:
+        await streaming(nodes, agent, connects(seed(nodes, count, "stream")))
+    server.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measures a release build on this machine.")
     parser.add_argument("--devices", type=int, default=8000, help="idle devices on one gateway (8000)")
@@ -296,9 +310,10 @@ def main() -> None:
     parser.add_argument(
         "--stored", type=int, default=1_000_000, help="messages that are stored when messages are measured again (1000000)"
     )
+    parser.add_argument("--streams", type=int, default=200, help="devices that are answered at once (200)")
     parser.add_argument(
         "--only",
-        choices=["devices", "messages", "dialects", "revocations", "pages", "channels", "strangers"],
+        choices=["devices", "messages", "dialects", "revocations", "pages", "channels", "strangers", "streaming"],
         help="measure that alone",
     )
     options = parser.parse_args()
@@ -330,6 +345,8 @@ def main() -> None:
             channels(nodes)
     if wants("strangers"):
         strangers()
+    if wants("streaming"):
+        asyncio.run(streams(options.streams))
 
 
 if __name__ == "__main__":

@@ -205,6 +205,8 @@ extension EventName {
         case .invitationWithdrawn: "Invitation withdrawn"
         case .deviceChanged: "Device changed"
         case .deviceMessagesRead: "Messages read"
+        case .commandCalled: "Command called"
+        case .commandEnded: "Command ended"
         case .deviceContended: "Two programs use one credential"
         case .adminCreated: "Account made"
         case .adminRoleChanged: "Role changed"

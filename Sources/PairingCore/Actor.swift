@@ -69,6 +69,10 @@ public enum EventName: String, Sendable, Hashable, CaseIterable {
     case deviceChanged = "device.changed"
     /// An administrator looked at what a device and its agents said to each other.
     case deviceMessagesRead = "device.messages_read"
+    /// An agent has a device carry out a command.
+    case commandCalled = "command.called"
+    /// A command came to its end, whichever.
+    case commandEnded = "command.ended"
     case adminCreated = "admin.created"
     /// An account was given another role.
     case adminRoleChanged = "admin.role_changed"

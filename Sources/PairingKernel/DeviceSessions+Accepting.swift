@@ -128,11 +128,15 @@ extension DeviceSessions {
                         messageID: messages[index].id, sequence: MessageReceipt.ephemeral,
                         frames: output.frames.map(OutboundFrame.init)))
             case .accepted(let output):
+                // Before it is accepted: a device that gets no receipt repeats it.
+                let answersCommand = try await takeAnswer(messages[index].body, from: origin.session.sender)
                 let message = PairingStore.InboundMessage(
                     session: origin.session, messageID: messages[index].id, body: messages[index].body,
-                    forwarded: output.messages.map {
-                        PairingStore.ForwardedMessage(agent: $0.agent, body: $0.body)
-                    },
+                    forwarded: answersCommand
+                        ? []
+                        : output.messages.map {
+                            PairingStore.ForwardedMessage(agent: $0.agent, body: $0.body)
+                        },
                     agent: messages[index].agent.map {
                         PairingStore.NamedAgent(
                             name: $0,

@@ -13,6 +13,7 @@ extension PairingStore {
         ("instances", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
         ("device_sessions", ["SELECT", "INSERT", "UPDATE"]),
         ("replaced_sessions", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
+        ("command_calls", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
         ("suspect_calls", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
         ("rival_claims", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
         ("messages", ["SELECT", "INSERT", "UPDATE", "DELETE"]),

@@ -61,5 +61,8 @@ public enum Schema {
         Migration(
             number: 19, name: "conversations",
             sql: String(decoding: PackageResources.v019_conversations_sql, as: UTF8.self)),
+        Migration(
+            number: 20, name: "command_calls",
+            sql: String(decoding: PackageResources.v020_command_calls_sql, as: UTF8.self)),
     ]
 }

@@ -70,7 +70,7 @@ struct OpenClawChannelTests {
         defer { host.close(session, reason: "bye") }
         for body in [
             #""hi""#, #"{"type":"text","text":"hi"}"#,
-            #"{"type":"ack","command":"canvas.present","id":"7","ok":true,"result":{"a":1}}"#,
+            #"{"type":"ack","command":"canvas.present","callId":"7","ok":true,"result":{"a":1}}"#,
         ] {
             let output = try await host.receive(message(body), in: session)
             #expect(output.messages.map(\.body) == [body])

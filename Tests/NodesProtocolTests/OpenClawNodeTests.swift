@@ -46,7 +46,7 @@ struct OpenClawNodeTests {
                 "command",
                 payload:
                     #"{"messageSeq":9,"agent":"a","message":{"type":"command","command":"canvas.present","#
-                    + #""params":{"text":"hi"},"id":"c-1","timeoutMs":5000}}"#, seq: 1), now: Self.now)
+                    + #""parameters":{"text":"hi"},"callId":"c-1","timeoutMs":5000}}"#, seq: 1), now: Self.now)
         let sent = try Basics.sent(steps)
         #expect(sent.first?["event"] == .string("node.invoke.request"))
         let payload = try #require(sent.first?["payload"])
@@ -62,17 +62,17 @@ struct OpenClawNodeTests {
         for (facts, message) in [
             (
                 ["ok": .bool(true), "payloadJSON": .string(#"{"shown":true}"#)],
-                #"{"command":"canvas.present","id":"c-1","ok":true,"result":{"shown":true},"type":"ack"}"#
+                #"{"callId":"c-1","command":"canvas.present","ok":true,"result":{"shown":true},"type":"ack"}"#
             ),
             (
                 ["ok": .bool(true), "payload": .integer(1)],
-                #"{"command":"canvas.present","id":"c-1","ok":true,"result":1,"type":"ack"}"#
+                #"{"callId":"c-1","command":"canvas.present","ok":true,"result":1,"type":"ack"}"#
             ),
             (
                 [
                     "ok": .bool(false),
                     "error": .object(["code": .string("DENIED"), "message": .string("no screen")]),
-                ], #"{"command":"canvas.present","detail":"no screen","id":"c-1","ok":false,"type":"ack"}"#
+                ], #"{"callId":"c-1","command":"canvas.present","detail":"no screen","ok":false,"type":"ack"}"#
             ),
         ] as [([String: JSONValue], String)] {
             let asked = dialect.read(

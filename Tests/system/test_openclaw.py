@@ -267,7 +267,7 @@ def test_one_key_is_an_operator_and_a_node_at_once_and_a_command_comes_back_as_i
     # Neither replaces the other.
     assert operator.request("health", {})["ok"] and node.request("health", {})["ok"]
     sender = f"{node.device_id}:node"
-    command = {"type": "command", "command": "canvas.present", "params": {"text": "hi"}, "id": "c1"}
+    command = {"type": "command", "command": "canvas.present", "parameters": {"text": "hi"}, "callId": "c1"}
     nodes.nodesctl("messages", "push", sender, json.dumps(command), "--id", "p1")
     invoked = node.event("node.invoke.request")
     assert invoked["command"] == "canvas.present" and invoked["nodeId"] == node.device_id
@@ -278,7 +278,7 @@ def test_one_key_is_an_operator_and_a_node_at_once_and_a_command_comes_back_as_i
     assert node.request("node.invoke.result", result)["payload"] == {"ok": True}
     eventually(lambda: stack.words.requests, "the agent is told")
     said = json.loads(json.loads(stack.words.requests[0][1])["messages"][-1]["content"])
-    assert said == {"type": "ack", "command": "canvas.present", "id": "c1", "ok": True, "result": {"shown": True}}
+    assert said == {"type": "ack", "command": "canvas.present", "callId": "c1", "ok": True, "result": {"shown": True}}
     rows = "SELECT body FROM messages WHERE sender_key = %s AND direction = 'in'"
     assert len(nodes.rows(rows, sender)) == 1
     # Those whose signature names no address are marked in the audit.

@@ -29,13 +29,13 @@ extension OpenClawDialect {
         guard let connected, connected.role == "node", message["type"]?.string == "command",
             let command = message["command"]?.string, !command.contains(Self.separator)
         else { return nil }
-        let id = "\(command)\(Self.separator)\(message["id"]?.string ?? String(number))"
+        let id = "\(command)\(Self.separator)\(message["callId"]?.string ?? String(number))"
         var payload: [String: JSONValue] = [
             "id": .string(id), "nodeId": .string(connected.deviceID), "command": .string(command),
             "timeoutMs": .integer(message["timeoutMs"]?.wholeNumber ?? Self.invocationTime),
             "idempotencyKey": .string(id),
         ]
-        if let params = message["params"], params != .null { payload["paramsJSON"] = .string(params.text) }
+        if let params = message["parameters"], params != .null { payload["paramsJSON"] = .string(params.text) }
         return payload
     }
 
@@ -48,8 +48,8 @@ extension OpenClawDialect {
             return [invalid(frame, "id and ok: expected those of a node.invoke.request")]
         }
         var message: [String: JSONValue] = [
-            "type": .string("ack"), "command": .string(String(parts[0])), "id": .string(String(parts[1])),
-            "ok": .bool(isDone),
+            "type": .string("ack"), "command": .string(String(parts[0])),
+            "callId": .string(String(parts[1])), "ok": .bool(isDone),
         ]
         if let result = Self.payload(frame.parameters), result != .null { message["result"] = result }
         if let error = frame.parameters["error"], error != .null {

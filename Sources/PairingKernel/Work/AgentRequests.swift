@@ -7,7 +7,7 @@ extension PairingStore {
     ///
     /// - Throws: a failure to be tried again, where the conversation cannot be read.
     func request(
-        _ ask: AgentWorkMachine.Ask, of agent: any Agent
+        _ ask: AgentWorkMachine.Ask, of agent: any Agent, tools: AgentTools?
     ) async throws(AgentFailure) -> AgentRequest {
         let (senderID, generation) = (ask.sender.senderID, ask.sender.generation)
         let context: [AgentRequest.Turn]
@@ -22,7 +22,7 @@ extension PairingStore {
         return AgentRequest(
             key: "\(senderID.key)/\(generation.number)/\(numbers)/\(ask.part)",
             channel: ask.channel, senderID: senderID, body: ask.body, context: context,
-            conversation: ask.conversation)
+            conversation: ask.conversation, tools: tools)
     }
 
     /// What an agent wants to be told of its conversation with a device, oldest first.
