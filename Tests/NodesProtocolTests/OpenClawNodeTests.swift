@@ -46,7 +46,8 @@ struct OpenClawNodeTests {
                 "command",
                 payload:
                     #"{"messageSeq":9,"agent":"a","message":{"type":"command","command":"canvas.present","#
-                    + #""parameters":{"text":"hi"},"callId":"c-1","timeoutMs":5000}}"#, seq: 1), now: Self.now)
+                    + #""parameters":{"text":"hi"},"callId":"c-1","timeoutMs":5000}}"#, seq: 1), now: Self.now
+        )
         let sent = try Basics.sent(steps)
         #expect(sent.first?["event"] == .string("node.invoke.request"))
         let payload = try #require(sent.first?["payload"])
@@ -72,7 +73,8 @@ struct OpenClawNodeTests {
                 [
                     "ok": .bool(false),
                     "error": .object(["code": .string("DENIED"), "message": .string("no screen")]),
-                ], #"{"callId":"c-1","command":"canvas.present","detail":"no screen","ok":false,"type":"ack"}"#
+                ],
+                #"{"callId":"c-1","command":"canvas.present","detail":"no screen","ok":false,"type":"ack"}"#
             ),
         ] as [([String: JSONValue], String)] {
             let asked = dialect.read(

@@ -35,7 +35,9 @@ extension OpenClawDialect {
             "timeoutMs": .integer(message["timeoutMs"]?.wholeNumber ?? Self.invocationTime),
             "idempotencyKey": .string(id),
         ]
-        if let params = message["parameters"], params != .null { payload["paramsJSON"] = .string(params.text) }
+        if let params = message["parameters"], params != .null {
+            payload["paramsJSON"] = .string(params.text)
+        }
         return payload
     }
 
