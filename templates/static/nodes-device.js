@@ -166,7 +166,8 @@ export class Device {
    * @param {string} options.channel The kind of device: `web`, `mobile`, `iot`.
    * @param {object} options.store Where it is kept; see `browserStore`.
    * @param {object} [options.on] `state(state)`, `message(payload, event)`, `part(payload)`, `failed(payload)`,
-   *   `sent(receipt)` for messages that were accepted, `refused(messageId, error)` for those given up,
+   *   `kept(messageId)` for messages that a reload does not lose any more, `sent(receipt)` for those that were
+   *   accepted, `refused(messageId, error)` for those given up,
    *   `event(event, payload)` for everything else. `message` is awaited before its number is stored and acknowledged;
    *   where it throws, the message comes again.
    * @param {boolean} [options.asksAgain] Whether it asks to pair again by itself when nobody decided in time.
@@ -259,7 +260,7 @@ export class Device {
       if (!this.#isHeld) return reject(disconnected(`The device is ${this.state.name}.`));
       this.#outbox.push({ messageId, message, agent, conversation, resolve, reject });
       // Where it can't be kept, it lives as long as the page.
-      this.#keep().catch(() => {});
+      this.#keep().then(() => this.#options.on.kept?.(messageId)).catch(() => {});
       this.#pump();
     });
   }
