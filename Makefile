@@ -1,4 +1,4 @@
-.PHONY: help run test lint bench fuzz chaos package
+.PHONY: help run test lint bench fuzz chaos lab-test package
 
 help:
 	@echo "make run    build and run everything on this machine; scripts/run --help lists the variables"
@@ -8,6 +8,7 @@ help:
 	@echo "make fuzz   random input against everything that reads untrusted bytes; TIME=seconds"
 	@echo "make package  Debian packages of a release build, in .build/packages"
 	@echo "make chaos  processes killed at random while devices send; MINUTES, DEVICES, SEED"
+	@echo "make lab-test  three hosts on this machine, of which each can be lost; as root; DEVICES"
 
 run:
 	@scripts/run
@@ -26,6 +27,9 @@ fuzz:
 
 chaos:
 	@scripts/chaos
+
+lab-test:
+	@scripts/lab-test
 
 package:
 	@scripts/package

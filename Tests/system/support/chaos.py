@@ -50,6 +50,12 @@ class Sender:
         self.connects = 0
         self.refusals: collections.Counter[str] = collections.Counter()
         self.stopping = False
+        # How it is dialled, where that is not as everybody does.
+        self.dialling: dict = {}
+        # Since when it waits for an answer, and the longest that it took to hear a yes or a no.
+        self.asked_at: float | None = None
+        self.slowest_answer = 0.0
+        self.acknowledged_at = 0.0
 
     @property
     def is_settled(self) -> bool:
@@ -63,9 +69,12 @@ class Sender:
             await asyncio.sleep(self.dice.uniform(0.1, 0.6))
 
     async def _session(self) -> None:
+        dialled = self.dialling
         async with connect(
-            self.url, compression=None, proxy=None, open_timeout=10, close_timeout=2, ping_interval=5, ping_timeout=10
+            self.url, compression=None, proxy=None, open_timeout=10, close_timeout=2, ping_interval=5, ping_timeout=10,
+            **dialled,
         ) as socket:
+            self.asked_at = None
             await self._request(
                 socket, "c", "connect", {"channel": "web", "senderId": self.sender_id, "deviceToken": self.token}
             )
@@ -74,7 +83,7 @@ class Sender:
             self.connects += 1
             reading = asyncio.ensure_future(self._read(socket))
             try:
-                while not (self.stopping and self.is_settled) and not reading.done():
+                while not (self.stopping and self.is_settled) and not reading.done() and self.dialling is dialled:
                     if self.sent == self.acknowledged and not self.stopping:
                         self.sent += 1
                     if self.sent > self.acknowledged:
@@ -89,6 +98,7 @@ class Sender:
 
     async def _send(self, socket) -> None:
         number = self.sent
+        self.asked_at = self.asked_at or time.monotonic()
         body = {"n": number, "from": self.sender_id}
         await self._request(
             socket, f"m{number}", "message.send", {"messageId": f"m{number}", "message": body}
@@ -112,12 +122,17 @@ class Sender:
                 await self._request(
                     socket, f"a{self.last_sequence}", "message.ack", {"messageSeq": self.last_sequence}
                 )
-        elif not frame["ok"]:
+            return
+        if frame["id"] == f"m{self.sent}" and self.asked_at:
+            self.slowest_answer = max(self.slowest_answer, time.monotonic() - self.asked_at)
+            self.asked_at = None
+        if not frame["ok"]:
             self._refused(frame["error"])
         elif frame["id"] == f"m{self.sent}":
             if frame["payload"]["messageSeq"] != self.sent:
                 raise Broken(f"{self.sender_id}: message {self.sent} was numbered {frame['payload']}")
             self.acknowledged = self.sent
+            self.acknowledged_at = time.monotonic()
 
     def _answer(self, message: dict) -> None:
         number, body = message["messageSeq"], message["message"]
