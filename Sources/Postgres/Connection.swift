@@ -49,6 +49,10 @@ final class Connection {
                 summary: "the server refused the session's settings",
                 detail: error.detail)
         }
+        configuration.lastServer.took(
+            ServerAddress(
+                host: PQhost(handle).map { String(cString: $0) } ?? "",
+                port: PQport(handle).map { String(cString: $0) } ?? ""))
     }
 
     /// Any other encoding can't hold what devices are called, or holds it unchecked.
@@ -292,7 +296,9 @@ final class Connection {
     private func givenUp(_ code: PostgresError.Code) -> PostgresError {
         isSpent = true
         isAwaited = true
-        CancelRequest.send(for: handle)
+        // A commit that is cancelled while it waits for a standby can be seen by others, though it may yet be lost with
+        // its server. Where the pulse found out, the other processes' pulses get the time to find out as well.
+        if code != .unresponsive { CancelRequest.send(for: handle) }
         return PostgresError(code, summary: "the server fell silent", isOutcomeOpen: true)
     }
 

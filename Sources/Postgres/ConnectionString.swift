@@ -47,6 +47,9 @@ extension PostgresConfiguration {
         ]
         var complete = parameters.merging(defaults) { given, _ in given }
         complete["client_encoding"] = "UTF8"
+        if let server = lastServer.address {
+            complete.merge(ServerList(complete).beginning(with: server)) { _, ordered in ordered }
+        }
         if let file = RootCertificates.file(for: complete) { complete["sslrootcert"] = file }
         return complete
     }

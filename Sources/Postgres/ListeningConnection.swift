@@ -3,14 +3,22 @@ extension Connection {
     /// Waits until notifications may have arrived, or somebody signals, and asks the server for a sign of life if
     /// it's silent.
     ///
-    /// - Throws: `PostgresError` if the connection broke or the server is silent.
-    func awaitNotification(for duration: Duration) throws(PostgresError) {
+    /// - Parameter leavesReadOnly: whether a server that accepts no changes, and so notifies of none, is to be left.
+    /// - Throws: `PostgresError` if the connection broke, the server is silent or is to be left.
+    func awaitNotification(for duration: Duration, leavesReadOnly: Bool) throws(PostgresError) {
         let ready = Readiness.wait(socket: socket, wakeup: wakeup, until: .now + duration)
         guard let ready else {
             let result = withStatementLimit(.seconds(3)) {
-                Result { () throws(PostgresError) in try query("SELECT 1") }
+                Result { () throws(PostgresError) in
+                    try query("SELECT current_setting('transaction_read_only') = 'on' AS read_only")
+                }
             }
-            _ = try result.get()
+            let isReadOnly = try result.get().first?.bool("read_only") ?? false
+            if leavesReadOnly, isReadOnly {
+                throw PostgresError(
+                    .connectionFailed, sqlState: .readOnlySQLTransaction,
+                    summary: "the server accepts no changes; another one of the connection string's may")
+            }
             return
         }
         if ready.socketReadable, !absorbInput() { throw PostgresError(.connectionLost) }

@@ -55,6 +55,8 @@ struct PoolMachine {
     private var idle: [WorkerID] = []
     /// The oldest is first. While somebody waits, nobody is idle.
     private var waiters: [Waiter] = []
+    /// Whatever was found not to serve is what they lead to: none of them gets another job.
+    private var outdated: Set<WorkerID> = []
     private var lastWorker = 0
     private var nextTick: Instant?
 
@@ -97,7 +99,8 @@ struct PoolMachine {
         return [.interrupt(job, worker)]
     }
 
-    /// Refuse what waits and what comes.
+    /// Refuse what waits and what comes. Once `release`d, every job gets a connection made since: one from before may
+    /// lead to a host that is gone, or to a primary that was demoted and serves old data.
     ///
     /// - Parameter abandons: whether the server answers nobody, so that nobody waits for what runs either.
     mutating func hold(abandons: Bool, now: Instant) -> [Action] {
@@ -107,7 +110,11 @@ struct PoolMachine {
         let abandoned = workers.compactMap { worker, state in
             if abandons, case .busy(let job) = state { Action.abandon(job, worker) } else { nil }
         }
-        return refused + abandoned + settle(now)
+        let stopped = idle.map { Action.stop($0) }
+        idle.forEach { workers[$0] = nil }
+        idle.removeAll()
+        outdated.formUnion(workers.keys)
+        return refused + abandoned + stopped + settle(now)
     }
 
     /// The server serves again.
@@ -141,8 +148,7 @@ struct PoolMachine {
         failures = 0
         retryAt = nil
         isOutage = false
-        makeIdle(worker)
-        return settle(now)
+        return makeIdle(worker) + settle(now)
     }
 
     /// The worker ends, having neither a connection nor a job any more.
@@ -150,6 +156,7 @@ struct PoolMachine {
     /// - Parameter jitter: 0 to 1, at random.
     mutating func connectFailed(_ worker: WorkerID, jitter: Double, now: Instant) -> [Action] {
         workers[worker] = nil
+        outdated.remove(worker)
         failures += 1
         retryAt = now + Backoff.delay(failures: failures, jitter: jitter)
         guard workers.isEmpty else { return settle(now) }
@@ -163,7 +170,9 @@ struct PoolMachine {
     ///
     /// - Parameter isReusable: whether it still has a connection; without, it ends.
     mutating func finished(_ worker: WorkerID, isReusable: Bool, now: Instant) -> [Action] {
-        if isReusable { makeIdle(worker) } else { workers[worker] = nil }
+        if isReusable { return makeIdle(worker) + settle(now) }
+        workers[worker] = nil
+        outdated.remove(worker)
         return settle(now)
     }
 
@@ -185,9 +194,14 @@ struct PoolMachine {
 
     // MARK: Consequences
 
-    private mutating func makeIdle(_ worker: WorkerID) {
+    private mutating func makeIdle(_ worker: WorkerID) -> [Action] {
+        if outdated.remove(worker) != nil {
+            workers[worker] = nil
+            return [.stop(worker)]
+        }
         workers[worker] = .idle
         idle.append(worker)
+        return []
     }
 
     /// What follows from the state, whichever event led to it.

@@ -2,6 +2,8 @@
 public struct PostgresConfiguration: Sendable {
     /// What the connection string says, as libpq understood it.
     var parameters: [String: String]
+    /// Which server took a connection last, whichever copy of this asked for it.
+    let lastServer = LastServer()
 
     /// How many connections the pool opens at most; at least 1. Each has a thread of its own.
     public var maximumConnections = 8

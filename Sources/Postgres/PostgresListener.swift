@@ -100,7 +100,7 @@ public final class PostgresListener: Service, Sendable {
                 outbox.send(.notification(channel: channel, payload: payload))
             }
             outbox.retry()
-            try connection.awaitNotification(for: .seconds(3))
+            try connection.awaitNotification(for: .seconds(3), leavesReadOnly: configuration.choosesServer)
         }
     }
 }

@@ -4,8 +4,9 @@ import ServiceLifecycle
 /// A connection of its own that asks the server every second whether it serves, and has the pool refuse everybody at
 /// once while it doesn't.
 ///
-/// A server that answers nobody is told from a slow statement by that within three seconds, and one that accepts no
-/// changes without every caller's trying. Both are over a second or two after the server serves again.
+/// A server that answers nobody is told from a slow statement by that within three seconds, as is one whose commits wait
+/// for a standby in vain, and one that accepts no changes without every caller's trying. All of that is over a second or
+/// two after the server, or another one of the connection string's, serves again.
 public final class PostgresPulse: Service, Sendable {
     /// From one question to the next.
     private static let interval: Duration = .seconds(1)
@@ -14,8 +15,8 @@ public final class PostgresPulse: Service, Sendable {
     /// An attempt to connect that failed after this time was not refused but ran into its limit: two seconds, which
     /// libpq counts by the clock's whole seconds and so may end after little more than one.
     private static let connectPatience: Duration = .milliseconds(900)
-    /// How many answers that the server accepts no changes come over one connection: the next one may lead to
-    /// another server.
+    /// How many answers that the server accepts no changes come over one connection, where the connection string names no
+    /// other server: what it names may lead to another one by now.
     private static let answersBeforeAnotherConnection = 5
 
     private let pool: PostgresPool
@@ -54,9 +55,11 @@ public final class PostgresPulse: Service, Sendable {
             } catch {
                 // Where the connection broke the pool finds out by itself.
                 guard connection.isAwaited else { return thread.sleep(for: Self.interval / 4) }
-                // Where others were answered, this machine or that one is only busy.
-                if pool.hasAnswered(since: watch.asked) { return }
-                watch.found(.frozen)
+                if !watch.isWaiting {
+                    // Where others were answered, this machine or that one is only busy.
+                    if pool.hasAnswered(since: watch.asked) { return }
+                    watch.found(.frozen)
+                }
                 connection.awaitSignOfLife { thread.isStopping }
             }
         } catch {
@@ -86,26 +89,47 @@ public final class PostgresPulse: Service, Sendable {
             }
             let isStandby = try row.bool("standby")
             let isReadOnly = try row.bool("read_only")
+            var isLeft = false
             if isStandby || isReadOnly {
                 watch.found(.readOnly(isStandby: isStandby))
-                if isStandby, count >= Self.answersBeforeAnotherConnection { return }
+                isLeft =
+                    configuration.choosesServer
+                    || isStandby && count >= Self.answersBeforeAnotherConnection
+            } else if try row.bool("waits") {
+                watch.found(.waiting)
             } else {
+                if watch.isWaiting { try commit(on: connection) }
                 watch.found(.serving)
             }
             thread.sleep(for: next - .now)
-            if thread.isStopping { return }
+            if isLeft || thread.isStopping { return }
         }
     }
 
+    /// Commits something that changes nothing. Once that has come through, everything that was committed before it is on
+    /// the standby as well.
+    private func commit(on connection: Connection) throws(PostgresError) {
+        let answer = connection.withStatementLimit(Self.patience) {
+            Result { () throws(PostgresError) in
+                try connection.query("SELECT pg_logical_emit_message(true, 'goclaw-nodes', 'pulse')")
+            }
+        }
+        _ = try answer.get()
+    }
+
+    /// Commits of this role that wait for a standby longer than a busy one takes are seen by their wait event.
     private static let question = """
         SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only') = 'on' AS read_only,
-            (SELECT coalesce(md5(string_agg(s::text, ',' ORDER BY s::text)), '') FROM pg_db_role_setting s) AS settings
+            (SELECT coalesce(md5(string_agg(s::text, ',' ORDER BY s::text)), '') FROM pg_db_role_setting s) AS settings,
+            CASE WHEN current_setting('synchronous_standby_names') = '' THEN false
+            ELSE EXISTS (SELECT FROM pg_stat_activity WHERE usename = current_user AND wait_event = 'SyncRep'
+                AND query_start < clock_timestamp() - interval '2 s') END AS waits
         """
 
     /// What the pulse found, and what follows when it changes.
     private struct Watch {
         enum Finding: Equatable {
-            case serving, frozen
+            case serving, frozen, waiting
             case readOnly(isStandby: Bool)
         }
 
@@ -116,6 +140,9 @@ public final class PostgresPulse: Service, Sendable {
         /// When the server was last asked.
         var asked = ContinuousClock.now
         private var last = Finding.serving
+
+        /// Whether commits were last found to wait for a standby.
+        var isWaiting: Bool { last == .waiting }
 
         init(pool: PostgresPool, logger: Logger) {
             self.pool = pool
@@ -133,6 +160,12 @@ public final class PostgresPulse: Service, Sendable {
                 logger.error("PostgreSQL answers nobody: everything is refused until it does")
                 pool.hold(
                     PostgresError(.unresponsive, summary: "the server answers nobody"), abandons: true)
+            case .waiting:
+                logger.error(
+                    "PostgreSQL's commits wait for a standby: everything is refused until one comes through")
+                pool.hold(
+                    PostgresError(.unresponsive, summary: "commits wait for a standby that does not answer"),
+                    abandons: true)
             case .readOnly(let isStandby):
                 let reason =
                     isStandby

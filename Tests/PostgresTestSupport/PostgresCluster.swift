@@ -32,17 +32,7 @@ public actor PostgresCluster {
     /// - Parameter tlsPort: the port of 127.0.0.1 on which it takes TLS connections as well.
     public static func launch(tlsPort: Int? = nil) async throws -> PostgresCluster {
         let programs = try Programs.find()
-        // Short, since the path of a unix socket has at most 107 bytes.
-        var template = Array("/tmp/gcpg-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw Spawn.Failure("mkdtemp: errno \(errno)") }
-        let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        if let account = programs.account, let entry = getpwnam(account) {
-            guard chown(folder, entry.pointee.pw_uid, entry.pointee.pw_gid) == 0 else {
-                throw Spawn.Failure("chown \(folder): errno \(errno)")
-            }
-        }
-        let stop = programs.commandLine("pg_ctl", ["-D", "\(folder)/data", "-m", "immediate", "-w", "stop"])
-        try Spawn.atEnd("\(stop.joined(separator: " ")); rm -rf \(folder)")
+        let folder = try makeFolder(programs)
         try await programs.run(
             "initdb",
             [
@@ -68,6 +58,45 @@ public actor PostgresCluster {
         try cluster.append(settings, to: "\(folder)/data/postgresql.conf")
         try await cluster.start()
         return cluster
+    }
+
+    /// A folder for a server, which is stopped, and the folder removed, when the test process ends.
+    private static func makeFolder(_ programs: Programs) throws -> String {
+        // Short, since the path of a unix socket has at most 107 bytes.
+        var template = Array("/tmp/gcpg-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw Spawn.Failure("mkdtemp: errno \(errno)") }
+        let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        if let account = programs.account, let entry = getpwnam(account) {
+            guard chown(folder, entry.pointee.pw_uid, entry.pointee.pw_gid) == 0 else {
+                throw Spawn.Failure("chown \(folder): errno \(errno)")
+            }
+        }
+        let stop = programs.commandLine("pg_ctl", ["-D", "\(folder)/data", "-m", "immediate", "-w", "stop"])
+        try Spawn.atEnd("\(stop.joined(separator: " ")); rm -rf \(folder)")
+        return folder
+    }
+
+    /// Starts a standby that streams from this server.
+    ///
+    /// - Parameter name: what this server knows it by, as in `synchronous_standby_names`.
+    public func launchStandby(named name: String) async throws -> PostgresCluster {
+        let folder = try Self.makeFolder(programs)
+        try await programs.run(
+            "pg_basebackup",
+            [
+                "-D", "\(folder)/data",
+                "-d", "host=\(self.folder) port=\(port) user=postgres application_name=\(name)",
+                "-R", "-c", "fast", "--no-sync", "-X", "stream",
+            ])
+        let standby = PostgresCluster(folder: folder, port: port, programs: programs)
+        try standby.append("\nunix_socket_directories = '\(folder)'\n", to: "\(folder)/data/postgresql.conf")
+        try await standby.start()
+        return standby
+    }
+
+    /// Makes a standby the primary, and waits until it is.
+    public func promote() async throws {
+        try await programs.run("pg_ctl", ["-D", "\(folder)/data", "-w", "-s", "promote"])
     }
 
     private static func makeCertificate(in folder: String, _ programs: Programs) async throws {

@@ -139,7 +139,7 @@ extension OnServer {
 
 extension PostgresListener {
     /// The next event; iterators of one stream share what's left of it.
-    fileprivate func next() async -> Event? {
+    func next() async -> Event? {
         var iterator = events.makeAsyncIterator()
         return await iterator.next()
     }

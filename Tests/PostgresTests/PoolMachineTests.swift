@@ -39,9 +39,30 @@ import Testing
         #expect(machine.hold(abandons: false, now: start) == [.refuse(job(2), .held)])
         #expect(machine.submit(job(3), deadline: at(5), now: start) == [.refuse(job(3), .held)])
         #expect(machine.hold(abandons: true, now: start) == [.abandon(job(1), worker(1))])
-        #expect(machine.finished(worker(1), isReusable: true, now: start) == [])
+        #expect(machine.finished(worker(1), isReusable: true, now: start) == [.stop(worker(1))])
         #expect(machine.release(now: start) == [])
-        #expect(machine.submit(job(4), deadline: at(5), now: start) == [.assign(job(4), worker(1))])
+        #expect(machine.submit(job(4), deadline: at(5), now: start) == [.start(worker(2))])
+    }
+
+    @Test(
+        "Nobody gets a connection from before a hold: it may lead to a demoted primary or a host that is gone"
+    )
+    func holdEndsConnections() {
+        var machine = connected(3, maximum: 4)
+        for number in 1...4 { _ = machine.submit(job(number), deadline: at(5), now: start) }
+        // The last job gets a connection that is free sooner than the one that was started for it.
+        _ = machine.finished(worker(1), isReusable: true, now: start)
+        _ = machine.finished(worker(1), isReusable: true, now: start)
+        #expect(machine.busyCount == 2)
+        #expect(machine.hold(abandons: false, now: start) == [.stop(worker(1))])
+        #expect(machine.connected(worker(4), now: start) == [.stop(worker(4))])
+        #expect(machine.finished(worker(3), isReusable: true, now: start) == [.stop(worker(3))])
+        #expect(machine.finished(worker(2), isReusable: false, now: start) == [])
+        #expect(machine.connectionCount == 0)
+        #expect(machine.release(now: start) == [])
+        #expect(machine.submit(job(5), deadline: at(5), now: start).contains(.start(worker(5))))
+        #expect(machine.connected(worker(5), now: start) == [.assign(job(5), worker(5))])
+        #expect(machine.finished(worker(5), isReusable: true, now: start) == [])
     }
 
     @Test("Whoever knows that the server is back lets the pool connect at once")

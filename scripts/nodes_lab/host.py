@@ -82,8 +82,8 @@ class Host:
                 "--listen-client-urls", f"{own}:{ETCD_PORT}", "--advertise-client-urls", f"{own}:{ETCD_PORT}",
                 "--listen-peer-urls", f"{own}:{ETCD_PEER_PORT}", "--initial-advertise-peer-urls", f"{own}:{ETCD_PEER_PORT}",
                 "--initial-cluster", members, "--initial-cluster-state", "new", "--initial-cluster-token", "lab",
-                # The disk is a busy machine's.
-                "--heartbeat-interval", "300", "--election-timeout", "3000", "--log-level", "warn",
+                # Of a machine that does other things as well. A member that comes back does not start an election.
+                "--heartbeat-interval", "200", "--election-timeout", "2000", "--pre-vote", "--log-level", "warn",
             ],
             as_database=True,
         )  # fmt: skip

@@ -30,6 +30,10 @@ class Broken(AssertionError):
     """What no death of a process may cause."""
 
 
+class Again(Exception):
+    """The socket is not the device's session any more: it has to connect again."""
+
+
 class Sender:
     """One device that sends a message every `pause` seconds, and comes back whenever it is thrown out."""
 
@@ -64,7 +68,7 @@ class Sender:
     async def run(self) -> None:
         """Until it is told to stop and everything is answered."""
         while not (self.stopping and self.is_settled):
-            with contextlib.suppress(OSError, ConnectionClosed, InvalidHandshake, InvalidMessage, TimeoutError):
+            with contextlib.suppress(OSError, ConnectionClosed, InvalidHandshake, InvalidMessage, TimeoutError, Again):
                 await self._session()
             await asyncio.sleep(self.dice.uniform(0.1, 0.6))
 
@@ -153,9 +157,12 @@ class Sender:
         self.last_sequence = number
 
     def _refused(self, error: dict) -> bool:
-        if not error.get("retryable"):
+        reason = (error.get("details") or {}).get("reason", error["code"])
+        if not error.get("retryable") and reason != "session_ended":
             raise Broken(f"{self.sender_id} was refused for good: {error}")
-        self.refusals[(error.get("details") or {}).get("reason", error["code"])] += 1
+        self.refusals[reason] += 1
+        if reason == "session_ended":
+            raise Again
         return False
 
     @staticmethod

@@ -224,10 +224,16 @@ def kill_the_whole_host(nodes: LabDeployment, crowd: Crowd, clock: Clock, primar
 
 
 def fill_the_disk(nodes: LabDeployment, crowd: Crowd, clock: Clock, primary: str) -> dict:
+    """Patroni leaves a primary where it is that can write no more, unless PostgreSQL ends for it."""
+    refused = sum(sum(sender.refusals.values()) for sender in crowd.senders)
     nodes.lab("fill", primary)
-    eventually(lambda: (nodes.primary() or primary) != primary, "another host is the primary", SERVED_WITHIN)
-    clock.wait_for_service()
-    return {}
+    eventually(
+        lambda: sum(sum(sender.refusals.values()) for sender in crowd.senders) > refused + len(crowd.senders),
+        "whoever sends is refused", SERVED_WITHIN,
+    )  # fmt: skip
+    time.sleep(20)
+    nodes.lab("heal", primary)
+    return {"served_after_it_was_emptied_s": round(clock.wait_for_service(), 1)}
 
 
 def stop_etcd(nodes: LabDeployment, crowd: Crowd, clock: Clock, primary: str) -> dict:
