@@ -129,6 +129,7 @@ let package = Package(
         module("NodesProtocol", ["PairingCore"]),
         module("PrometheusMetrics", [.product(name: "CoreMetrics", package: "swift-metrics")]),
         module("DeviceGateway", ["PairingKernel", "NodesProtocol", "Unix", log, metrics, lifecycle] + nio),
+        module("DeviceClient", ["PairingCore", "Cryptography", "NodesProtocol"] + nio),
         module("FastCGI", ["CFastCGI", "Unix", log, lifecycle]),
         module("AdminPages", ["PairingKernel", "FastCGI"]),
         module(
@@ -150,7 +151,7 @@ let package = Package(
             name: "nodes-gateway", dependencies: server + ["NodesProtocol", "DeviceGateway"],
             swiftSettings: strict),
         .executableTarget(
-            name: "nodesctl", dependencies: server + ["NodesProtocol", "ChannelCheck"] + nio,
+            name: "nodesctl", dependencies: server + ["DeviceClient", "ChannelCheck"],
             resources: [
                 .embedInCode("Templates/goclaw_channel.h"), .embedInCode("Templates/channel.c.txt"),
                 .embedInCode("Templates/Makefile.txt"), .embedInCode("Templates/README-c.md"),
@@ -229,6 +230,7 @@ let package = Package(
         tests("FastCGITests", ["FastCGI", "Unix", log, lifecycle]),
         tests(
             "NodesctlTests",
-            ["nodesctl", "ChannelCheck", "NodesProtocol", "PairingCore", "PairingStore", "Cryptography"]),
+            ["nodesctl", "ChannelCheck", "DeviceClient", "PairingCore", "PairingStore", "Cryptography"]),
+        tests("DeviceClientTests", ["DeviceClient", "NodesProtocol", "PairingCore", "Cryptography"]),
     ]
 )

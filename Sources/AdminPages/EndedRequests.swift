@@ -95,7 +95,7 @@ extension AdminPages {
                     senderID, from: visit.address, by: session.authority)
             } catch {
                 // Sent again, or somebody else was faster: nobody waits, which is what was wanted.
-                guard error.reason == "not_waiting" else { throw error }
+                guard error.isOf(.notWaiting) else { throw error }
             }
             return seeOther(.requests, saying: Notice(.waitLifted, senderID), visit)
         }

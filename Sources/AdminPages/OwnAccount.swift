@@ -28,8 +28,7 @@ extension AdminPages {
         case "password":
             let password = form?["new_password"] ?? ""
             guard password == form?["repeated_password"] else {
-                throw Refusal(
-                    .invalidRequest, "passwords_differ", "The two new passwords differ; nothing was changed.")
+                throw Refusal(.passwordsDiffer)
             }
             try await accounts.changePassword(
                 from: form?["password"] ?? "", to: password, at: try seat(of: visit), in: session)

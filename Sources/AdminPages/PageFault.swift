@@ -141,17 +141,17 @@ struct PageFault: Error, Equatable {
     ///   open (I5).
     init(_ refusal: Refusal, changes: Bool) {
         switch refusal.code {
-        case .unavailable where refusal.reason == "database_busy":
+        case .unavailable where refusal.isOf(.databaseBusy):
             self.init(
                 status: 503, title: "The database is busy",
                 advice: "Nothing was changed: others are at work on the same. Try again in a moment.")
-        case .unavailable where refusal.reason == "database_read_only":
+        case .unavailable where refusal.isOf(.databaseReadOnly):
             self.init(
                 status: 503, title: "The database accepts no changes",
                 advice:
                     "Nothing was changed: the database is a standby at the moment, or set to be read-only. Try again "
                     + "in a moment; where that lasts, tell whoever operates it.")
-        case .unavailable where refusal.reason == "database_unprepared":
+        case .unavailable where refusal.isOf(.databaseUnprepared):
             self.init(
                 status: 503, title: "The database is not prepared",
                 advice:
@@ -175,7 +175,7 @@ struct PageFault: Error, Equatable {
         case .notFound, .notPaired: self.init(status: 404, title: "Not found", advice: refusal.message)
         case .alreadyExists, .failedPrecondition:
             self.init(status: 409, title: "Something has changed since", advice: refusal.message)
-        case .resourceExhausted where refusal.reason == "overloaded":
+        case .resourceExhausted where refusal.isOf(.overloaded):
             self.init(status: 429, title: "The server is busy", advice: refusal.message)
         case .resourceExhausted: self.init(status: 429, title: "Too many attempts", advice: refusal.message)
         case .internal:

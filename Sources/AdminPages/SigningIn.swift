@@ -79,7 +79,7 @@ extension AdminPages {
             return try await signedIn(visit, signIn, from: address, next: next)
                 .settingCookie(visit.cookieHeader(.waiting, "", for: .zero))
         } catch let error as Refusal {
-            if error.reason == "sign_in_ended" {
+            if error.isOf(.signInEnded) {
                 return try signInForm(
                     visit, LoginPage(formToken: "", next: next, problem: error.message), status: 403
                 )

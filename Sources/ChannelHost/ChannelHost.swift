@@ -202,7 +202,7 @@ public final class ChannelHost: Sendable {
         guard let channel = loaded[id] else {
             let names = channels.map(\.id.text).joined(separator: ", ")
             throw Refusal(
-                .notFound, "unknown_channel",
+                .unknownChannel,
                 "There is no channel \"\(id)\" here. "
                     + (names.isEmpty ? "No channel is loaded." : "The channels are: \(names)."))
         }

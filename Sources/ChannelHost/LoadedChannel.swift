@@ -51,12 +51,12 @@ final class LoadedChannel: Sendable {
     func review(_ claim: ChannelClaim) async throws(Refusal) -> ChannelReview {
         guard claim.hasKey || description.limits.allowsToken else {
             throw Refusal(
-                .invalidRequest, "key_required",
+                .keyRequired,
                 "Devices of the channel \(name) need a key: send publicKey and proof instead of a device token."
             )
         }
         guard claim.metadata.isEmpty || isJSONObject(claim.metadata) else {
-            throw Refusal(.invalidRequest, "invalid_metadata", "The metadata must be a JSON object.")
+            throw Refusal(.invalidMetadata)
         }
         return try await waiting { completion in
             call(.review, body: { [plugin] in plugin.review(claim, $0) }) { result in
@@ -182,16 +182,16 @@ final class LoadedChannel: Sendable {
         let count = message.body.utf8.count
         if let maximum = description.limits.maximumMessageBytes, count > maximum {
             return Refusal(
-                .invalidRequest, "message_too_large",
+                .messageTooLarge,
                 "The message has \(count) bytes; the channel \(name) takes up to \(maximum).")
         }
         guard let perSecond = description.limits.messagesPerSecond else { return nil }
         let sender = session.opening.senderID.key
         return rates.withLock { $0?.take(sender, now: monotonicTime()) }.map { wait in
             Refusal(
-                .resourceExhausted, "too_many_messages",
+                .tooManyMessages,
                 "The channel \(name) takes \(perSecond) messages a second of a device; wait and send this one again.",
-                retryable: true, retryAfter: min(max(wait, .milliseconds(1)), .seconds(3600)))
+                retryAfter: min(max(wait, .milliseconds(1)), .seconds(3600)))
         }
     }
 
@@ -204,8 +204,9 @@ final class LoadedChannel: Sendable {
         if let why = host.calls.outOfService {
             return completion(
                 .failure(
-                    .channelUnavailable(
-                        "channel_out_of_service", "The channel \(name) is out of service: \(why).")))
+                    Refusal(
+                        .channelOutOfService,
+                        "The channel \(name) is out of service: \(why). Try again later.")))
         }
         let sender = session?.opening.senderID
         if let pause = sender.flatMap(host.services.pause(of:)) {
@@ -218,7 +219,8 @@ final class LoadedChannel: Sendable {
             case .timedOut:
                 completion(
                     .failure(
-                        .channelUnavailable("channel_timeout", "The channel \(name) did not answer in time."))
+                        Refusal(
+                            .channelTimeout, "The channel \(name) did not answer in time. Try again later."))
                 )
             case .ended(let ending):
                 completion(outcome(of: ending, in: kind, serving: sender))
@@ -227,17 +229,17 @@ final class LoadedChannel: Sendable {
         if !taken {
             completion(
                 .failure(
-                    .channelUnavailable(
-                        "channel_busy", "The channel \(name) has too much to do at the moment.")))
+                    Refusal(
+                        .channelBusy, "The channel \(name) has too much to do at the moment. Try again later."
+                    )))
         }
     }
 
     private func failingHere(for pause: Duration) -> Refusal {
         Refusal(
-            .unavailable, "channel_failing_here",
+            .channelFailingHere,
             "The channel \(name) failed too often on this device's messages; the server's log says more. "
-                + "Try again later.",
-            retryable: true, retryAfter: pause)
+                + "Try again later.", retryAfter: pause)
     }
 
     private func outcome(
@@ -266,8 +268,9 @@ final class LoadedChannel: Sendable {
                 : "returned status \(ending.status) from \(kind.rawValue)",
             serving: sender)
         return .failure(
-            .channelUnavailable(
-                "channel_failed", "The channel \(name) failed to handle this; the server's log says more."))
+            Refusal(
+                .channelFailed,
+                "The channel \(name) failed to handle this; the server's log says more. Try again later."))
     }
 }
 

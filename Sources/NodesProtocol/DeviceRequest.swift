@@ -90,7 +90,7 @@ public enum DeviceRequest: Sendable, Equatable {
     public init(_ frame: RequestFrame) throws(Refusal) {
         guard let method = MethodName(rawValue: frame.method) else {
             throw Refusal(
-                .invalidRequest, "unknown_method",
+                .unknownMethod,
                 "method: there is no \(quoted(frame.method)); expected one of "
                     + "\(MethodName.allCases.map(\.rawValue).joined(separator: ", ")).")
         }

@@ -64,8 +64,7 @@ struct Parameters {
 
     /// An `INVALID_REQUEST` that names the parameter.
     static func refusal(_ name: String, _ problem: String) -> Refusal {
-        Refusal(
-            .invalidRequest, "bad_parameter", "\(name): \(problem).", details: ["parameter": .string(name)])
+        Refusal(.badParameter, "\(name): \(problem).", details: ["parameter": .string(name)])
     }
 }
 

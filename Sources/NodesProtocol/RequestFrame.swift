@@ -56,15 +56,15 @@ extension RequestFrame {
         } catch {
             throw FrameRefusal(
                 id: document.head["id"].flatMap { Self.isID($0) ? $0 : nil },
-                refusal: .frame(
-                    "not_json", "The frame is not acceptable JSON: \(error).",
-                    ["offset": .integer(Int64(error.offset))]))
+                refusal: Refusal(
+                    .notJSON, "The frame is not acceptable JSON: \(error).",
+                    details: ["offset": .integer(Int64(error.offset))]))
         }
         guard case .object(let members) = value else {
             throw FrameRefusal(
                 id: nil,
-                refusal: .frame(
-                    "not_an_object",
+                refusal: Refusal(
+                    .notAnObject,
                     "The frame is \(value.told()); expected a JSON object such as {\"type\":\"req\",\"id\":\"1\","
                         + "\"method\":\"health\"}."))
         }
@@ -72,30 +72,30 @@ extension RequestFrame {
         guard let id = members["id"]?.string, Self.isID(id) else {
             throw FrameRefusal(
                 id: nil,
-                refusal: .frame(
-                    "bad_id",
+                refusal: Refusal(
+                    .badID,
                     "id: \(found("id")); expected a string of 1 to \(Self.maximumIDLength) bytes, chosen by the client."
                 ))
         }
         guard members["type"] == .string("req") else {
             throw FrameRefusal(
                 id: id,
-                refusal: .frame(
-                    "unknown_type", "type: \(found("type")); expected \"req\", as clients send only requests."
+                refusal: Refusal(
+                    .unknownType, "type: \(found("type")); expected \"req\", as clients send only requests."
                 ))
         }
         guard let method = members["method"]?.string else {
             throw FrameRefusal(
                 id: id,
-                refusal: .frame(
-                    "bad_method", "method: \(found("method")); expected a method's name, a string."))
+                refusal: Refusal(
+                    .badMethod, "method: \(found("method")); expected a method's name, a string."))
         }
         if let offset = document.offsetOfNUL {
             throw FrameRefusal(
                 id: id,
-                refusal: .frame(
-                    "nul", "The string at byte \(offset) holds NUL (U+0000), which is not accepted.",
-                    ["offset": .integer(Int64(offset))]))
+                refusal: Refusal(
+                    .nul, "The string at byte \(offset) holds NUL (U+0000), which is not accepted.",
+                    details: ["offset": .integer(Int64(offset))]))
         }
         switch members["params"] {
         case nil, .null: self.init(id: id, method: method)
@@ -105,19 +105,11 @@ extension RequestFrame {
                 message: document.excerpt.flatMap { $0 == "null" ? nil : $0 })
         default:
             throw FrameRefusal(
-                id: id, refusal: .frame("bad_params", "params: \(found("params")); expected an object."))
+                id: id, refusal: Refusal(.badParams, "params: \(found("params")); expected an object."))
         }
     }
 
     private static func isID(_ text: String) -> Bool {
         (1...maximumIDLength).contains(text.utf8.count) && !text.utf8.contains(0)
-    }
-}
-
-extension Refusal {
-    fileprivate static func frame(
-        _ reason: String, _ message: String, _ details: [String: JSONValue] = [:]
-    ) -> Refusal {
-        Refusal(.invalidRequest, reason, message, details: details)
     }
 }

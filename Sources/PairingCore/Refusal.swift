@@ -43,13 +43,8 @@ public struct Refusal: Error, Sendable, Equatable {
     }
 
     /// The database cannot be asked: nothing is granted and nothing is lost (I5).
-    public static let unavailable = Refusal(
-        .unavailable, "database_unavailable",
-        "The pairing database cannot be reached. Keep your credential and try again.",
-        retryable: true, retryAfter: .seconds(1))
+    public static let unavailable = Refusal(.databaseUnavailable)
 
     /// An internal fault that says nothing about itself to a peer; the log has the cause.
-    public static let `internal` = Refusal(
-        .internal, "internal", "The server failed to carry this out; its log has the cause.",
-        retryable: true, retryAfter: .seconds(1))
+    public static let `internal` = Refusal(.internalFault)
 }

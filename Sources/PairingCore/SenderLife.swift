@@ -68,10 +68,7 @@ public struct SenderLife: Sendable, Equatable {
     }
 
     /// A stranger is not told whether the sender ID is paired or asked for (I6).
-    private static let taken = Refusal(
-        .alreadyExists, "sender_id_taken",
-        "Another device holds this sender ID. Choose another one, or ask an administrator to deny or revoke the "
-            + "other device.", retryable: true, retryAfter: .seconds(60))
+    private static let taken = Refusal(.senderIDTaken)
 
     /// A device claims the sender ID. `credential` is proven: a key by its signature, a token by itself.
     public func claim(
@@ -96,10 +93,7 @@ public struct SenderLife: Sendable, Equatable {
         }
         if let until = blocking.map(\.until).max() {
             return .wait(
-                Refusal(
-                    .resourceExhausted, "denied_recently",
-                    "An administrator denied this device's request. Wait before asking again, or ask an operator "
-                        + "to lift the waiting time.", retryable: true, retryAfter: until - now))
+                Refusal(.deniedRecently, retryAfter: until - now))
         }
         return .create
     }
@@ -123,9 +117,7 @@ public struct SenderLife: Sendable, Equatable {
         case .write(let request):
             guard active == nil else {
                 return .refuse(
-                    Refusal(
-                        .failedPrecondition, "sender_id_paired",
-                        "This sender ID has an active pairing. Revoke it before approving another."))
+                    Refusal(.senderIDPaired))
             }
             generation = Generation(generation.number + 1)
             let device = PairedDevice(
@@ -163,23 +155,18 @@ public struct SenderLife: Sendable, Equatable {
     ) -> Decision<PairedDevice> {
         guard var device = active else {
             return .refuse(
-                Refusal(
-                    .notFound, "not_paired",
-                    "No device with this sender ID is paired. Look at the list of paired devices."))
+                Refusal(.notPaired))
         }
         if let channel, device.channel != channel {
             return .refuse(
                 Refusal(
-                    .notFound, "not_paired",
+                    .notPaired,
                     "The device with this sender ID is paired on the channel \(device.channel), not on \(channel)."
                 ))
         }
         guard displayed == nil || device.generation == displayed else {
             return .refuse(
-                Refusal(
-                    .failedPrecondition, "generation_changed",
-                    "This device was revoked and paired again since the page was shown. Look at the new pairing "
-                        + "before you revoke it."))
+                Refusal(.generationChanged))
         }
         generation = Generation(generation.number + 1)
         device.state = .revoked
@@ -192,15 +179,12 @@ public struct SenderLife: Sendable, Equatable {
     private func matching(id: RequestID, code: PairingCode) -> Decision<PairingRequest> {
         guard let request = pending, request.id == id else {
             return .refuse(
-                Refusal(
-                    .notFound, "request_ended", "This request is no longer pending. Reload to see its state.")
+                Refusal(.requestEnded)
             )
         }
         guard request.code == code else {
             return .refuse(
-                Refusal(
-                    .failedPrecondition, "code_mismatch",
-                    "The code is not this request's. Compare it with the one on the device."))
+                Refusal(.codeMismatch))
         }
         return .write(request)
     }

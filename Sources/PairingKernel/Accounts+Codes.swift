@@ -83,25 +83,21 @@ extension Accounts {
             guard let state = try await store.codeState(of: session.username), let pending = state.pending,
                 let secret = try keys.open(pending, of: session.username)
             else {
-                throw Refusal(
-                    .failedPrecondition, "no_offer", "Nothing waits to be confirmed. Begin again.")
+                throw Refusal(.noOffer)
             }
             guard
                 let step = typedCharacters(code).flatMap({
                     OneTimeCodes.step(of: $0, secret: secret, now: state.now)
                 })
             else {
-                throw Refusal(
-                    .failedPrecondition, "wrong_code",
-                    "This is not the code that the app should show now. See that the phone's clock is right, wait for "
-                        + "the next code and type that.")
+                throw Refusal(.wrongFirstCode)
             }
             let started = try await store.startCodes(
                 of: session.username, pending: pending, step: step,
                 recoveryCodes: keys.recoveryCodes(of: pending).map(\.hash),
                 by: Origination(session.authority.actor, address: address))
             guard started else {
-                throw Refusal(.failedPrecondition, "no_offer", "Nothing waits to be confirmed. Begin again.")
+                throw Refusal(.noOffer)
             }
         }
     }
@@ -147,9 +143,7 @@ extension Accounts {
                     browserSecret: Base64URL.encode(place), username: found.username)
             case .replayed:
                 try await store.recordFailedSignIn(attempt, reason: "replayed_code")
-                throw Refusal(
-                    .unauthorized, "replayed_code",
-                    "This code was used before. Wait until the app shows the next one.")
+                throw Refusal(.replayedCode)
             case .unknown:
                 try await store.recordFailedSignIn(attempt, reason: "wrong_code")
                 throw Self.wrongCode
@@ -165,20 +159,14 @@ extension Accounts {
         // Recovery codes need no key: whoever has one gets in when the key is lost, too.
         if let recovery = RecoveryCode(typed: characters) { return .recoveryCode(recovery.hash) }
         guard let secret = try keys().open(sign.sealedSecret, of: sign.username) else {
-            throw Refusal(
-                .failedPrecondition, "codes_unreadable",
-                "What your codes are made of was kept under another key. Use a recovery code, or have an operator run "
-                    + "nodesctl admin reset-totp.")
+            throw Refusal(.codesUnreadable)
         }
         return OneTimeCodes.step(of: characters, secret: secret, now: sign.now).map { .step($0) }
     }
 
     private func keys() throws(Refusal) -> AccountKeys {
         guard let key = settings.accountKey else {
-            throw Refusal(
-                .failedPrecondition, "no_key",
-                "This installation has no key to keep the secrets of one-time codes under. Its operator names one in "
-                    + "session.key_file.")
+            throw Refusal(.noKey)
         }
         return AccountKeys(key)
     }
@@ -189,10 +177,7 @@ extension Accounts {
             ?? "GoClaw"
     }
 
-    private static let wrongCode = Refusal(
-        .unauthorized, "wrong_code",
-        "The code is wrong. Type the one that the app shows now, or a recovery code.")
+    private static let wrongCode = Refusal(.wrongCode)
 
-    private static let signInEnded = Refusal(
-        .unauthorized, "sign_in_ended", "This sign-in took too long, or was finished. Begin again.")
+    private static let signInEnded = Refusal(.signInEnded)
 }

@@ -55,7 +55,7 @@ extension Accounts {
         _ id: String, from address: ClientAddress?, in session: AdminSession
     ) async throws(Refusal) {
         guard let id = RequestID(id) else {
-            throw Refusal(.invalidRequest, "unknown_session", "There is no session with this identifier.")
+            throw Refusal(.unknownSession)
         }
         _ = try await refusing(logger) {
             try await store.endSessions(
@@ -91,9 +91,7 @@ extension Accounts {
                     keeping: (own, attempt.places), checkedHash: hash,
                     by: Origination(session.authority.actor, address: seat.address))
             else {
-                throw Refusal(
-                    .failedPrecondition, "password_changed",
-                    "The password was changed by somebody else meanwhile. Sign in again.")
+                throw Refusal(.passwordChanged)
             }
         }
     }
@@ -105,7 +103,7 @@ extension Accounts {
     func verify(
         _ password: String, at seat: Seat, in session: AdminSession
     ) async throws -> (PairingStore.SignInAttempt, hash: String) {
-        let wrong = Refusal(.unauthorized, "wrong_password", "The current password is wrong.")
+        let wrong = Refusal(.wrongPassword)
         guard password.utf8.count <= 1024 else { throw wrong }
         let attempt = Self.attempt(session.username, seat.address, seat.browser, "")
         return try await knownLane.pass { hasher in

@@ -17,19 +17,19 @@ extension Accounts {
         let cleaned = cleanDeviceText(name, maximumScalars: 64)
         guard !cleaned.isEmpty, cleaned == name else {
             throw Refusal(
-                .invalidRequest, "invalid_token_name",
+                .invalidTokenName,
                 "\(quoted(name)) can't be a token's name: expected 1 to 64 visible characters.")
         }
         guard lifetime >= .seconds(3600), lifetime <= .seconds(400 * 86400) else {
             throw Refusal(
-                .invalidRequest, "invalid_lifetime",
+                .invalidLifetime,
                 "A token can't last \(lifetime.components.seconds) s: expected an hour to 400 days.")
         }
         return try await refusing(logger) {
             guard let account = try await store.admin(owner) else { throw Refusal.unknownAccount(owner) }
             guard scope.limited(to: account.role) == scope else {
                 throw Refusal(
-                    .failedPrecondition, "scope_of_owner",
+                    .scopeOfOwner,
                     "The owner is \(account.role.withArticle), whose tokens may not \(scope.rawValue).")
             }
             let secret = try randomBytes(count: 32)
@@ -62,7 +62,7 @@ extension Accounts {
         }
         guard revoked else {
             throw Refusal(
-                .notFound, "unknown_token",
+                .unknownToken,
                 "There is no token number \(id), or it is revoked already. Look at the list of tokens.")
         }
     }

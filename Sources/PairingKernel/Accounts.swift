@@ -87,11 +87,7 @@ public struct Accounts: Sendable {
     func admit(_ attempt: PairingStore.SignInAttempt) async throws -> String? {
         switch try await store.admit(attempt, limits: Self.signInLimits) {
         case .wait(let duration):
-            throw Refusal(
-                .resourceExhausted, "too_many_sign_ins",
-                "Too many sign-ins failed for this account or from this address. Wait, sign in from a browser that "
-                    + "signed in before, or have an operator let you in: nodesctl admin unlock NAME.",
-                retryable: true, retryAfter: duration)
+            throw Refusal(.tooManySignIns, retryAfter: duration)
         case .check(let hash): return hash
         }
     }
@@ -156,9 +152,7 @@ public struct Accounts: Sendable {
     /// - Parameter address: where it came from: many unknown ones from there wait for each other.
     /// - Throws: `UNAUTHORIZED` for an unknown, expired or revoked one; `RESOURCE_EXHAUSTED` where too many wait.
     public func authenticate(token: String, from address: ClientAddress) async throws(Refusal) -> Authority {
-        let invalid = Refusal(
-            .unauthorized, "invalid_token", "This API token is unknown, expired or revoked. Make another one."
-        )
+        let invalid = Refusal(.invalidToken)
         guard token.hasPrefix(Self.tokenPrefix),
             let bytes = Base64URL.decode(String(token.dropFirst(Self.tokenPrefix.count)), count: 32)
         else { throw invalid }
@@ -168,7 +162,7 @@ public struct Accounts: Sendable {
             else { throw invalid }
             guard let scope = granted.limited(to: row.ownerRole) else {
                 throw Refusal(
-                    .forbidden, "scope",
+                    .scope,
                     "The owner of this token is a \(row.ownerRole.rawValue) by now, who may not \(granted.rawValue)."
                 )
             }
@@ -194,7 +188,7 @@ public struct Accounts: Sendable {
         try authority.require(.administer)
         guard Self.isUsername(username) else {
             throw Refusal(
-                .invalidRequest, "invalid_username",
+                .invalidUsername,
                 "\(quoted(username)) can't be an account's name: expected 1 to 64 characters of a-z, 0-9, dot, "
                     + "underscore, @ and dash that begin with a letter or digit.")
         }
@@ -206,7 +200,7 @@ public struct Accounts: Sendable {
         }
         guard created else {
             throw Refusal(
-                .alreadyExists, "account_exists",
+                .accountExists,
                 "There is an account \(quoted(username)) already. Choose another name, or change its password."
             )
         }
@@ -256,8 +250,7 @@ public struct Accounts: Sendable {
 
     static func place(of address: ClientAddress) -> [UInt8] { sha256(address.bytes) }
 
-    private static let wrongPassword = Refusal(
-        .unauthorized, "wrong_password", "The name or the password is wrong.")
+    private static let wrongPassword = Refusal(.wrongPassword, "The name or the password is wrong.")
 
     /// HMAC under the secret itself: whoever knows the token does not know the cookie, and no key is shared
     /// between processes.
@@ -268,8 +261,7 @@ public struct Accounts: Sendable {
     static func check(_ password: String) throws(Refusal) {
         guard (12...1024).contains(password.utf8.count) else {
             throw Refusal(
-                .invalidRequest, "invalid_password",
-                "The password has \(password.utf8.count) bytes; expected 12 to 1024.")
+                .invalidPassword, "The password has \(password.utf8.count) bytes; expected 12 to 1024.")
         }
     }
 

@@ -179,7 +179,6 @@ extension EventChain.Fault {
                     "Position \(position) is not in the chain: its events were trimmed, or taken away at the end."
                 )
             }
-        return Refusal(
-            .failedPrecondition, "broken_chain", sentence, details: ["position": .integer(position)])
+        return Refusal(.brokenChain, sentence, details: ["position": .integer(position)])
     }
 }

@@ -67,24 +67,21 @@ public struct Authority: Sendable, Hashable {
         let details: [String: JSONValue] = ["needed": .string(needed.rawValue)]
         if case .session = source {
             throw Refusal(
-                .forbidden, Self.roleReason,
+                .role,
                 (scope == .read
                     ? "Your account is a viewer's: it sees everything and changes nothing. "
                     : "Your account is an operator's: it decides about requests and devices, and changes nothing else. ")
                     + "Ask an administrator to do it, or for another role.", details: details)
         }
         throw Refusal(
-            .forbidden, Self.scopeReason,
+            .scope,
             "This token may only \(scope.rawValue). Use one with the scope \"\(needed.rawValue)\" or "
                 + "\"administer\".", details: details)
     }
 
-    private static let roleReason = "role"
-    private static let scopeReason = "scope"
-
     /// Whether a refusal says that the authority does not reach, so that it belongs into the audit.
     static func isLack(_ refusal: Refusal) -> Bool {
-        refusal.code == .forbidden && (refusal.reason == roleReason || refusal.reason == scopeReason)
+        refusal.isOf(.role) || refusal.isOf(.scope)
     }
 }
 

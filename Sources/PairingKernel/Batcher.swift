@@ -295,7 +295,5 @@ final class Batcher<Request: Sendable, Result: Sendable>: Sendable {
 
 extension Refusal {
     /// The request's turn did not come: the database is slow, or somebody has locked the device.
-    fileprivate static let noTurn = Refusal(
-        .unavailable, "database_busy", "The pairing database is busy. Try again shortly.", retryable: true,
-        retryAfter: .seconds(1))
+    fileprivate static let noTurn = Refusal(.databaseBusy)
 }

@@ -47,10 +47,6 @@ extension DeviceSessions {
     func checkContention(of senderID: SenderID) throws(Refusal) {
         let wait = contention.withLock { $0.wait(of: senderID.key, now: ContinuousClock.now - Self.start) }
         guard let wait else { return }
-        throw Refusal(
-            .resourceExhausted, "replaced_too_often",
-            "Sessions of this device replace each other again and again: another program connects with its credential, "
-                + "or this one does so twice. Stop one of them, or have the device revoked and pair it anew.",
-            retryable: true, retryAfter: wait)
+        throw Refusal(.replacedTooOften, retryAfter: wait)
     }
 }

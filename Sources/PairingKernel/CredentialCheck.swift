@@ -12,18 +12,13 @@ struct CredentialCheck: Sendable {
     func precheck(_ proof: Proof, from peer: Peer, code: ErrorCode) throws(Refusal) {
         guard let nonce = peer.spentNonce, constantTimeEquals(Array(nonce.utf8), Array(proof.nonce.utf8))
         else {
-            throw Refusal(
-                code, "nonce_mismatch",
-                "The proof's nonce is not this socket's, or was used before. Call device.challenge on this socket and "
-                    + "sign the nonce it returns.", retryable: true)
+            throw Refusal(code == .invalidRequest ? .nonceMismatchInClaim : .nonceMismatch)
         }
         let now = clock()
         let skew = proof.signedAt - now
         guard skew <= window, skew >= .zero - window else {
             throw Refusal(
-                code, "signed_at_out_of_range",
-                "signedAt is too far from the server's time. Sign with the ts that device.challenge returns.",
-                retryable: true,
+                code == .invalidRequest ? .signedAtOutOfRangeInClaim : .signedAtOutOfRange,
                 details: [
                     "serverTime": .integer(now.milliseconds), "differenceMs": .integer(skew.milliseconds),
                 ])

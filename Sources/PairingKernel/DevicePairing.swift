@@ -68,7 +68,7 @@ struct DevicePairing: Sendable {
         if let invitation = claim.invitation {
             guard madeToken == nil else {
                 throw Refusal(
-                    .invalidRequest, "bad_parameter",
+                    .badParameter,
                     "invitation: send a deviceToken or a public key with it, so that nothing secret has to come back.",
                     details: ["parameter": .string("invitation")])
             }
@@ -118,9 +118,7 @@ struct DevicePairing: Sendable {
 
     func requireChannels() throws(Refusal) {
         guard settings.edition == .standard else {
-            throw Refusal(
-                .forbidden, "lite_edition",
-                "The lite edition has no channels: devices cannot be paired with it.")
+            throw Refusal(.liteEdition)
         }
     }
 
@@ -194,11 +192,7 @@ struct DevicePairing: Sendable {
                     proof, purpose: .pair, channel: claim.channel, senderID: claim.senderID, key: key,
                     from: peer, paying: &payments)
             else {
-                throw Refusal(
-                    .invalidRequest, "invalid_proof",
-                    "The signature does not prove the key. Sign nodes-v1|pair|<origin>|<channel>|<senderId>|"
-                        + "<publicKey>|<signedAt>|<nonce> with the origin you dialled and the nonce of this socket."
-                )
+                throw Refusal(.invalidProof)
             }
             return (.key(key), nil)
         case .token(let token):
@@ -211,7 +205,7 @@ struct DevicePairing: Sendable {
 
     private func metadata(of claim: PairingClaim) throws(Refusal) -> String {
         guard case .object = claim.metadata else {
-            throw Refusal(.invalidRequest, "invalid_metadata", "metadata is expected to be a JSON object.")
+            throw Refusal(.invalidMetadata, "metadata is expected to be a JSON object.")
         }
         let text = claim.metadata.cleaned(maximumScalars: settings.maximumMetadataBytes).text
         guard text.utf8.count <= settings.maximumMetadataBytes else {

@@ -63,10 +63,7 @@ extension DeviceSessions {
 extension Refusal {
     /// A paired device's channel exists: an instance that lacks it must not send its devices away for good.
     static func channelNotLoaded(_ channel: ChannelID) -> Refusal {
-        Refusal(
-            .unavailable, "channel_not_loaded",
-            "The channel \(channel) is not loaded on this instance. Try again later.",
-            retryable: true, retryAfter: .seconds(5))
+        Refusal(.channelNotLoaded, "The channel \(channel) is not loaded on this instance. Try again later.")
     }
 }
 

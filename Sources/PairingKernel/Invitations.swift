@@ -87,14 +87,12 @@ public struct Invitations: Sendable {
     ) async throws(Refusal) -> [MadeInvitation] {
         try authority.require(.administer)
         guard settings.edition == .standard else {
-            throw Refusal(
-                .forbidden, "lite_edition", "The lite edition has no channels, so nobody can be invited.")
+            throw Refusal(.liteEdition, "The lite edition has no channels, so nobody can be invited.")
         }
         guard (1...Self.most).contains(senderIDs.count), Self.lifetimes.contains(lifetime), seed.count == 32
         else {
             throw Refusal(
-                .invalidRequest, "bad_invitation",
-                "Expected 1 to \(Self.most) sender IDs, and a time from a minute to 90 days.")
+                .badInvitation, "Expected 1 to \(Self.most) sender IDs, and a time from a minute to 90 days.")
         }
         var made: [MadeInvitation] = []
         for senderID in senderIDs {
@@ -137,9 +135,7 @@ public struct Invitations: Sendable {
         _ id: String, from address: ClientAddress? = nil, by authority: Authority
     ) async throws(Refusal) {
         try authority.require(.administer)
-        let missing = Refusal(
-            .notFound, "unknown_invitation",
-            "There is no invitation of this ID that was not used or withdrawn.")
+        let missing = Refusal(.unknownInvitation)
         guard let id = RequestID(id) else { throw missing }
         let withdrawn = try await refusing(logger) {
             try await store.withdrawInvitation(id.text, by: Origination(authority.actor, address: address))
@@ -173,7 +169,7 @@ public struct Invitations: Sendable {
         case .never: mode = "never"
         case .open(let time):
             guard time >= .seconds(60), time <= .seconds(86400) else {
-                throw Refusal(.invalidRequest, "bad_window", "Expected a time from a minute to a day.")
+                throw Refusal(.badWindow)
             }
             (mode, duration) = ("until", time)
         }

@@ -67,9 +67,7 @@ public struct Kernel: Sendable {
     /// - Throws: `UNAVAILABLE` with a message that says which it is.
     public func checkReadiness() async throws(Refusal) {
         guard channels.isReady else {
-            throw Refusal(
-                .unavailable, "channel_stuck",
-                "A channel's plugin does not return. Start this process again.", retryable: true)
+            throw Refusal(.channelStuck)
         }
         try await refusing(logger) {
             try await store.ping()

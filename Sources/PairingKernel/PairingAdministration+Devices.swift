@@ -30,10 +30,7 @@ extension PairingAdministration {
         }
         let origination = try origination(authority, address)
         guard settings.showsMessageText else {
-            throw Refusal(
-                .forbidden, "text_hidden",
-                "The text of messages is not shown here. Whoever operates the system can change that with "
-                    + "messages.show_text.")
+            throw Refusal(.textHidden)
         }
         var sight = try await refusing(logger) {
             try await store.recordReading(of: device, by: origination)
@@ -75,13 +72,11 @@ extension PairingAdministration {
     func check(_ agents: [String]?) throws(Refusal) {
         guard let agents else { return }
         guard agents.count <= Self.maximumAgents, Set(agents).count == agents.count else {
-            throw Refusal(
-                .invalidRequest, "bad_agents",
-                "Choose at most \(Self.maximumAgents) agents, each of them once.")
+            throw Refusal(.badAgents, "Choose at most \(Self.maximumAgents) agents, each of them once.")
         }
         for name in agents where !settings.agents.names.contains(name) {
             throw Refusal(
-                .invalidRequest, "unknown_agent",
+                .unknownAgent,
                 "There is no agent named “\(cleanDeviceText(name, maximumScalars: 64))”. There are: "
                     + settings.agents.names.joined(separator: ", ") + ".",
                 details: ["agents": .array(settings.agents.names.map(JSONValue.string))])

@@ -99,6 +99,5 @@ extension PairingAdministration {
 }
 
 extension Refusal {
-    static let invalidCursor = Refusal(
-        .invalidRequest, "invalid_cursor", "This page of the list does not exist. Start again.")
+    static let invalidCursor = Refusal(.invalidCursor)
 }

@@ -9,7 +9,9 @@ extension PairingAdministration {
     public func decidedBefore(
         _ id: RequestID, as state: RequestState, by authority: Authority, _ refusal: Refusal
     ) async throws(Refusal) -> PairingRequest? {
-        guard refusal.reason == "already_\(state.rawValue)", refusal.names(authority) else { return nil }
+        guard let kind = RefusalKind.already(state), refusal.isOf(kind), refusal.names(authority) else {
+            return nil
+        }
         return try await request(id, by: authority).request
     }
 
@@ -22,7 +24,7 @@ extension PairingAdministration {
         _ senderID: SenderID, channel: ChannelID?, generation: Generation?, by authority: Authority,
         _ refusal: Refusal
     ) async throws(Refusal) -> PairedDevice? {
-        guard refusal.reason == "already_revoked", refusal.names(authority),
+        guard refusal.isOf(.alreadyRevoked), refusal.names(authority),
             let device = try await device(senderID, by: authority).first?.device, device.state == .revoked,
             channel == nil || channel == device.channel,
             generation == nil || generation == device.generation

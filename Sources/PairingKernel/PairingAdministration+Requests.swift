@@ -46,7 +46,7 @@ extension PairingAdministration {
         try authority.require(.decide)
         let id = try await refusing(logger) { try await store.requestID(withCode: code) }
         guard let id else {
-            throw Refusal(.notFound, "unknown_code", "There is no request with the code \(code).")
+            throw Refusal(.unknownCode, "There is no request with the code \(code).")
         }
         return id
     }

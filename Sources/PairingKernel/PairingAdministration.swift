@@ -105,7 +105,7 @@ public struct PairingAdministration: Sendable {
         return try await refusing(logger) {
             guard let request = try await store.request(id) else {
                 throw Refusal(
-                    .notFound, "unknown_request",
+                    .unknownRequest,
                     "There is no pairing request with the ID \(id). Look at the list of those that wait.")
             }
             var row = requestRow(request, try await rivals(of: [request.senderID]))
@@ -125,7 +125,7 @@ public struct PairingAdministration: Sendable {
             let rows = try await store.pairings(of: senderID)
             guard !rows.isEmpty else {
                 throw Refusal(
-                    .notFound, "unknown_device",
+                    .unknownDevice,
                     "No device with the sender ID \(senderID) was ever paired. Look at the list of those that are."
                 )
             }
@@ -165,7 +165,7 @@ public struct PairingAdministration: Sendable {
         let origination = try origination(authority, address)
         guard code != nil || settings.requiresTypedCode else {
             throw Refusal(
-                .invalidRequest, "bad_parameter", "code: missing; expected the code of the request.",
+                .badParameter, "code: missing; expected the code of the request.",
                 details: ["parameter": .string("code")])
         }
         // A request keeps its code, so this is the one that was displayed.

@@ -37,21 +37,15 @@ func refusing<Value>(
 
 extension Refusal {
     /// The database is there but takes nothing in, as during a failover: nothing is granted and nothing is lost.
-    static let readOnly = Refusal(
-        .unavailable, "database_read_only",
-        "The pairing database accepts no changes at the moment: it is a standby, or set to be read-only. Keep your "
-            + "credential and try again.", retryable: true, retryAfter: .seconds(1))
+    static let readOnly = Refusal(.databaseReadOnly)
 
     /// The database's schema is not there, or not for this program's role.
     static func unprepared(_ message: String) -> Refusal {
-        Refusal(
-            .unavailable, "database_unprepared", message, retryable: true, retryAfter: .seconds(1))
+        Refusal(.databaseUnprepared, message)
     }
 
     /// Nobody waits for the answer any more, or the process stops.
-    static let stopping = Refusal(
-        .unavailable, "stopping", "The server is stopping. Try again.", retryable: true,
-        retryAfter: .seconds(1))
+    static let stopping = Refusal(.stopping)
 }
 
 extension Outcome {

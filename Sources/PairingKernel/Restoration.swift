@@ -47,7 +47,7 @@ public struct Restoration: Sendable {
             chain = .success(
                 try await audit.verify(anchor: anchor, by: authority) { progress("chain", $0, $1) })
         } catch {
-            guard error.reason == "broken_chain" else { throw error }
+            guard error.isOf(.brokenChain) else { throw error }
             chain = .failure(error)
         }
         return Verdict(inventory: inventory, contradictions: contradictions, chain: chain)
@@ -65,7 +65,7 @@ public struct Restoration: Sendable {
             let gateways = try await store.inventory().gateways
             guard gateways.isEmpty else {
                 throw Refusal(
-                    .failedPrecondition, "gateways_running",
+                    .gatewaysRunning,
                     """
                     Gateways run on this database: \(gateways.joined(separator: ", ")). Stop every server first; one that \
                     was killed counts as running until its lease ends, a few seconds later.

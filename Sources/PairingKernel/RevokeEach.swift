@@ -24,7 +24,7 @@ func revokeEach(
                     await pause(error)
                 case .failedPrecondition, .notFound:
                     // The answer of an attempt before was lost, not the revocation (I5).
-                    if failures > 0, error.reason == "already_revoked" { revoked.append(device) }
+                    if failures > 0, error.isOf(.alreadyRevoked) { revoked.append(device) }
                     break repeating
                 default: return (revoked, error)
                 }

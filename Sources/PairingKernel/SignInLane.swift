@@ -36,8 +36,5 @@ final class SignInLane: Sendable {
         }
     }
 
-    private static let isFull = Refusal(
-        .resourceExhausted, "sign_ins_waiting",
-        "Too many passwords are being checked; yours was not looked at. Try again in a few seconds.",
-        retryable: true, retryAfter: .seconds(5))
+    private static let isFull = Refusal(.signInsWaiting)
 }

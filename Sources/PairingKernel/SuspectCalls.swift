@@ -95,7 +95,5 @@ struct SuspectMessages: Sendable {
 
 extension Refusal {
     /// The message has ended the process too often: it does not come to the channel again.
-    static let channelCrashed = Refusal(
-        .invalidRequest, "channel_crashed",
-        "The device's channel crashes on this message each time; it is not tried again.")
+    static let channelCrashed = Refusal(.channelCrashed)
 }

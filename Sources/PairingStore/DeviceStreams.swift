@@ -114,21 +114,21 @@ struct Stream {
 extension Refusal {
     fileprivate static func unacknowledged(_ limits: MessageLimits) -> Refusal {
         Refusal(
-            .resourceExhausted, "unacknowledged",
+            .unacknowledged,
             "\(limits.unacknowledged) messages wait for this device's message.ack. Acknowledge them before sending "
-                + "more.", retryable: true, retryAfter: .seconds(1))
+                + "more.")
     }
 
     fileprivate static func unacknowledgedBytes(_ limits: MessageLimits) -> Refusal {
         Refusal(
-            .resourceExhausted, "unacknowledged_bytes",
+            .unacknowledgedBytes,
             "Messages of \(limits.unacknowledgedBytes >> 20) MiB wait for this device's message.ack. Acknowledge them "
-                + "before sending more.", retryable: true, retryAfter: .seconds(1))
+                + "before sending more.")
     }
 
     fileprivate static func agentNotAllowed(_ name: String, _ allowed: [String]) -> Refusal {
         Refusal(
-            .forbidden, "agent_not_allowed",
+            .agentNotAllowed,
             "No administrator chose the agent “\(name)” for this device. "
                 + (allowed.isEmpty
                     ? "Leave `agent` out, or ask one to."
@@ -136,23 +136,19 @@ extension Refusal {
             details: ["agents": .array(allowed.map(JSONValue.string))])
     }
 
-    fileprivate static let deviceFull = Refusal(
-        .resourceExhausted, "device_full",
-        "As many messages wait for this device as may: it has not acknowledged them. Try again once it has.",
-        retryable: true, retryAfter: .seconds(60))
+    fileprivate static let deviceFull = Refusal(.deviceFull)
 
     fileprivate static func unanswered(_ limits: MessageLimits) -> Refusal {
         Refusal(
-            .resourceExhausted, "unanswered",
-            "\(limits.unanswered) messages of this device wait for an answer. Wait before sending more.",
-            retryable: true, retryAfter: .seconds(5))
+            .unanswered,
+            "\(limits.unanswered) messages of this device wait for an answer. Wait before sending more.")
     }
 
     fileprivate static func unansweredBytes(_ limits: MessageLimits) -> Refusal {
         Refusal(
-            .resourceExhausted, "unanswered_bytes",
+            .unansweredBytes,
             "With this one, messages of more than \(limits.unansweredBytes >> 20) MiB would wait for an answer. Wait "
-                + "before sending more.", retryable: true, retryAfter: .seconds(5))
+                + "before sending more.")
     }
 }
 

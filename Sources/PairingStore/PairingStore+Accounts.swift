@@ -214,8 +214,6 @@ extension PostgresRow {
 extension Refusal {
     /// Nobody has an account of this name; said only to whoever may see the accounts.
     public static func unknownAccount(_ username: String) -> Refusal {
-        Refusal(
-            .notFound, "unknown_account",
-            "There is no account \(quoted(username)). Look at the list of accounts.")
+        Refusal(.unknownAccount, "There is no account \(quoted(username)). Look at the list of accounts.")
     }
 }

@@ -128,10 +128,7 @@ extension PairingStore {
                 }
                 guard let code = try transaction.freeCode(for: claim) else {
                     return .refused(
-                        Refusal(
-                            .invalidRequest, "code_taken",
-                            "Another request had this code. Choose another one, or send none and use the code in the "
-                                + "answer."))
+                        Refusal(.codeTaken))
                 }
                 if case .afterDisplacing(let held) = room,
                     try !transaction.displaceRequest(of: held)
@@ -236,9 +233,7 @@ extension Transaction {
             ).isEmpty
         {
             return .refused(
-                Refusal(
-                    .invalidRequest, "token_revoked",
-                    "This device token belongs to a revoked pairing. Make a new token and ask again."))
+                Refusal(.tokenRevoked))
         }
         try lockRequestCount()
         let counts = try query(
@@ -271,9 +266,9 @@ extension Transaction {
         if try counts.int("of_address") >= claim.requestsPerAddress {
             return .refused(
                 Refusal(
-                    .resourceExhausted, "requests_of_address",
+                    .requestsOfAddress,
                     "\(claim.requestsPerAddress) pairing requests from this address wait already. Have them "
-                        + "decided, or wait until they expire.", retryable: true,
+                        + "decided, or wait until they expire.",
                     retryAfter: .untilDecided(
                         try counts.optionalMoment("address_until").map { $0 - (try counts.moment("now")) })))
         }
@@ -372,8 +367,7 @@ extension Refusal {
     /// The metadata is longer than a request may carry.
     public static func metadataTooLarge(_ bytes: Int, most: Int) -> Refusal {
         Refusal(
-            .invalidRequest, "metadata_too_large",
-            "metadata is \(bytes) bytes as compact JSON; at most \(most) are accepted.")
+            .metadataTooLarge, "metadata is \(bytes) bytes as compact JSON; at most \(most) are accepted.")
     }
 }
 

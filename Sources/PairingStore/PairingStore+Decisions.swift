@@ -78,7 +78,7 @@ extension PairingStore {
             switch decision {
             case .refuse(let refusal): return .refused(try transaction.explain(refusal, senderID))
             case .write(let device) where onlyIfDue && !(device.expiresAt.map { $0 <= now } ?? false):
-                return .refused(Refusal(.failedPrecondition, "not_due", "The pairing's time is not over."))
+                return .refused(Refusal(.notDue))
             case .write(var device):
                 device.revokeReason = reason
                 // Waits for messages and sessions that hold the row, and fails all that come later (I3).
@@ -168,7 +168,7 @@ extension PairingStore {
             guard cleared > 0 else {
                 return .refused(
                     Refusal(
-                        .notFound, "not_waiting",
+                        .notWaiting,
                         "Nobody was denied the sender ID \(senderID) and still waits; it may be asked for at once."
                     ))
             }
@@ -190,7 +190,7 @@ extension PairingStore {
             else {
                 return .refused(
                     Refusal(
-                        .notFound, "unknown_request",
+                        .unknownRequest,
                         "There is no pairing request with the ID \(id). Look at the list of those that wait.")
                 )
             }
@@ -264,20 +264,17 @@ extension Transaction {
 
     /// Adds to a refusal what became of the request meanwhile, so that the loser of a race reads why (I2).
     fileprivate func explain(_ refusal: Refusal, _ id: RequestID) throws -> Refusal {
-        guard refusal.reason == "request_ended" else { return refusal }
+        guard refusal.isOf(.requestEnded) else { return refusal }
         let row = try query(
             "SELECT state, decided_by, decided_at FROM pairing_requests WHERE request_id = $1",
             [.uuid(id.text)]
         ).only()
         let state = try row.text("state")
+        guard let kind = RequestState(rawValue: state).flatMap(RefusalKind.already) else { return refusal }
         let actor = try row.optionalText("decided_by") ?? Actor.system.name
-        var explained = refusal
-        explained.code = .failedPrecondition
-        explained.reason = "already_\(state)"
-        explained.message =
-            state == RequestState.expired.rawValue
-            ? "This request expired before it was decided. The device has to ask again."
-            : "This request was already \(state) by \(actor)."
+        var explained = Refusal(
+            kind, kind == .alreadyExpired ? nil : "This request was already \(state) by \(actor).",
+            details: refusal.details)
         explained.details["state"] = .string(state)
         explained.details["decidedBy"] = .string(actor)
         if let at = try row.optionalMoment("decided_at") {
@@ -300,9 +297,8 @@ extension Transaction {
         explained.details["state"] = .string(device.state.rawValue)
         explained.details["generation"] = .integer(device.generation.number)
         if device.state == .revoked, let actor = device.revokedBy {
-            explained.code = .failedPrecondition
-            explained.reason = "already_revoked"
-            explained.message = "This device was already revoked by \(actor)."
+            explained = Refusal(
+                .alreadyRevoked, "This device was already revoked by \(actor).", details: explained.details)
             explained.details["decidedBy"] = .string(actor)
             if let at = device.revokedAt { explained.details["decidedAt"] = .integer(at.milliseconds) }
         }

@@ -14,14 +14,12 @@ extension PairingStore {
             try transaction.lock(senderID)
             guard let before = try transaction.activePairing(of: senderID) else {
                 return .refused(
-                    Refusal(.notFound, "not_active", "No device with this sender ID is paired at the moment.")
+                    Refusal(.notActive)
                 )
             }
             if let generation, generation != before.generation {
                 return .refused(
-                    Refusal(
-                        .failedPrecondition, "changed",
-                        "This device was paired anew since it was shown. Look at the new pairing first."))
+                    Refusal(.changed))
             }
             let (never, milliseconds): (Bool, Int64?) =
                 switch change.expiry {

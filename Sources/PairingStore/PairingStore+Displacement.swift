@@ -54,8 +54,5 @@ extension Transaction {
 
 extension Refusal {
     /// There is no room for the requests of another device of this network.
-    static let requestsTotal = Refusal(
-        .resourceExhausted, "requests_total",
-        "Too many pairing requests wait for a decision. Ask an administrator to decide them, and try again.",
-        retryable: true, retryAfter: .untilDecided(nil))
+    static let requestsTotal = Refusal(.requestsTotal, retryAfter: .untilDecided(nil))
 }

@@ -196,18 +196,12 @@ extension Transaction {
 
 extension Refusal {
     /// One answer for whatever is wrong with an invitation.
-    public static let invalidInvitation = Refusal(
-        .forbidden, "invalid_invitation",
-        "This invitation is not for this device, was used or withdrawn, or has expired. Ask for another one, or ask to "
-            + "pair without one.")
+    public static let invalidInvitation = Refusal(.invalidInvitation)
 
     /// Nobody may ask to pair at the moment.
     static func pairingClosed(_ window: PairingWindow) -> Refusal {
         var details: [String: JSONValue] = ["window": .string(window.mode)]
         if case .until(let time) = window { details["endedAt"] = .integer(time.milliseconds) }
-        return Refusal(
-            .failedPrecondition, "pairing_closed",
-            "This server takes no pairing requests at the moment. Have an administrator open it, or get an invitation.",
-            retryable: true, retryAfter: .seconds(30), details: details)
+        return Refusal(.pairingClosed, details: details)
     }
 }

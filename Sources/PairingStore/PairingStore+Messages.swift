@@ -117,18 +117,13 @@ extension PairingStore {
 
 extension Refusal {
     /// The pairing that a session lived by has ended.
-    public static let pairingEnded = Refusal(
-        .notPaired, "revoked",
-        "An administrator revoked this device. Ask to pair again with device.pair.request.")
+    public static let pairingEnded = Refusal(.revoked)
 
     /// Another message of the device got the number that was meant for this one; for whoever asked to ask again.
-    public static let numberTaken = Refusal(
-        .unavailable, "number_taken", "Other messages of this device came in between. Send this one again.",
-        retryable: true, retryAfter: .milliseconds(10))
+    public static let numberTaken = Refusal(.numberTaken)
 
     /// The socket is not its device's session.
-    public static let sessionEnded = Refusal(
-        .notPaired, "session_ended", "This socket is not the device's session any more. Connect again.")
+    public static let sessionEnded = Refusal(.sessionEnded)
 }
 
 extension PairingStore.MessageKey {

@@ -229,9 +229,7 @@ extension PairingStore {
 
 extension Refusal {
     /// Nobody is paired under the sender ID.
-    static let noSuchDevice = Refusal(
-        .notFound, "unknown_device",
-        "No device is paired under this sender ID. Look at the list of paired devices.")
+    static let noSuchDevice = Refusal(.unknownDevice)
 }
 
 /// A push with the number it got.

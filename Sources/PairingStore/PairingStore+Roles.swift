@@ -184,10 +184,7 @@ extension Transaction {
         }
         guard leaves || others > 0 || found.role != .administrator || found.isDisabled else {
             return .refused(
-                Refusal(
-                    .failedPrecondition, "last_administrator",
-                    "This is the last administrator. Make another one before this one is removed, disabled or given "
-                        + "another role."))
+                Refusal(.lastAdministrator))
         }
         return .done(found)
     }

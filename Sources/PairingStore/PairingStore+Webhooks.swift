@@ -221,19 +221,17 @@ extension PostgresRow {
 
 extension Refusal {
     /// There is no web hook of that ID.
-    static let unknownWebhook = Refusal(
-        .notFound, "unknown_webhook", "There is no web hook of this ID. Look at the list.")
+    static let unknownWebhook = Refusal(.unknownWebhook)
 
-    fileprivate static let webhookNotEnabled = Refusal(
-        .failedPrecondition, "webhook_disabled", "This web hook is told nothing. Enable it first.")
+    fileprivate static let webhookNotEnabled = Refusal(.webhookDisabled)
 
     fileprivate static let tooManyWebhooks = Refusal(
-        .resourceExhausted, "too_many_webhooks",
+        .tooManyWebhooks,
         "There are \(PairingStore.mostWebhooks) web hooks, the most there can be. Remove one first.")
 
     fileprivate static func pushHookTaken(_ name: String) -> Refusal {
         Refusal(
-            .alreadyExists, "push_hook_taken",
+            .pushHookTaken,
             "There is a web hook for devices that wait under the name \(name). Remove it first.")
     }
 }

@@ -20,17 +20,12 @@ extension Transaction {
         if try waitingTime(
             of: WrongCodes.subject(of: id), most: WrongCodes.perRequest, in: WrongCodes.requestWindow) != nil
         {
-            return Refusal(
-                .failedPrecondition, "too_many_wrong_codes",
-                "Too many wrong codes were sent for this request. Deny it, and let the device ask again.")
+            return Refusal(.tooManyWrongCodes)
         }
         let wait = try waitingTime(
             of: WrongCodes.subject(of: actor), most: WrongCodes.perActor, in: WrongCodes.actorWindow)
         guard let wait else { return nil }
-        return Refusal(
-            .resourceExhausted, "too_many_wrong_codes",
-            "You sent too many wrong codes. Wait, and read the code from the device.", retryable: true,
-            retryAfter: wait)
+        return Refusal(.tooManyWrongCodesOfOne, retryAfter: wait)
     }
 
     /// Counts a wrong code, and records that it was sent; not the code.

@@ -37,13 +37,15 @@ enum ExitStatus: Int32, CaseIterable {
 }
 
 /// Why a command did not do what it was asked.
-struct CommandFailure: Error, Equatable {
+struct CommandFailure: Error, Equatable, CustomStringConvertible {
     /// How the program ends.
     var status: ExitStatus
     /// Sentences: what was wrong, what was expected, what to do.
     var message: String
     /// The kernel's answer, where it gave one.
     var refusal: Refusal?
+
+    var description: String { message }
 
     init(_ status: ExitStatus, _ message: String) {
         self.status = status

@@ -1,4 +1,5 @@
 import Cryptography
+import DeviceClient
 import Glibc
 import PairingCore
 import Testing

@@ -63,7 +63,8 @@ struct OutputTests {
 
     @Test("Every refusal has its exit status", arguments: ErrorCode.allCases)
     func statuses(code: ErrorCode) {
-        let failure = CommandFailure(Refusal(code, "reason", "Message.", details: ["state": "denied"]))
+        let failure = CommandFailure(
+            Refusal(code, "reason", "Message.", details: ["state": .string("denied")]))
         let expected: nodesctl.ExitStatus =
             switch code {
             case .invalidRequest: .usage

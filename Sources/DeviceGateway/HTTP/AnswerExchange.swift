@@ -128,26 +128,20 @@ struct AnswerExchange {
 extension Refusal {
     fileprivate static func agentFailed(_ reason: String) -> Refusal {
         Refusal(
-            .internal, "agent_failed",
-            "The agent failed in the middle of its answer (\(reason)). Send the message again.")
+            .agentFailed, "The agent failed in the middle of its answer (\(reason)). Send the message again.")
     }
 
     fileprivate static func unanswered(_ state: String, _ reason: String) -> Refusal {
         switch state {
         case "withdrawn":
             Refusal(
-                .failedPrecondition, "withdrawn",
-                "The message was given up (\(reason)); to have it answered send it as a new one.")
+                .withdrawn, "The message was given up (\(reason)); to have it answered send it as a new one.")
         default:
-            Refusal(
-                .internal, "agent_failed", "No agent answers this message: \(reason). It is \(state).")
+            Refusal(.agentFailed, "No agent answers this message: \(reason). It is \(state).")
         }
     }
 
-    fileprivate static let answerTimeout = Refusal(
-        .unavailable, "answer_timeout", "The agent took too long to answer.")
+    fileprivate static let answerTimeout = Refusal(.answerTimeout)
 
-    fileprivate static let instanceStops = Refusal(
-        .unavailable, "stopping", "The server is stopping. Try again.", retryable: true,
-        retryAfter: .seconds(1))
+    fileprivate static let instanceStops = Refusal(.stopping)
 }

@@ -317,38 +317,30 @@ final class ExchangeHandle: AdmittedConnection {
 }
 
 extension Refusal {
-    fileprivate static let noToken = Refusal(
-        .unauthorized, "no_token",
-        "Expected Authorization: Bearer and a paired device's token, base64url of 32 bytes without padding.")
+    fileprivate static let noToken = Refusal(.noToken)
 
     fileprivate static let noRoom = Refusal(
-        .unavailable, "no_room", "This instance has no room for more of this network. Try again.",
-        retryable: true, retryAfter: .seconds(1))
+        .noRoom, "This instance has no room for more of this network. Try again.")
 
-    fileprivate static let stops = Refusal(
-        .unavailable, "stopping", "The server is stopping. Try again.", retryable: true,
-        retryAfter: .seconds(1))
+    fileprivate static let stops = Refusal(.stopping)
 
     fileprivate static func dismissed(_ reason: String) -> Refusal {
-        Refusal(.unavailable, "no_room", "No room: \(reason).", retryable: true, retryAfter: .seconds(1))
+        Refusal(.noRoom, "No room: \(reason).")
     }
 
     fileprivate static func tooManyRequests(_ most: Int) -> Refusal {
-        Refusal(
-            .resourceExhausted, "too_many_requests",
-            "\(most) requests of this device are under way. Wait for one of them.", retryable: true,
-            retryAfter: .seconds(1))
+        Refusal(.tooManyRequests, "\(most) requests of this device are under way. Wait for one of them.")
     }
 
     fileprivate static func bodyTooLarge(_ most: Int) -> Refusal {
         Refusal(
-            .invalidRequest, "body_too_large",
+            .bodyTooLarge,
             "The body has more than \(most) bytes. Leave earlier messages out: the server knows them.")
     }
 
     fileprivate static func noSuchModel(_ name: String, _ names: [String]) -> Refusal {
         Refusal(
-            .notFound, "model_not_found",
+            .modelNotFound,
             "There is no agent of this name for this device. Agents: \(names.joined(separator: ", ")).")
     }
 }

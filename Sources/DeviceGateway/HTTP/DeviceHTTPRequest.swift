@@ -100,18 +100,16 @@ struct HTTPRefusal: Error, Equatable {
 extension HTTPRefusal {
     fileprivate static func only(_ method: String) -> HTTPRefusal {
         HTTPRefusal(
-            Refusal(.invalidRequest, "method_not_allowed", "Only \(method) is served here."),
+            Refusal(.methodNotAllowed, "Only \(method) is served here."),
             .methodNotAllowed, allow: method)
     }
 }
 
 extension Refusal {
-    fileprivate static let noSuchPath = Refusal(
-        .notFound, "unknown_path",
-        "There is nothing at this path; POST /v1/chat/completions and GET /v1/models are served.")
+    fileprivate static let noSuchPath = Refusal(.unknownPath)
 
     fileprivate static let badMessageID = Refusal(
-        .invalidRequest, "bad_parameter",
+        .badParameter,
         "Idempotency-Key: expected 1 to \(DeviceRequest.maximumMessageIDLength) visible ASCII characters, once.",
         details: ["parameter": .string("Idempotency-Key")])
 }

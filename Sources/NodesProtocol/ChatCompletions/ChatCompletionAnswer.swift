@@ -95,8 +95,8 @@ extension Refusal {
         case .notFound: 404
         case .alreadyExists, .failedPrecondition: 409
         case .resourceExhausted: 429
-        case .unavailable: reason == "answer_timeout" ? 504 : 503
-        case .internal: reason == "agent_failed" ? 502 : 500
+        case .unavailable: reason == RefusalKind.answerTimeout.reason ? 504 : 503
+        case .internal: reason == RefusalKind.agentFailed.reason ? 502 : 500
         }
     }
 

@@ -39,16 +39,14 @@ public struct ChatCompletionRequest: Sendable, Equatable {
             value = try document.result.get()
         } catch {
             throw Refusal(
-                .invalidRequest, "not_json", "The body is not acceptable JSON: \(error).",
+                .notJSON, "The body is not acceptable JSON: \(error).",
                 details: ["offset": .integer(Int64(error.offset))])
         }
         guard case .object(let members) = value else {
-            throw Refusal(.invalidRequest, "not_an_object", "The body is not a JSON object.")
+            throw Refusal(.notAnObject, "The body is not a JSON object.")
         }
         if let offset = document.offsetOfNUL {
-            throw Refusal(
-                .invalidRequest, "nul",
-                "The string at byte \(offset) holds NUL (U+0000), which is not accepted.")
+            throw Refusal(.nul, "The string at byte \(offset) holds NUL (U+0000), which is not accepted.")
         }
         let parameters = Parameters(members)
         let model = try parameters.optional(

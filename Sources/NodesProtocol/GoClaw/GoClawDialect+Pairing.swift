@@ -120,7 +120,7 @@ extension GoClawDialect {
                         id, "UNAUTHORIZED", Self.unknownText, details: ["reason": .string("unknown")]))
             ]
         case .administrator(let id, _): return [.send(GoClawFrames.failure(id, refusal))]
-        case .send(let id, let question) where refusal.reason == "agent_not_allowed":
+        case .send(let id, let question) where refusal.isOf(.agentNotAllowed):
             return [
                 .send(
                     GoClawFrames.failure(

@@ -53,16 +53,12 @@ struct TokenBearers: Sendable {
 
 extension Refusal {
     /// One answer for all whom nobody knows (I6).
-    static let unknownToken = Refusal(
-        .unauthorized, "unknown",
-        "No pairing and no request is proven by this token. Send a paired device's token as the bearer; a device is "
-            + "paired over the WebSocket.")
+    static let unknownToken = Refusal(.unknownBearer)
 
     /// An administrator has not decided.
     fileprivate static func awaitsDecision(_ ticket: PairingTicket) -> Refusal {
         Refusal(
-            .notPaired, "pending",
-            "An administrator has not decided yet: they compare the code \(ticket.code) on /nodes.",
+            .pending, "An administrator has not decided yet: they compare the code \(ticket.code) on /nodes.",
             retryable: true, retryAfter: .seconds(5),
             details: ["code": .string(ticket.code.description), "requestId": .string(ticket.requestID.text)])
     }

@@ -161,10 +161,10 @@ public struct Webhooks: Sendable {
         do throws(WebhookAddress.Problem) {
             target = try WebhookAddress(url)
         } catch {
-            throw Refusal(.invalidRequest, "bad_address", "\(error)")
+            throw Refusal(.badAddress, "\(error)")
         }
         if let objection = sender.objection(to: target) {
-            throw Refusal(.invalidRequest, "address_not_allowed", objection)
+            throw Refusal(.addressNotAllowed, objection)
         }
         let stored = try Self.stored(subject)
         let outcome = try await refusing(logger) {
@@ -244,22 +244,21 @@ public struct Webhooks: Sendable {
     private func keys() throws(Refusal) -> WebhookKeys {
         guard let key = settings.accountKey else {
             throw Refusal(
-                .failedPrecondition, "no_key",
+                .noKey,
                 "This installation has no key to keep the secrets of web hooks under. Its operator names one in "
                     + "session.key_file.")
         }
         return WebhookKeys(key)
     }
 
-    private static let unknown = Refusal(
-        .notFound, "unknown_webhook", "There is no web hook of this ID. Look at the list.")
+    private static let unknown = Refusal(.unknownWebhook)
 
     private static func stored(_ subject: Subject) throws(Refusal) -> PairingStore.WebhookSubject {
         switch subject {
         case .events(let typed):
             guard let filter = WebhookFilter(typed) else {
                 throw Refusal(
-                    .invalidRequest, "bad_events",
+                    .badEvents,
                     "Expected names of events, such as pairing.approved, or beginnings of names, such as pairing.*; at "
                         + "most \(WebhookFilter.most).")
             }
@@ -268,9 +267,7 @@ public struct Webhooks: Sendable {
             guard let first = name.utf8.first, (97...122).contains(first), name.utf8.count <= 64,
                 name.utf8.allSatisfy({ (97...122).contains($0) || (48...57).contains($0) || $0 == 95 })
             else {
-                throw Refusal(
-                    .invalidRequest, "bad_push_hook",
-                    "Expected the name that a channel gives for its push hook, such as mobile.")
+                throw Refusal(.badPushHook)
             }
             return .waiting(name)
         }

@@ -51,8 +51,7 @@ public struct MessageDesk: Sendable {
         try authority.require(.send)
         guard (1...Self.maximumPushIDLength).contains(id.utf8.count), !id.utf8.contains(0) else {
             throw Refusal(
-                .invalidRequest, "bad_parameter",
-                "pushId: expected a string of 1 to \(Self.maximumPushIDLength) bytes.",
+                .badParameter, "pushId: expected a string of 1 to \(Self.maximumPushIDLength) bytes.",
                 details: ["parameter": .string("pushId")])
         }
         guard body.utf8.count <= DeviceSessions.maximumBodyBytes else {
@@ -131,6 +130,5 @@ extension DeviceSessions {
 }
 
 extension Refusal {
-    fileprivate static let noSuchMessage = Refusal(
-        .notFound, "unknown_message", "There is no message of this identifier, or it is no longer kept.")
+    fileprivate static let noSuchMessage = Refusal(.unknownMessage)
 }

@@ -1,16 +1,7 @@
+import DeviceClient
 import PairingCore
 
-/// Where a device dials: the parts of a `ws://` URL (RFC 6455 §3).
-struct DeviceAddress: Equatable {
-    /// The name or address to connect to; an IPv6 address without brackets.
-    let host: String
-    /// The port to connect to.
-    let port: Int
-    /// The path and query of the request.
-    let path: String
-    /// What the server believes was dialled: its authority is the `Host` header, and proofs are signed for it.
-    let origin: Origin
-
+extension DeviceAddress {
     /// Reads a URL.
     ///
     /// - Parameters:
@@ -39,10 +30,10 @@ struct DeviceAddress: Equatable {
                 .usage, "\(url) has no usable host, port or path; give one such as ws://127.0.0.1:8080/ws.")
         }
         let parts = Self.split(dialled.authority)
-        host = parts.host
-        port = parts.port
-        self.path = path.isEmpty ? "/" : path.first == "/" ? String(path) : "/" + path
-        origin = served ?? dialled
+        self.init(
+            host: parts.host, port: parts.port,
+            path: path.isEmpty ? "/" : path.first == "/" ? String(path) : "/" + path,
+            origin: served ?? dialled)
     }
 
     /// Splits an authority in canonical form, as ``Origin`` has checked it.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Cryptography
+import DeviceClient
 import Dispatch
 import NodesProcess
 import PairingCore
@@ -87,12 +88,18 @@ struct DeviceCommand: AsyncParsableCommand {
             channel: contents.channel, senderID: contents.senderID, origin: address.origin,
             credential: contents.credential, displayName: name, metadata: metadata)
         let run = DeviceRun(
-            identity: identity, address: address, file: file, contents: contents,
-            plan: DeviceRun.Plan(repairs: repair, answers: once ? send.count : nil)
-        ) { [json = output.json] report throws(CommandFailure) in
-            try Terminal.print(
-                json ? report.json(at: .now).text : terminalText(report.text, keepingLines: true))
-        }
+            identity: identity, address: address, progress: contents.progress,
+            plan: DeviceRun.Plan(repairs: repair, answers: once ? send.count : nil),
+            keep: { credential, progress in
+                var kept = contents
+                kept.credential = credential
+                kept.progress = progress
+                try file.save(kept)
+            },
+            observe: { [json = output.json] report in
+                try Terminal.print(
+                    json ? report.json(at: .now).text : terminalText(report.text, keepingLines: true))
+            })
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         Task { for await _ in signals { await run.quit() } }
         Task { [send, interactive] in
@@ -161,14 +168,14 @@ struct DeviceCommand: AsyncParsableCommand {
 }
 
 /// A line of text as a message with a fresh identifier.
-private func makeSaying(_ line: String) throws(CryptographyError) -> DeviceClient.Saying {
+private func makeSaying(_ line: String) throws(CryptographyError) -> DeviceMachine.Saying {
     let message: JSONValue
     if let value = try? JSONValue(parsing: line.utf8), case .object = value {
         message = value
     } else {
         message = .object(["text": .string(line)])
     }
-    return DeviceClient.Saying(id: Base64URL.encode(try randomBytes(count: 16)), message: message)
+    return DeviceMachine.Saying(id: Base64URL.encode(try randomBytes(count: 16)), message: message)
 }
 
 /// The lines of standard input, each read when it is asked for, on a thread that may block.

@@ -1,20 +1,7 @@
+import DeviceClient
 import PairingCore
 
-/// How a device's run ended.
-enum DeviceOutcome: Equatable {
-    /// It was asked to end.
-    case quit
-    /// An administrator revoked the pairing.
-    case revoked
-    /// Another connection of the same device took over.
-    case replaced
-    /// An administrator denied the request.
-    case denied
-    /// The server refused for good.
-    case refused(PeerError)
-    /// This program could not go on.
-    case failed(String)
-
+extension DeviceOutcome {
     /// Its word in `--json`.
     var word: String {
         switch self {
@@ -41,36 +28,6 @@ enum DeviceOutcome: Equatable {
         case .failed(let reason): "The device stopped: \(reason)."
         }
     }
-}
-
-/// What a device tells whoever watches it.
-enum DeviceReport: Equatable {
-    /// Why a connection ended or never came to be.
-    enum Loss: Equatable {
-        case dialFailed(reason: String)
-        case closed(code: UInt16?, reason: String)
-        /// An answer or any sign of life took too long.
-        case unanswered
-        /// The server sent something that is not the protocol.
-        case unreadable
-        /// The server refused for now.
-        case refused
-    }
-
-    case waiting(DeviceTicket)
-    case resolved(decision: String)
-    case connected(sessionID: String, instanceID: String)
-    case disconnected(Loss, retryIn: Duration)
-    case serverStopping
-    case refused(PeerError)
-    case message(number: Int64, agent: String, message: JSONValue)
-    /// An event of the device's channel.
-    case event(name: String, payload: JSONValue)
-    case accepted(id: String, number: Int64)
-    case notAccepted(id: String, PeerError)
-    /// The pairing was revoked and the device asks for another.
-    case repairing
-    case stopped(DeviceOutcome)
 }
 
 extension DeviceReport {
@@ -170,7 +127,7 @@ extension DeviceReport.Loss {
         case .dialFailed(let reason): reason
         case .closed(nil, _): "the connection was lost"
         case .closed(let code?, let reason):
-            reason.isEmpty ? "closed with \(code)" : "closed with \(code) (\(reason))"
+            reason.isEmpty ? "closed with \(code)" : "closed with \(code) (\(terminalText(reason)))"
         case .unanswered: "the server did not answer in time"
         case .unreadable: "the server sent something that is not the protocol; is this the right address?"
         case .refused: "the server refused for now"

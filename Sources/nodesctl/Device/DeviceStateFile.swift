@@ -1,4 +1,5 @@
 import Cryptography
+import DeviceClient
 import Glibc
 import PairingCore
 
@@ -11,7 +12,7 @@ struct DeviceStateFile {
         var channel: ChannelID
         var senderID: SenderID
         var credential: DeviceCredential
-        var progress = DeviceClient.Progress()
+        var progress = DeviceMachine.Progress()
     }
 
     /// The greatest file that is read, in bytes.
@@ -105,7 +106,7 @@ extension DeviceStateFile.Contents {
         }
         self.channel = channel
         self.senderID = senderID
-        progress = DeviceClient.Progress(hasAsked: hasAsked, lastMessage: lastMessage)
+        progress = DeviceMachine.Progress(hasAsked: hasAsked, lastMessage: lastMessage)
     }
 
     fileprivate var json: JSONValue {

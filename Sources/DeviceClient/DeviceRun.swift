@@ -3,28 +3,32 @@ import NIOWebSocket
 import NodesProtocol
 import PairingCore
 
-/// Carries out what a ``DeviceClient`` decides: sockets, the state file, time and reports.
+/// Carries out what a ``DeviceMachine`` decides: sockets, what must last, time and reports.
 ///
 /// Everything happens inside the actor and without suspension, so that actions take effect in their order.
-actor DeviceRun {
+package actor DeviceRun {
     /// What a run does beyond staying connected.
-    struct Plan {
+    package struct Plan {
         /// Whether a revoked device asks for a new pairing by itself.
-        var repairs = false
+        package var repairs: Bool
         /// To end once connected, when this many messages have come and everything said was accepted; `nil`
         /// to stay.
-        var answers: Int?
+        package var answers: Int?
+
+        package init(repairs: Bool = false, answers: Int? = nil) {
+            self.repairs = repairs
+            self.answers = answers
+        }
     }
 
     private let address: DeviceAddress
-    private let file: DeviceStateFile
     private let plan: Plan
-    private let observe: @Sendable (DeviceReport) throws(CommandFailure) -> Void
+    private let keep: @Sendable (DeviceCredential, DeviceMachine.Progress) throws -> Void
+    private let observe: @Sendable (DeviceReport) throws -> Void
     private let clock = ContinuousClock()
     private let epoch: ContinuousClock.Instant
     private var identity: DeviceIdentity
-    private var client: DeviceClient
-    private var contents: DeviceStateFile.Contents
+    private var client: DeviceMachine
     private var socket: (any NIOCore.Channel)?
     /// Counts the sockets; what an older one still has to say is not heard.
     private var socketNumber = 0
@@ -39,26 +43,28 @@ actor DeviceRun {
     private var outcome: DeviceOutcome?
     private var ending: CheckedContinuation<DeviceOutcome, Never>?
 
-    /// - Parameter observe: told everything that happens; where it throws, the run ends.
-    init(
-        identity: DeviceIdentity, address: DeviceAddress, file: DeviceStateFile,
-        contents: DeviceStateFile.Contents, plan: Plan,
-        observe: @escaping @Sendable (DeviceReport) throws(CommandFailure) -> Void
+    /// - Parameters:
+    ///   - progress: what was last kept of this identity's life.
+    ///   - keep: makes the credential and the progress durable before it returns; where it throws, the run ends.
+    ///   - observe: told everything that happens; where it throws, the run ends.
+    package init(
+        identity: DeviceIdentity, address: DeviceAddress, progress: DeviceMachine.Progress, plan: Plan,
+        keep: @escaping @Sendable (DeviceCredential, DeviceMachine.Progress) throws -> Void,
+        observe: @escaping @Sendable (DeviceReport) throws -> Void
     ) {
         self.address = address
-        self.file = file
         self.plan = plan
+        self.keep = keep
         self.observe = observe
-        self.contents = contents
         self.identity = identity
         epoch = clock.now
-        client = DeviceClient(identity: identity, progress: contents.progress, random: Self.random)
+        client = DeviceMachine(identity: identity, progress: progress, random: Self.random)
     }
 
     private static let random: @Sendable () -> Double = { .random(in: 0..<1) }
 
     /// Runs until it is over.
-    func run() async -> DeviceOutcome {
+    package func run() async -> DeviceOutcome {
         handle(.start)
         let outcome: DeviceOutcome = await withCheckedContinuation { continuation in
             if let reached = self.outcome {
@@ -73,10 +79,10 @@ actor DeviceRun {
     }
 
     /// Ends the run.
-    func quit() { handle(.quit) }
+    package func quit() { handle(.quit) }
 
     /// Hands a message to the device; returns when the server has accepted or refused it, or at the end.
-    func say(_ saying: DeviceClient.Saying) async {
+    package func say(_ saying: DeviceMachine.Saying) async {
         guard outcome == nil else { return }
         await withCheckedContinuation { continuation in
             sayings[saying.id] = continuation
@@ -84,7 +90,7 @@ actor DeviceRun {
         }
     }
 
-    private func handle(_ event: DeviceClient.Event) {
+    private func handle(_ event: DeviceMachine.Event) {
         do {
             for action in client.handle(event, now: clock.now - epoch) { try carryOut(action) }
             if let wanted = plan.answers, hasConnected, answers >= wanted, sayings.isEmpty, outcome == nil {
@@ -92,19 +98,18 @@ actor DeviceRun {
             }
         } catch {
             // Whoever watches can't be told any more.
-            try? end(.failed(error.message))
+            try? end(.failed("\(error)"))
         }
         setTimer()
     }
 
-    private func carryOut(_ action: DeviceClient.Action) throws(CommandFailure) {
+    private func carryOut(_ action: DeviceMachine.Action) throws {
         switch action {
         case .dial: dial()
         case .send(let frame): write(.text, ByteBuffer(string: frame.text))
         case .drop(let code): drop(code)
         case .save(let progress):
-            contents.progress = progress
-            try file.save(contents)
+            try keep(identity.credential, progress)
         case .report(let report):
             try observe(report)
             note(report)
@@ -127,24 +132,19 @@ actor DeviceRun {
     }
 
     /// Begins anew after a revocation or a denial. A key may be used again; a token may not.
-    private func repair() throws(CommandFailure) {
+    private func repair() throws {
         try observe(.repairing)
         if case .token = identity.credential {
-            do {
-                identity.credential = try .makeToken()
-            } catch {
-                throw CommandFailure(.failure, "libcrypto made no token: \(error)")
-            }
+            identity.credential = try .makeToken()
         }
-        contents.credential = identity.credential
-        contents.progress = DeviceClient.Progress()
-        try file.save(contents)
-        client = DeviceClient(
-            identity: identity, progress: contents.progress, unsent: client.outbox, random: Self.random)
+        try keep(identity.credential, DeviceMachine.Progress())
+        client = DeviceMachine(
+            identity: identity, progress: DeviceMachine.Progress(), unsent: client.outbox, random: Self.random
+        )
         handle(.start)
     }
 
-    private func end(_ outcome: DeviceOutcome) throws(CommandFailure) {
+    private func end(_ outcome: DeviceOutcome) throws {
         guard self.outcome == nil else { return }
         self.outcome = outcome
         drop(.normal)
@@ -204,7 +204,7 @@ extension DeviceRun {
             handle(.heard)
         case .connectionClose:
             let code = data.readInteger(as: UInt16.self)
-            let reason = terminalText(String(decoding: data.readableBytesView, as: UTF8.self))
+            let reason = String(decoding: data.readableBytesView, as: UTF8.self)
             // The same code back (RFC 6455 §5.5.1); the server then closes the connection.
             write(.connectionClose, code.map { ByteBuffer(integer: $0) } ?? ByteBuffer())
             lost(code: code, reason: reason, number)

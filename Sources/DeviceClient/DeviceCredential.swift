@@ -2,17 +2,17 @@ import Cryptography
 import PairingCore
 
 /// What the device proves itself by. The kind is fixed by its pairing request.
-enum DeviceCredential: Sendable {
+package enum DeviceCredential: Sendable {
     /// A key pair; only signatures leave the device.
     case key(Ed25519PrivateKey)
     /// 32 random bytes, sent with every `connect`.
     case token(DeviceToken)
 
     /// A new key pair.
-    static func makeKey() throws(CryptographyError) -> Self { .key(try Ed25519PrivateKey()) }
+    package static func makeKey() throws(CryptographyError) -> Self { .key(try Ed25519PrivateKey()) }
 
     /// A new token.
-    static func makeToken() throws(CryptographyError) -> Self {
+    package static func makeToken() throws(CryptographyError) -> Self {
         guard let token = DeviceToken(bytes: try randomBytes(count: 32)) else {
             preconditionFailure("32 random bytes are 32 bytes")
         }
@@ -20,7 +20,7 @@ enum DeviceCredential: Sendable {
     }
 
     /// Whether a nonce of the server is needed before anything can be proven.
-    var needsChallenge: Bool {
+    package var needsChallenge: Bool {
         switch self {
         case .key: true
         case .token: false
@@ -29,26 +29,38 @@ enum DeviceCredential: Sendable {
 }
 
 /// Who the device is, for the whole life of the program.
-struct DeviceIdentity: Sendable {
+package struct DeviceIdentity: Sendable {
     /// The kind of device.
-    var channel: ChannelID
+    package var channel: ChannelID
     /// The device's identifier.
-    var senderID: SenderID
+    package var senderID: SenderID
     /// What was dialled; what a proof is signed for.
-    var origin: Origin
+    package var origin: Origin
     /// What the device proves itself by.
-    var credential: DeviceCredential
+    package var credential: DeviceCredential
     /// The name shown to the administrator; may be empty.
-    var displayName = ""
+    package var displayName: String
     /// What the device says of itself: an object.
-    var metadata = JSONValue.object([:])
+    package var metadata: JSONValue
+
+    package init(
+        channel: ChannelID, senderID: SenderID, origin: Origin, credential: DeviceCredential,
+        displayName: String = "", metadata: JSONValue = .object([:])
+    ) {
+        self.channel = channel
+        self.senderID = senderID
+        self.origin = origin
+        self.credential = credential
+        self.displayName = displayName
+        self.metadata = metadata
+    }
 
     /// The parameters that prove the device for a purpose.
     ///
     /// - Parameter challenge: this socket's nonce and the server's time when it made it. That time is what is
     ///   signed, so a device whose own clock is wrong is still believed. A token needs none.
     /// - Throws: only where libcrypto fails.
-    func parameters(
+    package func parameters(
         for purpose: ProofPurpose, challenge: Challenge?
     ) throws(CryptographyError) -> [String: JSONValue] {
         var parameters: [String: JSONValue] = [
@@ -78,19 +90,19 @@ struct DeviceIdentity: Sendable {
 }
 
 /// The payload of `device.challenge`.
-struct Challenge: Equatable {
+package struct Challenge: Equatable, Sendable {
     /// Good for one proof on this socket.
-    var nonce: String
+    package var nonce: String
     /// The server's time when it made the nonce.
-    var time: Timestamp
+    package var time: Timestamp
 
-    init(nonce: String, time: Timestamp) {
+    package init(nonce: String, time: Timestamp) {
         self.nonce = nonce
         self.time = time
     }
 
     /// - Returns: `nil` where the payload is not one.
-    init?(payload: JSONValue) {
+    package init?(payload: JSONValue) {
         guard let nonce = payload["nonce"]?.string, case .integer(let time) = payload["ts"] else {
             return nil
         }

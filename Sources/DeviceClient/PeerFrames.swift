@@ -2,7 +2,7 @@ import NodesProtocol
 import PairingCore
 
 /// A frame of the server as a device understands it.
-enum PeerFrame: Equatable {
+package enum PeerFrame: Equatable, Sendable {
     case response(id: String, payload: JSONValue)
     case refusal(id: String?, PeerError)
     case event(name: String, payload: JSONValue)
@@ -13,7 +13,7 @@ enum PeerFrame: Equatable {
     /// Reads the text of a frame; unknown keys are ignored.
     ///
     /// - Returns: `nil` where it is no frame of the protocol.
-    init?(_ text: [UInt8]) {
+    package init?(_ text: [UInt8]) {
         guard let value = try? JSONValue(parsing: text, limits: Self.limits) else { return nil }
         switch (value["type"]?.string, value["ok"]) {
         case ("res", .bool(true)):
@@ -31,19 +31,20 @@ enum PeerFrame: Equatable {
 }
 
 /// The `error` of an answer.
-struct PeerError: Equatable {
+package struct PeerError: Equatable, Sendable {
     /// One of the protocol's codes, or one this program does not know yet.
-    var code: String
+    package var code: String
     /// `details.reason`, which tells errors of one code apart; may be empty.
-    var reason: String
+    package var reason: String
     /// The sentence for a person.
-    var message: String
+    package var message: String
     /// Whether the same request can succeed later.
-    var retryable: Bool
+    package var retryable: Bool
     /// How long to wait before that.
-    var retryAfter: Duration?
+    package var retryAfter: Duration?
 
-    init(code: String, reason: String, message: String, retryable: Bool, retryAfter: Duration? = nil) {
+    package init(code: String, reason: String, message: String, retryable: Bool, retryAfter: Duration? = nil)
+    {
         self.code = code
         self.reason = reason
         self.message = message
@@ -52,7 +53,7 @@ struct PeerError: Equatable {
     }
 
     /// - Returns: `nil` where the value is not an error object.
-    init?(_ value: JSONValue) {
+    package init?(_ value: JSONValue) {
         guard let code = value["code"]?.string else { return nil }
         self.code = code
         reason = value["details"]?["reason"]?.string ?? ""
@@ -66,20 +67,20 @@ struct PeerError: Equatable {
 }
 
 /// A pending request: what the device shows while it waits.
-struct DeviceTicket: Equatable {
+package struct DeviceTicket: Equatable, Sendable {
     /// The request.
-    var requestID: String
+    package var requestID: String
     /// What the administrator compares.
-    var code: PairingCode
+    package var code: PairingCode
     /// When the request ends, where the server said so.
-    var expiresAt: Timestamp?
+    package var expiresAt: Timestamp?
     /// The same by the server's clock, from now.
-    var expiresIn: Duration?
+    package var expiresIn: Duration?
 
     /// Reads the payload of `device.pair.request`, or of a `connect` that answered `pending_pairing`.
     ///
     /// - Returns: `nil` where there is no request in it.
-    init?(payload: JSONValue) {
+    package init?(payload: JSONValue) {
         guard let requestID = payload["requestId"]?.string,
             let code = payload["code"]?.string.flatMap(PairingCode.init)
         else { return nil }
@@ -91,7 +92,7 @@ struct DeviceTicket: Equatable {
 }
 
 /// A request as the device sends it.
-func requestFrame(id: String, _ method: MethodName, _ parameters: [String: JSONValue]) -> JSONValue {
+package func requestFrame(id: String, _ method: MethodName, _ parameters: [String: JSONValue]) -> JSONValue {
     .object([
         "type": .string("req"), "id": .string(id), "method": .string(method.rawValue),
         "params": .object(parameters),

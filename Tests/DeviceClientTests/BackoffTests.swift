@@ -1,6 +1,6 @@
 import Testing
 
-@testable import nodesctl
+@testable import DeviceClient
 
 @Suite("The delay before a device dials again")
 struct BackoffTests {

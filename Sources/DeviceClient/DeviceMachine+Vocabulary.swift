@@ -2,26 +2,36 @@ import NodesProtocol
 import PairingCore
 
 // What a device's machine and its driver say to each other.
-extension DeviceClient {
+extension DeviceMachine {
     /// What must survive a restart.
-    struct Progress: Equatable {
+    package struct Progress: Equatable, Sendable {
         /// Whether the server has answered a pairing request of this credential: then the device connects
         /// before it asks again.
-        var hasAsked = false
+        package var hasAsked: Bool
         /// The greatest number of a message that was handed on; a repeat is acknowledged and not shown.
-        var lastMessage: Int64 = 0
+        package var lastMessage: Int64
+
+        package init(hasAsked: Bool = false, lastMessage: Int64 = 0) {
+            self.hasAsked = hasAsked
+            self.lastMessage = lastMessage
+        }
     }
 
     /// A message of the device.
-    struct Saying: Equatable {
+    package struct Saying: Equatable, Sendable {
         /// The same however often it is sent.
-        var id: String
+        package var id: String
         /// Any JSON value but null.
-        var message: JSONValue
+        package var message: JSONValue
+
+        package init(id: String, message: JSONValue) {
+            self.id = id
+            self.message = message
+        }
     }
 
     /// What can happen.
-    enum Event: Equatable {
+    package enum Event: Equatable, Sendable {
         /// The program starts; once.
         case start
         /// The socket is open.
@@ -43,7 +53,7 @@ extension DeviceClient {
     }
 
     /// What is to be done.
-    enum Action: Equatable {
+    package enum Action: Equatable, Sendable {
         /// Open a socket.
         case dial
         /// Send a text frame.

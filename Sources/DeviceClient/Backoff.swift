@@ -1,13 +1,13 @@
 /// How long to wait before dialling again: exponential, half of it random, so that devices that lost one
 /// server at the same moment do not come back at the same moment.
-struct Backoff: Equatable {
+package struct Backoff: Equatable {
     /// The greatest delay before the first attempt.
-    let first: Duration
+    package let first: Duration
     /// The greatest delay at all.
-    let greatest: Duration
+    package let greatest: Duration
     private var ceiling: Duration
 
-    init(first: Duration = .seconds(1), greatest: Duration = .seconds(60)) {
+    package init(first: Duration = .seconds(1), greatest: Duration = .seconds(60)) {
         self.first = first
         self.greatest = greatest
         ceiling = first
@@ -19,12 +19,12 @@ struct Backoff: Equatable {
     ///   - random: 0 up to but not including 1.
     ///   - notBefore: a server's `retryAfterMs`: the delay is added to it, so that all who were told the same
     ///     time are spread too.
-    mutating func next(random: Double, notBefore: Duration? = nil) -> Duration {
+    package mutating func next(random: Double, notBefore: Duration? = nil) -> Duration {
         let delay = ceiling * (0.5 + 0.5 * random)
         ceiling = min(ceiling * 2, greatest)
         return delay + max(notBefore ?? .zero, .zero)
     }
 
     /// Begins anew; called when a connection has lasted.
-    mutating func reset() { ceiling = first }
+    package mutating func reset() { ceiling = first }
 }

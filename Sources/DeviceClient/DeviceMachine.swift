@@ -6,15 +6,15 @@ import PairingCore
 /// A pure machine: it owns no socket, file, clock or source of randomness. Its driver carries the actions out
 /// in their order, calls ``handle(_:now:)`` with `tick` when ``deadline`` has passed, and reports nothing of a
 /// socket that it was told to drop.
-struct DeviceClient {
+package struct DeviceMachine {
     /// An answer, an opened socket: whatever is awaited has to come within this time.
-    static let answerTime = Duration.seconds(30)
+    package static let answerTime = Duration.seconds(30)
     /// The server pings every 30 s; nothing at all for this long means that the connection is dead.
-    static let silenceTime = Duration.seconds(90)
+    package static let silenceTime = Duration.seconds(90)
     /// A connection that served this long was a good one: the next loss begins with a short delay.
-    static let goodTime = Duration.seconds(30)
+    package static let goodTime = Duration.seconds(30)
     /// The delay before a message is sent again where the server names none.
-    static let resendTime = Duration.seconds(1)
+    package static let resendTime = Duration.seconds(1)
 
     private enum Phase: Equatable {
         /// No socket; the next one is dialled at that time.
@@ -45,7 +45,7 @@ struct DeviceClient {
     private var calls: [String: (call: Call, since: Duration)] = [:]
     private var nextCall = 1
     /// What was said and neither accepted nor refused yet, oldest first.
-    private(set) var outbox: [Saying]
+    package private(set) var outbox: [Saying]
     private var resendAt: Duration?
     private var heardAt = Duration.zero
     /// Since when the server has accepted this socket as waiting or connected.
@@ -57,7 +57,7 @@ struct DeviceClient {
     /// - Parameters:
     ///   - unsent: the ``outbox`` of the device's life before, where there was one.
     ///   - random: 0 up to but not including 1, for the delays.
-    init(
+    package init(
         identity: DeviceIdentity, progress: Progress, unsent: [Saying] = [],
         random: @escaping @Sendable () -> Double
     ) {
@@ -68,7 +68,7 @@ struct DeviceClient {
     }
 
     /// When to call ``handle(_:now:)`` with `tick`; `nil` where there is nothing to wait for.
-    var deadline: Duration? {
+    package var deadline: Duration? {
         switch phase {
         case .idle(let time): time
         case .ended: nil
@@ -82,7 +82,7 @@ struct DeviceClient {
     /// Takes one event.
     ///
     /// - Parameter now: a monotonic time, on the same scale as every other call's.
-    mutating func handle(_ event: Event, now: Duration) -> [Action] {
+    package mutating func handle(_ event: Event, now: Duration) -> [Action] {
         guard phase != .ended else { return [] }
         switch event {
         case .start: dial(now)
@@ -104,7 +104,7 @@ struct DeviceClient {
 }
 
 // The socket.
-extension DeviceClient {
+extension DeviceMachine {
     private mutating func dial(_ now: Duration) {
         phase = .dialling
         heardAt = now
@@ -174,7 +174,7 @@ extension DeviceClient {
 }
 
 // Requests and their answers.
-extension DeviceClient {
+extension DeviceMachine {
     private mutating func call(
         _ call: Call, _ method: MethodName, _ parameters: [String: JSONValue], _ now: Duration
     ) {
@@ -302,7 +302,7 @@ extension DeviceClient {
 }
 
 // Events and messages.
-extension DeviceClient {
+extension DeviceMachine {
     private mutating func happened(_ name: String, _ payload: JSONValue, _ now: Duration) {
         switch ClientEventName(rawValue: name) {
         case .pairResolved: resolved(payload, now)

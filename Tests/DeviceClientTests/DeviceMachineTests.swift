@@ -3,7 +3,7 @@ import NodesProtocol
 import PairingCore
 import Testing
 
-@testable import nodesctl
+@testable import DeviceClient
 
 @Suite("A device and its pairing")
 struct DevicePairingTests {
@@ -246,7 +246,7 @@ struct DeviceConnectionTests {
 
 @Suite("A device and its messages")
 struct DeviceMessageTests {
-    private func saying(_ id: String) -> DeviceClient.Saying {
+    private func saying(_ id: String) -> DeviceMachine.Saying {
         .init(id: id, message: .object(["text": "x"]))
     }
     private func accepted(_ number: Int64) -> JSONValue {

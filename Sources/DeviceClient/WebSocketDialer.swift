@@ -6,21 +6,21 @@ import NIOWebSocket
 import PairingCore
 
 /// Opens WebSockets (RFC 6455) as a client, with at most one message of 1 MiB in memory.
-struct WebSocketDialer {
+package struct WebSocketDialer {
     /// An open socket: whole messages in, masked frames out.
-    typealias Socket = NIOAsyncChannel<WebSocketFrame, WebSocketFrame>
+    package typealias Socket = NIOAsyncChannel<WebSocketFrame, WebSocketFrame>
 
     /// The greatest frame and the greatest message that are accepted, in bytes.
-    static let maximumMessage = 1 << 20
+    package static let maximumMessage = 1 << 20
     /// How long the TCP handshake may take.
-    static let connectTime = TimeAmount.seconds(10)
+    package static let connectTime = TimeAmount.seconds(10)
 
     /// The server answered the upgrade with something else.
-    struct Refused: Error {
+    package struct Refused: Error {
         /// The HTTP status.
-        var status: HTTPResponseStatus
+        package var status: HTTPResponseStatus
         /// `Retry-After`, where it is a number of seconds.
-        var retryAfter: Duration?
+        package var retryAfter: Duration?
     }
 
     private typealias Response = NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
@@ -30,12 +30,12 @@ struct WebSocketDialer {
         case refused(Response)
     }
 
-    let address: DeviceAddress
+    package let address: DeviceAddress
 
     /// Dials.
     ///
     /// - Throws: ``Refused``, or an error of the network.
-    func dial() async throws -> Socket {
+    package func dial() async throws -> Socket {
         let upgraded: EventLoopFuture<Upgrade> = try await ClientBootstrap(
             group: .singletonMultiThreadedEventLoopGroup
         )
@@ -88,12 +88,12 @@ struct WebSocketDialer {
 
 extension WebSocketDialer.Refused {
     /// What the status means here.
-    var sentence: String {
+    package var sentence: String {
         let answer = "the server answered \(status.code) \(status.reasonPhrase) instead of upgrading"
         return switch status.code {
         case 403: answer + "; gateway.public_origins does not allow it"
         case 301, 302, 303, 307, 308, 404, 405, 426:
-            answer + "; --url has to lead to its WebSocket, whose path is /ws on a default installation"
+            answer + "; the address has to lead to its WebSocket, whose path is /ws on a default installation"
         case 421: answer + "; its gateway.public_origins does not name this host"
         case 429, 502, 503: answer + "; it is busy or starting"
         default: answer
@@ -103,13 +103,13 @@ extension WebSocketDialer.Refused {
 
 extension DeviceAddress {
     /// Why nobody could be reached there.
-    func sentence(for error: any Error) -> String {
+    package func sentence(for error: any Error) -> String {
         let place = "\(host) port \(port)"
         switch error {
         case let error as NIOConnectionError:
             if let unknown = error.dnsAError ?? error.dnsAAAAError, error.connectionErrors.isEmpty {
                 let isUnknown = unknown is SocketAddressError.UnknownHost
-                return "\(host) cannot be found" + (isUnknown ? "; check the name in --url" : ": \(unknown)")
+                return "\(host) cannot be found" + (isUnknown ? "; check the name" : ": \(unknown)")
             }
             let reasons = error.connectionErrors.map { failure in
                 (failure.error as? IOError).map { String(cString: strerror($0.errnoCode)) }

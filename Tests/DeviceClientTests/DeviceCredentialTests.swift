@@ -2,7 +2,7 @@ import Cryptography
 import PairingCore
 import Testing
 
-@testable import nodesctl
+@testable import DeviceClient
 
 @Suite("What a device proves")
 struct DeviceCredentialTests {

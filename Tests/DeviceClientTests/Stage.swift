@@ -2,17 +2,17 @@ import NodesProtocol
 import PairingCore
 import Testing
 
-@testable import nodesctl
+@testable import DeviceClient
 
-/// Plays a server and a clock against a ``DeviceClient``.
+/// Plays a server and a clock against a ``DeviceMachine``.
 struct Stage {
-    var client: DeviceClient
+    var client: DeviceMachine
     var now = Duration.zero
     private var lastID = ""
 
     init(_ credential: DeviceCredential? = nil, hasAsked: Bool = false, lastMessage: Int64 = 0) throws {
         let token = try #require(DeviceToken(bytes: Array(repeating: 7, count: 32)))
-        client = DeviceClient(
+        client = DeviceMachine(
             identity: DeviceIdentity(
                 channel: try #require(ChannelID("web")), senderID: try #require(SenderID("t1")),
                 origin: try #require(Origin("http://127.0.0.1:8080")),
@@ -22,36 +22,36 @@ struct Stage {
         ) { 0 }
     }
 
-    mutating func handle(_ event: DeviceClient.Event) -> [DeviceClient.Action] {
+    mutating func handle(_ event: DeviceMachine.Event) -> [DeviceMachine.Action] {
         let actions = client.handle(event, now: now)
         for case .send(let frame) in actions { lastID = frame["id"]?.string ?? "" }
         return actions
     }
 
     /// Starts and opens the socket.
-    mutating func open() -> [DeviceClient.Action] {
+    mutating func open() -> [DeviceMachine.Action] {
         #expect(handle(.start) == [.dial])
         return handle(.opened)
     }
 
     /// The server answers the newest request.
-    mutating func answer(_ payload: JSONValue) -> [DeviceClient.Action] {
+    mutating func answer(_ payload: JSONValue) -> [DeviceMachine.Action] {
         frame(["type": "res", "id": .string(lastID), "ok": .bool(true), "payload": payload])
     }
 
     /// The server refuses the newest request.
     mutating func refuse(
         _ code: ErrorCode, _ reason: String, retryAfter: Duration? = nil
-    ) -> [DeviceClient.Action] {
+    ) -> [DeviceMachine.Action] {
         let refusal = Refusal(code, reason, "No.", retryable: retryAfter != nil, retryAfter: retryAfter)
         return frame(["type": "res", "id": .string(lastID), "ok": .bool(false), "error": refusal.json])
     }
 
-    mutating func event(_ name: String, _ payload: JSONValue) -> [DeviceClient.Action] {
+    mutating func event(_ name: String, _ payload: JSONValue) -> [DeviceMachine.Action] {
         frame(["type": "event", "event": .string(name), "payload": payload, "seq": .integer(1)])
     }
 
-    mutating func pass(_ time: Duration) -> [DeviceClient.Action] {
+    mutating func pass(_ time: Duration) -> [DeviceMachine.Action] {
         now += time
         return handle(.tick)
     }
@@ -62,7 +62,7 @@ struct Stage {
         _ = answer(.connected)
     }
 
-    private mutating func frame(_ members: [String: JSONValue]) -> [DeviceClient.Action] {
+    private mutating func frame(_ members: [String: JSONValue]) -> [DeviceMachine.Action] {
         handle(.text(Array(JSONValue.object(members).text.utf8)))
     }
 }
@@ -96,7 +96,7 @@ extension JSONValue {
     }
 }
 
-extension [DeviceClient.Action] {
+extension [DeviceMachine.Action] {
     /// The methods of the frames that are sent.
     var methods: [String] {
         compactMap { if case .send(let frame) = $0 { frame["method"]?.string } else { nil } }
