@@ -23,8 +23,10 @@ sys.path.insert(0, str(ROOT / "Tests" / "system"))
 from support.deployment import Deployment, deployed, eventually  # noqa: E402
 from support.device import base64url  # noqa: E402
 
+from dialects import dialects  # noqa: E402
 from messages import fill, pushes, throughput  # noqa: E402
 from strangers import strangers  # noqa: E402
+from streaming import Agent, streaming  # noqa: E402
 from wire import close_all, open_all  # noqa: E402
 
 ROOMY = {
@@ -54,6 +56,12 @@ def describe_machine() -> None:
 def seed(nodes: Deployment, count: int, prefix: str) -> list[tuple[str, str]]:
     """Paired devices, straight into the database: each with a token, as an approval would have left it."""
     devices = [(f"{prefix}-{index:06d}", secrets.token_bytes(32)) for index in range(count)]
+    store(nodes, devices)
+    return [(name, base64url(token)) for name, token in devices]
+
+
+def store(nodes: Deployment, devices: list[tuple[str, bytes]]) -> None:
+    """The same for devices whose tokens are there already."""
     with psycopg2.connect(nodes.database_url) as connection, connection.cursor() as cursor:
         cursor.execute(
             """
@@ -68,7 +76,6 @@ def seed(nodes: Deployment, count: int, prefix: str) -> list[tuple[str, str]]:
             ([name for name, _ in devices], [hashlib.sha256(token).digest() for _, token in devices]),
         )
     nodes.rows("ANALYZE")
-    return [(name, base64url(token)) for name, token in devices]
 
 
 def connects(devices: list[tuple[str, str]]) -> list[dict]:
@@ -283,6 +290,19 @@ def pages(nodes: Deployment) -> None:
     print(f"/nodes, burst of 64 concurrent readers: {rate:,.0f} pages a second; {facts}")
 
 
+async def streams(count: int) -> None:
+    agent = Agent()
+    server, url = await agent.serve()
+    settings = {
+        **ROOMY,
+        "agents": {"stream": {"type": "openai", "url": url, "model": "m", "concurrency": count}},
+        "channels": {"default_agents": {"web": "stream"}},
+    }
+    with deployed(settings=settings) as nodes:
+        await streaming(nodes, agent, connects(seed(nodes, count, "stream")))
+    server.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measures a release build on this machine.")
     parser.add_argument("--devices", type=int, default=8000, help="idle devices on one gateway (8000)")
@@ -290,9 +310,10 @@ def main() -> None:
     parser.add_argument(
         "--stored", type=int, default=1_000_000, help="messages that are stored when messages are measured again (1000000)"
     )
+    parser.add_argument("--streams", type=int, default=200, help="devices that are answered at once (200)")
     parser.add_argument(
         "--only",
-        choices=["devices", "messages", "revocations", "pages", "channels", "strangers"],
+        choices=["devices", "messages", "dialects", "revocations", "pages", "channels", "strangers", "streaming"],
         help="measure that alone",
     )
     options = parser.parse_args()
@@ -312,6 +333,8 @@ def main() -> None:
             fill(nodes, [name for name, _ in senders], options.stored)
             asyncio.run(throughput(nodes, connects(senders), f"{options.stored:,}"))
             asyncio.run(pushes(nodes, connects(seed(nodes, 1, "receiver"))[0]))
+        if wants("dialects"):
+            asyncio.run(dialects(nodes, store, max(64, options.devices // 8), 6))
         if wants("revocations"):
             asyncio.run(revocations(nodes, seed(nodes, 2000, "revoked")))
         if wants("pages"):
@@ -322,6 +345,8 @@ def main() -> None:
             channels(nodes)
     if wants("strangers"):
         strangers()
+    if wants("streaming"):
+        asyncio.run(streams(options.streams))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ def frame(payload: bytes) -> bytes:
 class Client(asyncio.Protocol):
     """One socket: upgrade, one request, and then whatever arrives."""
 
+    path = "/ws"
+
     def __init__(self, host: str, request: dict) -> None:
         self.host = host
         self.request = request
@@ -30,7 +32,7 @@ class Client(asyncio.Protocol):
         self.transport = transport
         key = base64.b64encode(os.urandom(16)).decode()
         transport.write(
-            f"GET /ws HTTP/1.1\r\nHost: {self.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"GET {self.path} HTTP/1.1\r\nHost: {self.host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
 

@@ -58,7 +58,7 @@ struct WebChannel: Channel {
                         + "allowed. Send it in several messages.")
             }
         case .typing: return .ephemeral()
-        case .data: break
+        case .acknowledgement, .data: break
         }
         return [.message(AgentMessage(body: message.body))]
     }

@@ -4,6 +4,8 @@ enum WebMessage: Decodable {
     case text(String)
     /// `{"type": "typing"}`: somebody is writing.
     case typing
+    /// `{"type": "ack", "command", "ok"}`: a command was carried out, or not.
+    case acknowledgement
     /// Any other JSON that has no type: the page's own affair.
     case data
 
@@ -21,10 +23,11 @@ enum WebMessage: Decodable {
         switch try container.decodeIfPresent(String.self, forKey: .type) {
         case "text": self = .text(try container.decode(String.self, forKey: .text))
         case "typing": self = .typing
+        case "ack": self = .acknowledgement
         case nil: self = try container.decodeIfPresent(String.self, forKey: .text).map { .text($0) } ?? .data
         case .some:
             throw DecodingError.dataCorruptedError(
-                forKey: .type, in: container, debugDescription: "expected \"text\" or \"typing\"")
+                forKey: .type, in: container, debugDescription: "expected \"text\", \"typing\" or \"ack\"")
         }
     }
 }

@@ -26,13 +26,20 @@ struct Notice: Equatable, PageModel {
         case windowNever = "window-never"
         case windowOpen = "window-open"
         case invitationWithdrawn = "invitation-withdrawn"
+        case webhookAdded = "webhook-added"
+        case webhookTested = "webhook-tested"
+        case webhookRotated = "webhook-rotated"
+        case webhookEnabled = "webhook-enabled"
+        case webhookDisabled = "webhook-disabled"
+        case webhookRemoved = "webhook-removed"
 
         /// Whether it names a device or an account.
         var hasSubject: Bool {
             switch self {
             case .signedOut, .passwordChanged, .sessionEnded, .codesOn, .codesOff, .windowAlways,
                 .windowNever,
-                .windowOpen, .invitationWithdrawn:
+                .windowOpen, .invitationWithdrawn, .webhookAdded, .webhookTested, .webhookRotated,
+                .webhookEnabled, .webhookDisabled, .webhookRemoved:
                 false
             default: true
             }
@@ -91,6 +98,12 @@ struct Notice: Equatable, PageModel {
             case .windowNever: "Pairing is closed"
             case .windowOpen: "Pairing is open for ten minutes"
             case .invitationWithdrawn: "Withdrawn"
+            case .webhookAdded: "Web hook added"
+            case .webhookTested: "Test under way"
+            case .webhookRotated: "New secret"
+            case .webhookEnabled: "Web hook enabled"
+            case .webhookDisabled: "Web hook disabled"
+            case .webhookRemoved: "Web hook removed"
             }
         case "outcome":
             switch kind {
@@ -117,6 +130,12 @@ struct Notice: Equatable, PageModel {
             case .windowNever: "Devices are told so; one that holds an invitation is paired all the same."
             case .windowOpen: "Then it closes by itself."
             case .invitationWithdrawn: "That invitation pairs nothing any more."
+            case .webhookAdded: "Give its receiver the secret, which is shown for ten minutes."
+            case .webhookTested: "Load the page again in a moment to see what came of it."
+            case .webhookRotated: "For a day the one before signs, too."
+            case .webhookEnabled: "It is told what happens."
+            case .webhookDisabled: "It is told nothing until it is enabled."
+            case .webhookRemoved: "Its receiver is told nothing any more."
             }
         default: nil
         }

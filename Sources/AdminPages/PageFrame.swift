@@ -81,6 +81,11 @@ struct SidebarGroup: PageModel {
             case .accounts, .person, .removal: true
             default: false
             }
+        let isAtWebhooks =
+            switch route {
+            case .webhooks, .webhook, .webhookRemoval: true
+            default: false
+            }
         var entries = [
             SidebarEntry(label: "Audit", path: Route.audit.path, icon: "audit", isCurrent: route == .audit)
         ]
@@ -91,6 +96,10 @@ struct SidebarGroup: PageModel {
                         label: "Invitations", path: Route.invitations.path, icon: "inbox",
                         isCurrent: route == .invitations), at: 0)
             }
+            entries.append(
+                SidebarEntry(
+                    label: "Web hooks", path: Route.webhooks.path, icon: "channels",
+                    isCurrent: isAtWebhooks))
             entries.append(
                 SidebarEntry(
                     label: "Accounts", path: Route.accounts.path, icon: "people", isCurrent: isAtAccounts))

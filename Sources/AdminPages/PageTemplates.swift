@@ -14,6 +14,7 @@ public struct PageTemplates: Sendable {
         case login, logout, nodes, channels, agents, requests, decision, device, revocation, selection,
             message, browser
         case code, account, accounts, person, removal, audit, invitations
+        case webhooks, webhook, unhook
     }
 
     private static let partials = [

@@ -28,6 +28,10 @@ enum Route: Equatable {
     case invitations
     /// The event feed for people.
     case audit
+    /// Who else is told of it.
+    case webhooks
+    case webhook(RequestID)
+    case webhookRemoval(RequestID)
 
     /// The methods the route has, for `Allow` (RFC 9110 §10.2.1).
     var methods: [String] {
@@ -35,7 +39,7 @@ enum Route: Equatable {
         case .home, .nodes, .channels, .agents, .export, .browserDevice, .audit: ["GET", "HEAD"]
         case .pairingWindow: ["POST"]
         case .login, .logout, .requests, .approve, .deny, .device, .revoke, .selection, .account, .accounts,
-            .person, .removal, .invitations:
+            .person, .removal, .invitations, .webhooks, .webhook, .webhookRemoval:
             ["GET", "HEAD", "POST"]
         }
     }
@@ -43,7 +47,9 @@ enum Route: Equatable {
     /// Whether the page exists only where there are channels.
     var needsChannels: Bool {
         switch self {
-        case .home, .login, .logout, .account, .accounts, .person, .removal, .audit: false
+        case .home, .login, .logout, .account, .accounts, .person, .removal, .audit, .webhooks,
+            .webhook, .webhookRemoval:
+            false
         case .nodes, .channels, .agents, .requests, .export, .browserDevice, .approve, .deny, .device,
             .revoke, .selection, .pairingWindow, .invitations:
             true
@@ -54,7 +60,7 @@ enum Route: Equatable {
     var isBelowNodes: Bool {
         switch self {
         case .home, .login, .logout, .channels, .agents, .browserDevice, .account, .accounts, .person,
-            .removal, .audit, .invitations:
+            .removal, .audit, .invitations, .webhooks, .webhook, .webhookRemoval:
             false
         case .nodes, .requests, .export, .approve, .deny, .device, .revoke, .selection, .pairingWindow: true
         }
@@ -83,6 +89,15 @@ enum Route: Equatable {
         case ["account"]: self = .account
         case ["accounts"]: self = .accounts
         case ["audit"]: self = .audit
+        case ["hooks"]: self = .webhooks
+        case let rest where (2...3).contains(rest.count) && rest.first == "hooks":
+            guard let id = segments[2].flatMap(RequestID.init) else { return nil }
+            guard rest.count == 3 else {
+                self = .webhook(id)
+                return
+            }
+            guard segments[3] == "remove" else { return nil }
+            self = .webhookRemoval(id)
         case let rest where (2...3).contains(rest.count) && rest.first == "accounts":
             guard let name = segments[2], Accounts.isUsername(name) else { return nil }
             if rest.count == 2 {
@@ -135,6 +150,9 @@ enum Route: Equatable {
         case .account: "/account"
         case .accounts: "/accounts"
         case .audit: "/audit"
+        case .webhooks: "/hooks"
+        case .webhook(let id): "/hooks/\(id)"
+        case .webhookRemoval(let id): "/hooks/\(id)/remove"
         case .person(let name): "/accounts/\(percentEncoded(name))"
         case .removal(let name): "/accounts/\(percentEncoded(name))/remove"
         case .approve(let id): "/nodes/requests/\(id)/approve"

@@ -11,6 +11,9 @@ package protocol Agent: Sendable {
     /// What of a conversation it wants to be told with each message.
     var context: ContextLimits { get }
 
+    /// Whether it has any use for ``AgentRequest/tools``.
+    var usesTools: Bool { get }
+
     /// The answer to a message, where that takes neither time nor anybody else; `nil` where it has to be asked for.
     ///
     /// - Parameter body: the message: JSON text.
@@ -35,6 +38,9 @@ extension Agent {
 
     /// The rule as shipped.
     package var retries: RetryPolicy { RetryPolicy() }
+
+    /// No.
+    package var usesTools: Bool { false }
 
     /// Nothing.
     package var context: ContextLimits { .none }
@@ -66,16 +72,23 @@ package struct AgentRequest: Sendable, Equatable {
     package var body: String
     /// What was said before, oldest first.
     package var context: [Turn]
+    /// Which of the device's conversations it belongs to.
+    package var conversation: ConversationName
+    /// What it may have done before it answers; `nil` for nothing.
+    package var tools: AgentTools?
 
     /// Wraps the parts.
     package init(
-        key: String, channel: ChannelID, senderID: SenderID, body: String, context: [Turn] = []
+        key: String, channel: ChannelID, senderID: SenderID, body: String, context: [Turn] = [],
+        conversation: ConversationName = .main, tools: AgentTools? = nil
     ) {
+        self.conversation = conversation
         self.key = key
         self.channel = channel
         self.senderID = senderID
         self.body = body
         self.context = context
+        self.tools = tools
     }
 }
 
@@ -111,6 +124,8 @@ package struct AgentFailure: Error, Sendable, Equatable, CustomStringConvertible
     package var message: String
     /// When it asks to be tried again.
     package var retryAfter: Duration?
+    /// The status that it answered with, where it answered at all (RFC 9110 §15).
+    package var status: UInt?
 
     /// Wraps the parts.
     package init(_ reason: Reason, _ message: String, retryAfter: Duration? = nil) {

@@ -34,13 +34,16 @@ package final class AgentHTTP: Sendable {
     private let client: HTTPClient
 
     /// Follows no redirect: a key is for the address it was configured with.
-    package init() {
+    ///
+    /// - Parameter addresses: where hosts of these names are, so that nobody is asked for them again.
+    package init(resolving addresses: [String: String] = [:]) {
         var configuration = HTTPClient.Configuration(
             redirectConfiguration: .disallow, timeout: .init(connect: Self.connectTimeout))
         // Each agent has a bound of its own; a connection more than another agent's is no reason to wait.
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 1024
         // Who is not there is said at once; whoever asks decides when to try again.
         configuration.connectionPool.retryConnectionEstablishment = false
+        configuration.dnsOverride = addresses
         client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }
 
@@ -193,6 +196,7 @@ extension AgentFailure {
         self = AgentFailure(
             reason, "It answers with status \(status.code)\(said)",
             retryAfter: retryAfter.flatMap { AgentFailure.delay($0, now: Date.now) })
+        self.status = status.code
     }
 
     /// A Retry-After header: seconds, or a date (RFC 9110 §10.2.3); at most an hour.

@@ -54,6 +54,9 @@ struct ChatAnswer {
         form == .document ? try completion.document(held) : try completion.end()
     }
 
+    /// What the model wants done, once the answer has ended.
+    func toolCalls() throws(AgentFailure) -> [ChatToolCalls.Call] { try completion.toolCalls() }
+
     private mutating func hold(_ bytes: some Collection<UInt8>) throws(AgentFailure) {
         guard held.count + bytes.count <= ChatCompletion.maximumDocumentBytes else {
             throw AgentFailure(

@@ -16,6 +16,7 @@ struct ChatCompletion {
     private var text = ""
     private var finish: String?
     private var isDone = false
+    private var calls = ChatToolCalls()
 
     /// More of a stream has come.
     ///
@@ -62,6 +63,9 @@ struct ChatCompletion {
         }
         return try whole()
     }
+
+    /// What the model wants done, once the answer has ended.
+    func toolCalls() throws(AgentFailure) -> [ChatToolCalls.Call] { try calls.whole() }
 
     /// What an answer with an error status says of itself, for people: at most 200 characters of one line.
     static func complaint(_ bytes: [UInt8]) -> String? {
@@ -114,6 +118,7 @@ struct ChatCompletion {
         guard case .array(let choices)? = answer["choices"], let choice = choices.first else { return nil }
         if let reason = choice["finish_reason"]?.string { finish = reason }
         guard let message = choice[member], message != .null else { return nil }
+        try calls.take(message)
         let new = split.append(Self.content(message["content"]))
         guard text.utf8.count + new.utf8.count <= Self.maximumAnswerBytes else {
             throw AgentFailure(

@@ -25,18 +25,59 @@ struct ChatRequest {
     var systemPrompt: String
     var contextLimits: ContextLimits
 
+    /// What a model wanted done, and what came of each.
+    struct Round {
+        var text: String
+        var calls: [(call: ChatToolCalls.Call, result: String)]
+    }
+
     /// The request's body.
-    func body(of request: AgentRequest) -> String {
+    ///
+    /// - Parameters:
+    ///   - rounds: what the model had done for this message before.
+    ///   - mayCall: whether it may have more done.
+    func body(
+        of request: AgentRequest, tools: ChatTools? = nil, after rounds: [Round] = [], mayCall: Bool = true
+    ) -> String {
         var messages: [JSONValue] = []
         if !systemPrompt.isEmpty { messages.append(Self.message("system", systemPrompt)) }
         messages += recent(request.context).map {
             Self.message($0.isFromDevice ? "user" : "assistant", spokenText(of: $0.body))
         }
         messages.append(Self.message("user", spokenText(of: request.body)))
-        return JSONValue.object([
+        for round in rounds { messages += Self.messages(of: round) }
+        var members: [String: JSONValue] = [
             "model": .string(model), "messages": .array(messages), "stream": .bool(true),
             "user": .string(Self.user(request.senderID)),
-        ]).text
+        ]
+        if let tools {
+            members["tools"] = tools.offer
+            // Left out they could not be: servers refuse results of tools that they don't know.
+            if !mayCall { members["tool_choice"] = .string("none") }
+        }
+        return JSONValue.object(members).text
+    }
+
+    private static func messages(of round: Round) -> [JSONValue] {
+        let calls = round.calls.map { call, _ in
+            JSONValue.object([
+                "id": .string(call.id), "type": .string("function"),
+                "function": .object([
+                    "name": .string(call.name),
+                    "arguments": .string(call.arguments.isEmpty ? "{}" : call.arguments),
+                ]),
+            ])
+        }
+        let said = JSONValue.object([
+            "role": .string("assistant"), "content": round.text.isEmpty ? .null : .string(round.text),
+            "tool_calls": .array(calls),
+        ])
+        return [said]
+            + round.calls.map { call, result in
+                .object([
+                    "role": .string("tool"), "tool_call_id": .string(call.id), "content": .string(result),
+                ])
+            }
     }
 
     /// A stable name for the device that tells the server nothing about it.

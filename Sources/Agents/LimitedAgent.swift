@@ -56,6 +56,7 @@ package final class LimitedAgent: Agent {
     package var name: String { agent.name }
     package var retries: RetryPolicy { limits.retries }
     package var context: ContextLimits { agent.context }
+    package var usesTools: Bool { agent.usesTools }
     private let agent: any Agent
     private let limits: Limits
     private let state: Mutex<State>

@@ -1,5 +1,3 @@
-import Cryptography
-import FoundationEssentials
 import NIOCore
 import NIOHTTP1
 import PairingCore
@@ -22,18 +20,6 @@ package struct WebhookAgent: Agent {
         package init(url: String, secret: [UInt8]) {
             self.url = url
             self.secret = secret
-        }
-
-        /// Reads a secret as Standard Webhooks spells it: `whsec_` and base64.
-        ///
-        /// - Returns: `nil` for another text, or another length.
-        package static func secret(_ text: String) -> [UInt8]? {
-            let prefix = "whsec_"
-            guard text.hasPrefix(prefix),
-                let data = Data(base64Encoded: String(text.dropFirst(prefix.count))),
-                (24...64).contains(data.count)
-            else { return nil }
-            return Array(data)
         }
     }
 
@@ -78,30 +64,25 @@ package struct WebhookAgent: Agent {
 
     /// The hook's body: what happened, when, and to whom.
     static func body(of request: AgentRequest, at now: Timestamp) -> String {
-        let time = Date(timeIntervalSince1970: Double(now.milliseconds) / 1000)
-        let fields = JSONValue.object([
+        var members: [String: JSONValue] = [
             "channel": .string(request.channel.text), "senderId": .string(request.senderID.text),
-        ]).text.dropLast()
+        ]
+        if !request.conversation.isMain {
+            members["conversation"] = .string(request.conversation.text)
+        }
+        let fields = JSONValue.object(members).text.dropLast()
         // The message goes along as it is, not as a reader of ours would spell it.
-        return #"{"data":\#(fields),"message":\#(request.body)},"timestamp":"\#(time.formatted(.iso8601))","#
+        return
+            #"{"data":\#(fields),"message":\#(request.body)},"timestamp":"\#(StandardWebhook.text(of: now))","#
             + #""type":"message.received"}"#
     }
 
     private func headers(for body: String, key: String, at now: Timestamp) -> HTTPHeaders {
-        let (id, seconds) = (Self.identifier(key), String(now.milliseconds / 1000))
-        let signature = Self.signature(of: body, id: id, timestamp: seconds, secret: settings.secret)
-        return HTTPHeaders([
-            ("webhook-id", id), ("webhook-timestamp", seconds), ("webhook-signature", signature),
-        ])
+        HTTPHeaders(
+            StandardWebhook.headers(for: body, id: Self.identifier(key), at: now, secrets: [settings.secret]))
     }
 
     /// The header `webhook-id`: the key without the dots that part what is signed, and no two keys' the same, as a
     /// sender ID has no tilde.
     static func identifier(_ key: String) -> String { key.replacing(".", with: "~") }
-
-    /// The header `webhook-signature`: HMAC-SHA-256 over identifier, time and body.
-    static func signature(of body: String, id: String, timestamp: String, secret: [UInt8]) -> String {
-        let code = hmacSHA256(key: secret, message: Array("\(id).\(timestamp).\(body)".utf8))
-        return "v1,\(Data(code).base64EncodedString())"
-    }
 }

@@ -1,7 +1,6 @@
 import CGoClawChannel
 
-/// What a channel asks its host to keep for it, since ABI 1.1: checked, and kept with its description. All but the hook is
-/// acted on.
+/// What a channel asks its host to keep for it, since ABI 1.1: checked, and kept with its description.
 public struct ChannelDeclarations: Sendable, Equatable {
     /// The most messages of a device that an agent is given at once, 1 to 1,000.
     public var batchMessages: Int?

@@ -42,7 +42,8 @@ public struct GatewayServer: Service {
     public func run() async throws {
         let settings = context.facts.settings
         var policy = UpgradePolicy(
-            path: settings.dialects.contains(.nodes) ? NodesProtocol.path : nil, origins: settings.origins,
+            path: settings.dialects.isDisjoint(with: [.nodes, .goclaw]) ? nil : NodesProtocol.path,
+            origins: settings.origins,
             subprotocol: NodesProtocol.subprotocol)
         if settings.dialects.contains(.openclaw) { policy.openClawPaths = NodesProtocol.openClawPaths }
         policy.onNoAddress = context.kernel.webServerFaults.noAddress

@@ -166,11 +166,13 @@ extension NodesConfiguration {
                 "gateway.outbound_queue_messages", default: 256, in: 8...65_536,
                 "The most messages queued for one socket; one that overflows is closed.")
             let served = reader.list(
-                "gateway.dialects", form: "list of nodes, openclaw",
+                "gateway.dialects",
+                form: "list of \(DialectName.allCases.map(\.rawValue).joined(separator: ", "))",
                 expected: "one of \(DialectName.allCases.map(\.rawValue).joined(separator: ", "))",
                 isRequired: false,
-                "The dialects that are served on WebSockets: this server's own at `/ws`, and OpenClaw's at `/`, `/gateway` "
-                    + "and `/__openclaw__/gateway`. All where none is named."
+                "The dialects that are served on WebSockets: this server's own and GoClaw's at `/ws`, where the first frame "
+                    + "tells them apart, and OpenClaw's at `/`, `/gateway` and `/__openclaw__/gateway`. All where none is "
+                    + "named."
             ) { DialectName(rawValue: $0.lowercased()) }
             dialects = served.isEmpty ? Set(DialectName.allCases) : Set(served)
             httpRequestsPerDevice = reader.count(

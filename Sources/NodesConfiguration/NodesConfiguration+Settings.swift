@@ -27,6 +27,7 @@ extension NodesConfiguration {
         )
         for problem in agentReader.problems { reader.problem(problem) }
         messages = Messages(&reader)
+        webhooks = Webhooks(&reader)
         templatesDirectory = reader.path(
             "templates.directory", default: "/usr/share/goclaw-nodes/templates",
             "The folder of the pages' Mustache templates.")
@@ -88,9 +89,9 @@ extension NodesConfiguration.Session {
             "A browser session ends at this age, used or not.")
         let file = reader.text(
             "session.key_file", default: "",
-            "The file with the key that the secrets of one-time codes are encrypted under: 32 random bytes or more, the "
-                + "same for every server. Empty: nobody can turn one-time codes on, and who did signs in with a "
-                + "recovery code only.")
+            "The file with the key that the secrets of one-time codes and web hooks are encrypted under: 32 random "
+                + "bytes or more, the same for every server. Empty: nobody can turn one-time codes on, who did signs in "
+                + "with a recovery code only, and there are no web hooks.")
         keyFile = file.isEmpty ? nil : file
         if !file.isEmpty, !file.hasPrefix("/") {
             reader.problem("session.key_file: “\(file)” is refused; expected an absolute path")

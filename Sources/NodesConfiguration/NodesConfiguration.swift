@@ -91,6 +91,8 @@ public struct NodesConfiguration: Sendable {
     public let defaultAgents: [ChannelID: String]
     /// What becomes of messages.
     public let messages: Messages
+    /// Who else is told of events.
+    public let webhooks: Webhooks
     /// The folder of the pages' templates.
     public let templatesDirectory: String
     /// The least severe messages that are logged.
@@ -174,7 +176,8 @@ public struct NodesConfiguration: Sendable {
     private static func unknownVariables(in environment: [String: String]) -> [String] {
         let known = Set(settings.compactMap(\.environmentName))
         return environment.keys.sorted().filter { name in
-            ["GATEWAY_", "KERNEL_", "CHANNELS_", "APPROVE_", "MESSAGES_"].contains(where: name.hasPrefix)
+            ["GATEWAY_", "KERNEL_", "CHANNELS_", "APPROVE_", "MESSAGES_", "WEBHOOKS_"].contains(
+                where: name.hasPrefix)
                 && !known.contains(name) && !isServiceLink(name)
         }
     }

@@ -75,7 +75,7 @@ package struct ConfiguredAgents: Sendable {
         case .openai:
             return OpenAIAgent(name: name, settings: OpenAIAgent.Settings(settings, key: key), http: http)
         case .webhook:
-            guard let secret = key.flatMap(WebhookAgent.Settings.secret) else {
+            guard let secret = key.flatMap(StandardWebhook.secret) else {
                 throw ConfigurationError(problems: [
                     "agents.\(name): the secret is not of the form whsec_ and 24 to 64 bytes in base64"
                 ])

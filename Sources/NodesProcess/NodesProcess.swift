@@ -38,12 +38,13 @@ public struct NodesProcess: Sendable {
     ///   - file: the configuration file; `nil` to use the environment alone.
     ///   - use: whether the program serves (and needs the public origins) or is a command.
     ///   - loadsChannels: whether the program needs the channel plugins, whose code runs in it.
+    ///   - readsKey: whether a command needs the key that secrets are kept under; a server always does.
     ///   - logLevel: overrides the configuration's.
     /// - Throws: a `ConfigurationError` with everything that is wrong with the configuration, or what made
     ///   the kernel impossible.
     public init(
         program: String, file: String?, for use: NodesConfiguration.Program,
-        loadsChannels: Bool = true, logLevel: Logger.Level? = nil
+        loadsChannels: Bool = true, readsKey: Bool = false, logLevel: Logger.Level? = nil
     ) async throws {
         configuration = try await NodesConfiguration.load(
             file: file, environment: ProcessInfo.processInfo.environment, for: use)
@@ -69,8 +70,10 @@ public struct NodesProcess: Sendable {
         let channels = await Self.channels(
             loadsChannels && configuration.edition == .standard, of: configuration.channels, logger)
         var settings = PairingSettings(configuration)
-        // Commands sign nobody in, and run as others who need not be able to read it.
-        if use == .server { settings.accountKey = try Self.accountKey(configuration.session.keyFile) }
+        // Commands sign nobody in, and most run as others who need not be able to read it.
+        if use == .server || readsKey {
+            settings.accountKey = try Self.accountKey(configuration.session.keyFile)
+        }
         kernel = try Kernel(
             store: PairingStore(pool: pool, limits: MessageLimits(configuration.messages)),
             channels: channels, settings: settings, clock: { .now }, logger: logger)
@@ -174,6 +177,10 @@ extension PairingSettings {
         deliveryAttempts = configuration.messages.deliveryAttempts
         sessionIdleTimeout = configuration.session.idleTimeout
         sessionAbsoluteTimeout = configuration.session.absoluteTimeout
+        webhooks.addresses = ReachableAddresses(allowed: configuration.webhooks.allowedNetworks)
+        webhooks.allowsPlain = configuration.webhooks.allowsHTTP
+        webhooks.timeout = configuration.webhooks.timeout
+        webhooks.disableAfter = configuration.webhooks.disableAfter
         agents = AgentChoice(
             names: Array(configuration.agents.keys), defaults: configuration.defaultAgents)
         showsMessageText = configuration.messages.showsText

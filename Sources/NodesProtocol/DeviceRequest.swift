@@ -41,10 +41,14 @@ public enum DeviceRequest: Sendable, Equatable {
     /// Of dialects whose devices do not say whether they know that they are paired: `connect`, or a pairing request
     /// where nobody is known.
     case enter(PairingClaim, DeviceIdentity)
-    /// Of dialects that show what was said: the newest messages of both directions.
-    case history(limit: Int)
+    /// `message.history`
+    case history(
+        before: MessageHistory.Cursor = .init(), limit: Int, conversation: ConversationName = .main)
+    /// Of dialects that show whom one may talk to: the agents that the device may name.
+    case agents
     /// `message.send`, with the message's JSON text
-    case send(messageID: String, message: String, agent: String? = nil)
+    case send(
+        messageID: String, message: String, agent: String? = nil, conversation: ConversationName = .main)
     /// `message.ack`
     case acknowledge(messageSeq: Int64)
     /// `message.status` of a device's own message
@@ -61,8 +65,12 @@ public enum DeviceRequest: Sendable, Equatable {
     case approve(RequestID, PairingCode)
     /// `device.pair.deny`
     case deny(RequestID, PairingCode?, reason: String? = nil)
-    /// `device.pair.revoke`
-    case revoke(ChannelID, SenderID, Generation?, reason: String? = nil)
+    /// Of dialects that name a request by its code alone: approves it.
+    case approveCode(PairingCode)
+    /// The same, and denies it.
+    case denyCode(PairingCode, reason: String? = nil)
+    /// `device.pair.revoke`; of any channel where none is named
+    case revoke(ChannelID?, SenderID, Generation?, reason: String? = nil)
     /// `health`
     case health
 
@@ -102,6 +110,7 @@ public enum DeviceRequest: Sendable, Equatable {
             .acknowledge(messageSeq: try required(try parameters.integer("messageSeq", in: 1...Int64.max)))
         case .messageStatus: try messageStatus(parameters)
         case .messageAbort: try abort(parameters)
+        case .messageHistory: try history(parameters)
         case .messagePush: try push(parameters, message)
         case .pairList: .list(try listing(parameters))
         case .pairApprove: .approve(try parameters.requestID(), try requiredCode(parameters))
@@ -179,7 +188,9 @@ public enum DeviceRequest: Sendable, Equatable {
         ) {
             (1...maximumAgentLength).contains($0.utf8.count) ? $0 : nil
         }
-        return .send(messageID: messageID, message: message, agent: agent)
+        return .send(
+            messageID: messageID, message: message, agent: agent,
+            conversation: try parameters.conversation())
     }
 
     private static func requiredCode(_ parameters: Parameters) throws(Refusal) -> PairingCode {

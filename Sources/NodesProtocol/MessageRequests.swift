@@ -40,6 +40,19 @@ extension DeviceRequest {
         .abort(messageID: try parameters.identifier("messageId"))
     }
 
+    static func history(_ parameters: Parameters) throws(Refusal) -> DeviceRequest {
+        var cursor = MessageHistory.Cursor()
+        if let before = try parameters.object("before") {
+            let parts = Parameters(before.reduce(into: [:]) { $0["before." + $1.key] = $1.value })
+            cursor.sent = try parts.integer("before.sent", in: 1...Int64.max) ?? .max
+            cursor.received = try parts.integer("before.received", in: 1...Int64.max) ?? .max
+        }
+        let limit = try parameters.integer("limit", in: 1...Int64(MessageHistory.maximumLimit))
+        return .history(
+            before: cursor, limit: limit.map(Int.init) ?? MessageHistory.defaultLimit,
+            conversation: try parameters.conversation())
+    }
+
     static func push(_ parameters: Parameters, _ message: String?) throws(Refusal) -> DeviceRequest {
         guard let message else {
             throw Parameters.refusal("message", "missing; expected any JSON value but null")
@@ -58,6 +71,14 @@ extension DeviceRequest {
 }
 
 extension Parameters {
+    /// Which conversation; the main one where none is named.
+    func conversation(_ name: String = "conversation") throws(Refusal) -> ConversationName {
+        try optional(
+            name,
+            "a conversation's name, 1 to \(ConversationName.maximumLength) bytes without control characters",
+            ConversationName.init) ?? .main
+    }
+
     fileprivate func identifier(_ name: String) throws(Refusal) -> String {
         let limit = DeviceRequest.maximumMessageIDLength
         return try require(name, "the message's identifier, a string of 1 to \(limit) bytes") {

@@ -28,6 +28,8 @@ public enum MethodName: String, Sendable, Hashable, CaseIterable {
     case messageStatus = "message.status"
     /// Gives a message up.
     case messageAbort = "message.abort"
+    /// Asks what was said before.
+    case messageHistory = "message.history"
     /// Sends a message to a device.
     case messagePush = "message.push"
     /// Lists requests and devices.

@@ -69,6 +69,10 @@ public enum EventName: String, Sendable, Hashable, CaseIterable {
     case deviceChanged = "device.changed"
     /// An administrator looked at what a device and its agents said to each other.
     case deviceMessagesRead = "device.messages_read"
+    /// An agent has a device carry out a command.
+    case commandCalled = "command.called"
+    /// A command came to its end, whichever.
+    case commandEnded = "command.ended"
     case adminCreated = "admin.created"
     /// An account was given another role.
     case adminRoleChanged = "admin.role_changed"
@@ -92,6 +96,15 @@ public enum EventName: String, Sendable, Hashable, CaseIterable {
     case adminSignInFailed = "admin.sign_in_failed"
     /// The beginning of the event feed was removed.
     case auditTrimmed = "audit.trimmed"
+    /// An operator said that the database was taken back to an earlier moment.
+    case databaseRestored = "database.restored"
+    case webhookAdded = "webhook.added"
+    case webhookTested = "webhook.tested"
+    case webhookSecretRotated = "webhook.secret_rotated"
+    case webhookEnabled = "webhook.enabled"
+    /// By somebody, or because it failed for too long.
+    case webhookDisabled = "webhook.disabled"
+    case webhookRemoved = "webhook.removed"
     case tokenCreated = "token.created"
     case tokenRevoked = "token.revoked"
 }

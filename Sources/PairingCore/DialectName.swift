@@ -4,4 +4,6 @@ public enum DialectName: String, Sendable, Hashable, CaseIterable {
     case nodes
     /// OpenClaw's, at `/`, `/gateway` and `/__openclaw__/gateway`.
     case openclaw
+    /// GoClaw's, at `/ws`, told from this server's own by the first frame.
+    case goclaw
 }

@@ -1,6 +1,16 @@
 /// What a device of OpenClaw's dialect signs. It names no origin, so that a server which a device was made to dial could
 /// pass it on: it is taken on that dialect's own paths alone, and the pairing is marked.
 public struct OpenClawStatement: Sendable, Equatable {
+    /// What stands behind the device's ID in the sender ID of a node: one key may be an operator's and a node's at once, each
+    /// paired by itself.
+    public static let nodeSuffix = ":node"
+
+    /// The device's ID in a sender ID of that dialect.
+    public static func deviceID(of senderID: SenderID) -> String {
+        senderID.text.hasSuffix(nodeSuffix)
+            ? String(senderID.text.dropLast(nodeSuffix.count)) : senderID.text
+    }
+
     /// The fields in their order, as they were sent.
     private let fields: [String]
     private let platform: String

@@ -22,6 +22,10 @@ public struct Detail: Sendable, Hashable {
         self.label = label
         self.value = value
     }
+
+    /// Marks a device whose signature is OpenClaw's.
+    public static let openClawSignature = Detail(
+        label: "Signature", value: "OpenClaw's, which names no address that was dialled")
 }
 
 /// What a device says of itself; untrusted, cleaned, shown to the administrator (I7).

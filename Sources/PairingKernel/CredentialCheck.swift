@@ -37,7 +37,9 @@ struct CredentialCheck: Sendable {
     ) throws(Refusal) -> Bool {
         guard let verifier = Ed25519PublicKey(rawRepresentation: key.bytes) else { return false }
         if !proof.foreignTexts.isEmpty {
-            guard senderID.text == hexadecimal(sha256(key.bytes)) else { return false }
+            guard OpenClawStatement.deviceID(of: senderID) == hexadecimal(sha256(key.bytes)) else {
+                return false
+            }
             for text in proof.foreignTexts {
                 try payments.payNext()
                 if verifier.isValidSignature(proof.signature, for: Array(text.utf8)) { return true }

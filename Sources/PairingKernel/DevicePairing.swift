@@ -91,7 +91,7 @@ struct DevicePairing: Sendable {
     /// What the administrator is told of how the device proves itself.
     private static func marks(of credential: ClaimedCredential) -> [Detail] {
         guard case .key(_, let proof) = credential, !proof.foreignTexts.isEmpty else { return [] }
-        return [Detail(label: "Signature", value: "OpenClaw's, which names no address that was dialled")]
+        return [.openClawSignature]
     }
 
     /// Finds what the evidence proves: the active pairing first, then the pending request, then the newest

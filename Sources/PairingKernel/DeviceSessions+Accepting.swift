@@ -14,12 +14,17 @@ public struct SentMessage: Sendable, Equatable {
     public var body: String
     /// Who is to answer, where the channel names nobody; `nil` for whoever answers the channel's devices.
     public var agent: String?
+    /// Which of the device's conversations it belongs to.
+    public var conversation: ConversationName
 
     /// Wraps the parts.
-    public init(id: String, body: String, agent: String? = nil) {
+    public init(
+        id: String, body: String, agent: String? = nil, conversation: ConversationName = .main
+    ) {
         self.id = id
         self.body = body
         self.agent = agent
+        self.conversation = conversation
     }
 }
 
@@ -123,22 +128,26 @@ extension DeviceSessions {
                         messageID: messages[index].id, sequence: MessageReceipt.ephemeral,
                         frames: output.frames.map(OutboundFrame.init)))
             case .accepted(let output):
+                // Before it is accepted: a device that gets no receipt repeats it.
+                let answersCommand = try await takeAnswer(messages[index].body, from: origin.session.sender)
                 let message = PairingStore.InboundMessage(
                     session: origin.session, messageID: messages[index].id, body: messages[index].body,
-                    forwarded: output.messages.map {
-                        PairingStore.ForwardedMessage(agent: $0.agent, body: $0.body)
-                    },
+                    forwarded: answersCommand
+                        ? []
+                        : output.messages.map {
+                            PairingStore.ForwardedMessage(agent: $0.agent, body: $0.body)
+                        },
                     agent: messages[index].agent.map {
                         PairingStore.NamedAgent(
                             name: $0,
                             answersChannel: $0 == dispatcher.agents.defaultAgent(for: origin.channel).name)
-                    }, number: number)
+                    }, number: number, conversation: messages[index].conversation)
                 inbound.append((index, message, output.frames.map(OutboundFrame.init)))
             case .crashes:
                 let message = PairingStore.InboundMessage(
                     session: origin.session, messageID: messages[index].id, body: messages[index].body,
                     forwarded: [], end: PairingStore.MessageEnd(.undeliverable, reason: "channel_crashed"),
-                    number: number)
+                    number: number, conversation: messages[index].conversation)
                 inbound.append(
                     (
                         index, message,

@@ -162,7 +162,7 @@ extension DeviceSessions: AgentAudience {
             switch result {
             case .success(let frames):
                 for frame in frames {
-                    live.socket.deliver(OutboundFrame(frame).answering(message.inReplyTo))
+                    live.socket.deliver(OutboundFrame(frame).answering(message))
                 }
                 if frames.isEmpty { await leaveOut(message.sequence, for: grant) }
             case .failure(let refusal):
@@ -283,14 +283,22 @@ private enum DeliveryFault {
 }
 
 extension OutboundFrame {
-    /// The event `message` with what it answers, where its channel says nothing of that.
-    func answering(_ messageID: String?) -> OutboundFrame {
-        guard let messageID, event == "message", !payload.utf8.holds(#""inReplyTo""#.utf8),
+    /// The event `message` with what it answers and the conversation that it belongs to, where its channel says nothing
+    /// of that.
+    func answering(_ message: PairingStore.StoredMessage) -> OutboundFrame {
+        guard event == "message" else { return self }
+        let frame = message.inReplyTo.map { adding("inReplyTo", $0) } ?? self
+        return message.conversation.isMain
+            ? frame : frame.adding("conversation", message.conversation.text)
+    }
+
+    private func adding(_ name: String, _ text: String) -> OutboundFrame {
+        guard !payload.utf8.holds("\"\(name)\"".utf8),
             let end = payload.utf8.lastIndex(of: UInt8(ascii: "}"))
         else { return self }
         let last = payload.utf8[..<end].last { !" \n\r\t".utf8.contains($0) }
         let separator = last == UInt8(ascii: "{") ? "" : ","
-        let member = "\(separator)\"inReplyTo\":\(JSONValue.string(messageID).text)}"
+        let member = "\(separator)\"\(name)\":\(JSONValue.string(text).text)}"
         return OutboundFrame(event: event, payload: payload[..<end] + member)
     }
 }

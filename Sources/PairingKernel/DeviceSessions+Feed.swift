@@ -17,8 +17,12 @@ public struct PairingChange: Sendable, Equatable {
 }
 
 extension DeviceSessions {
+    /// Has `listener` told whenever the feed brings something. It must not take long: revocations wait for it.
+    public func onFeed(_ listener: @escaping @Sendable () -> Void) { feedListener.withLock { $0 = listener } }
+
     /// Has everything that the feed brings from now on handed to `reader`, once and in order, by the one task that
-    /// reads the feed. It is called in batches, and must not take long: revocations wait for it.
+    /// reads the feed. It is called in batches, and must not take long: revocations wait for it. An empty batch says
+    /// that the database was taken back to an earlier moment: nothing that is known has to be so any more.
     public func readFeed(_ reader: @escaping @Sendable ([PairingChange]) -> Void) {
         feedReader.withLock {
             $0 = { events in

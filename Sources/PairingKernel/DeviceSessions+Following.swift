@@ -99,7 +99,13 @@ extension DeviceSessions {
                     let events = try await store.events(after: from, limit: 500)
                     for event in events { await act(on: event) }
                     if !events.isEmpty, let reader = feedReader.withLock({ $0 }) { reader(events) }
+                    if !events.isEmpty { feedListener.withLock { $0 }?() }
                     position = events.last?.position ?? from
+                    if events.isEmpty, let newest = try await positionIfRestored(since: from) {
+                        position = newest
+                        try await reconcile()
+                        continue
+                    }
                     if events.count < 500 { break }
                 }
             } catch {
@@ -107,6 +113,20 @@ extension DeviceSessions {
                 logger.warning("The event feed could not be read", metadata: ["error": "\(error)"])
             }
         }
+    }
+
+    /// Where the feed is, if the database was taken back to before a position that was read: what was decided after it
+    /// is undone, and what is decided from now on would be taken for read.
+    private func positionIfRestored(since position: Int64) async throws -> Int64? {
+        let newest = try await store.newestPosition()
+        guard newest < position else { return nil }
+        logger.warning(
+            """
+            The database was taken back to an earlier moment while this gateway ran: stop every server, run nodesctl \
+            backup restored, and start them again
+            """, metadata: ["read": "\(position)", "newest": "\(newest)"])
+        feedReader.withLock { $0 }?([])
+        return newest
     }
 
     /// Reconciles every few seconds; beside the feed, so that no event waits for it.

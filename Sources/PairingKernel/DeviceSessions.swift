@@ -59,6 +59,8 @@ public final class DeviceSessions: Service, Sendable {
     let contention = Mutex(ContentionPace())
     /// Told what the feed brings, in order, by whoever follows it.
     let feedReader = Mutex<(@Sendable ([PairingStore.Event]) -> Void)?>(nil)
+    /// Told that the feed brought something.
+    let feedListener = Mutex<(@Sendable () -> Void)?>(nil)
     /// Wakes the follower of the event feed; wakes that come together are one.
     let wakes = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     /// Wakes whoever passes decisions on.

@@ -1,4 +1,5 @@
 import Cryptography
+import PairingCore
 import PairingStore
 
 /// Follows the chain of hashes through the event feed; pure.
@@ -38,13 +39,26 @@ struct EventChain {
     }
 
     mutating func follow(_ row: PairingStore.ChainedEvent) throws(Fault) {
-        guard row.position == position + 1 else { throw .missing(before: row.position) }
+        guard row.position == position + 1 || continues(row) else { throw .missing(before: row.position) }
+        // What was kept elsewhere was written after the backup that is in use now.
+        if let anchor, (position + 1..<row.position).contains(anchor.position) {
+            throw .anchorOutside(anchor.position)
+        }
         guard let found = row.hash else { throw .unchained(row.position) }
         let expected = Self.hash(of: row.values, after: hash)
         guard found == expected else { throw .altered(row.position) }
         position = row.position
         hash = expected
         if let anchor { try compare(anchor) }
+    }
+
+    /// Whether the row itself says that the positions before it are left out, because a database that was taken back to
+    /// an earlier moment gives none twice.
+    private func continues(_ row: PairingStore.ChainedEvent) -> Bool {
+        guard row.position > position, row.values[2] == EventName.databaseRestored.rawValue,
+            let details = row.values[10].flatMap({ try? JSONValue(parsing: $0.utf8) })
+        else { return false }
+        return details["after"] == .integer(position)
     }
 
     /// - Parameter ends: as they were when following began.

@@ -28,10 +28,13 @@ public struct EventFeed: Sendable {
     /// It reads on every hint of `hints`, after every loss of its connection, and every few seconds; while
     /// the database is away it waits.
     ///
-    /// - Parameter hints: run by the caller, and read by nobody else.
+    /// - Parameters:
+    ///   - hints: run by the caller, and read by nobody else.
+    ///   - restored: told where the feed goes on when the database was taken back to before what was read.
     /// - Throws: what `body` throws.
     public func follow(
         after position: Int64, hints: StoreHints,
+        restored: @Sendable (Int64) async throws -> Void = { _ in },
         _ body: @Sendable ([PairingStore.Event]) async throws -> Void
     ) async throws {
         let wakes = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -50,12 +53,18 @@ public struct EventFeed: Sendable {
             for await _ in wakes.stream {
                 while true {
                     let events: [PairingStore.Event]
+                    let newest: Int64
                     do {
                         events = try await store.events(after: position, limit: 500)
+                        newest = events.isEmpty ? try await store.newestPosition() : position
                     } catch {
                         if StoreFailure(error) == .cancelled { break }
                         logger.warning("The event feed could not be read", metadata: ["error": "\(error)"])
                         break
+                    }
+                    if newest < position {
+                        position = newest
+                        try await restored(newest)
                     }
                     guard let last = events.last else { break }
                     try await body(events)

@@ -6,32 +6,30 @@ import Synchronization
 /// A device of another dialect that shows a secret of its own instead of a key: it is this server's device token by its
 /// hash, and names its device by a hash of that.
 public enum ForeignSecret {
-    /// The token and the sender ID that a secret stands for.
-    public static func device(of secret: String) -> (token: DeviceToken, senderID: SenderID)? {
-        guard let token = DeviceToken(bytes: sha256(Array("openclaw-token|\(secret)".utf8))),
-            let senderID = SenderID("oc-" + hexadecimal(sha256(token.bytes).prefix(8)))
+    /// The token and the sender ID that a secret stands for in a dialect; in another it is another device's.
+    public static func device(
+        of secret: String, in dialect: DialectName
+    ) -> (token: DeviceToken, senderID: SenderID)? {
+        let prefix =
+            switch dialect {
+            case .nodes, .goclaw: "web-"
+            case .openclaw: "oc-"
+            }
+        guard let token = DeviceToken(bytes: sha256(Array("\(dialect.rawValue)-token|\(secret)".utf8))),
+            let senderID = SenderID(prefix + hexadecimal(sha256(token.bytes).prefix(8)))
         else { return nil }
         return (token, senderID)
     }
 }
 
 extension DeviceSessions {
-    /// The newest messages between a device and its agents, oldest first, as texts.
-    public func history(
-        limit: Int, grant: SessionGrant, on socket: any DeviceSocket
-    ) async throws(Refusal) -> JSONValue {
+    /// Whom the session's device may name, as administrators have it now.
+    public func agentNames(
+        of grant: SessionGrant, on socket: any DeviceSocket
+    ) async throws(Refusal) -> [String] {
         guard state.withLock({ $0.table.isLive(socket.id, grant) }) else { throw .sessionEnded }
-        let lines = try await refusing(logger) {
-            try await store.history(of: grant.liveSession.sender, limit: limit)
-        }
-        return .object([
-            "messages": .array(
-                lines.map { line in
-                    .object([
-                        "from": .string(line.agent == nil ? "device" : "agent"),
-                        "text": .string(spokenText(of: line.body)), "at": .integer(line.at.milliseconds),
-                    ])
-                })
-        ])
+        let devices = try await refusing(logger) { try await store.activeDevices(of: [grant.senderID]) }
+        guard let device = devices[grant.senderID.key] else { throw .pairingEnded }
+        return agentNames(for: device)
     }
 }

@@ -20,6 +20,10 @@ public struct Kernel: Sendable {
     public let invitations: Invitations
     /// What happened, for people, and the proof of it.
     public let audit: Audit
+    /// What an operator does with a database that was taken back to an earlier moment.
+    public let restoration: Restoration
+    /// Who else is told of it.
+    public let webhooks: Webhooks
     /// This process's channels.
     public let channels: ChannelHost
     /// What the configuration decides.
@@ -50,6 +54,8 @@ public struct Kernel: Sendable {
         messages = MessageDesk(store: store, logger: logger)
         feed = EventFeed(store: store, logger: logger)
         audit = Audit(store: store, logger: logger)
+        restoration = Restoration(store: store, audit: audit, logger: logger)
+        webhooks = Webhooks(store: store, settings: settings, clock: clock, logger: logger)
         invitations = Invitations(store: store, settings: settings, logger: logger)
         pairing = DevicePairing(
             store: store, channels: channels, settings: settings, clock: clock, logger: logger)

@@ -36,6 +36,21 @@ extension PairingAdministration {
         }
     }
 
+    /// The request that showed this code: what a program names that knows no more of it. Whoever may decide may ask, for
+    /// a code proves nothing.
+    ///
+    /// - Throws: `NOT_FOUND` where there is none.
+    public func requestID(
+        withCode code: PairingCode, by authority: Authority
+    ) async throws(Refusal) -> RequestID {
+        try authority.require(.decide)
+        let id = try await refusing(logger) { try await store.requestID(withCode: code) }
+        guard let id else {
+            throw Refusal(.notFound, "unknown_code", "There is no request with the code \(code).")
+        }
+        return id
+    }
+
     private func ended(_ row: PairingStore.EndedRequest) -> EndedRow {
         var ended = EndedRow(
             request: row.request, fingerprint: requestRow(row.request, [:]).fingerprint, waitsUntil: nil)

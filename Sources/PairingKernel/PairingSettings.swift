@@ -43,6 +43,8 @@ public struct PairingSettings: Sendable {
     /// there are none; then nobody can begin to use codes.
     public var accountKey: [UInt8]?
 
+    /// Web hooks.
+    public var webhooks: WebhookSettings
     /// Who may be chosen to answer devices.
     public var agents: AgentChoice
     /// Whether administrators may look at the text of devices' messages.
@@ -68,6 +70,7 @@ public struct PairingSettings: Sendable {
         deliveryPause = .seconds(1)
         sessionIdleTimeout = .seconds(12 * 3600)
         sessionAbsoluteTimeout = .seconds(7 * 86400)
+        webhooks = WebhookSettings()
         agents = AgentChoice()
         showsMessageText = false
     }

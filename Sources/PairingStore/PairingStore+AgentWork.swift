@@ -203,11 +203,12 @@ extension Transaction {
             (
                 """
                 SELECT a.key, m.* FROM unnest($1::text[], $2::text[], $3::bigint[]) AS a (key, open, after), LATERAL (
-                    SELECT sequence, message_id, body, forwarded, agent, attempts,
+                    SELECT sequence, message_id, body, forwarded, agent, attempts, conversation,
                         greatest(0, extract(epoch FROM next_try_at - clock_timestamp()) * 1000)::bigint AS delay,
                         sum(octet_length(body) + coalesce(octet_length(forwarded), 0)) OVER (ORDER BY sequence)
                             - octet_length(body) - coalesce(octet_length(forwarded), 0) AS before
-                    FROM (SELECT sequence, message_id, body, forwarded, agent, attempts, next_try_at FROM messages
+                    FROM (SELECT sequence, message_id, body, forwarded, agent, attempts, next_try_at, conversation
+                        FROM messages
                         WHERE sender_key || '/' || generation::text || '/' || direction = a.open
                             AND sequence > a.after AND done_at IS NULL
                         ORDER BY sequence LIMIT $4) AS page) AS m
@@ -235,7 +236,8 @@ extension Transaction {
                     sequence: try row.int64("sequence"), messageID: try row.text("message_id"),
                     parts: try row.forwarded(to: row.optionalText("agent")),
                     attempts: try row.int("attempts"),
-                    delay: .milliseconds(try row.optionalInt64("delay") ?? 0)))
+                    delay: .milliseconds(try row.optionalInt64("delay") ?? 0),
+                    conversation: try row.conversation()))
         }
         for device in devices {
             guard let messages = work[device.key]?.messages else { continue }

@@ -70,7 +70,7 @@ extension PairingStore {
                 then: [
                     (
                         """
-                        SELECT sequence, agent, body, message_id FROM messages
+                        SELECT sequence, agent, body, message_id, conversation FROM messages
                         WHERE sender_key || '/' || generation::text || '/' || reply_to::text = $1
                             AND direction = 'out' ORDER BY reply_part
                         """,
@@ -83,7 +83,8 @@ extension PairingStore {
             return try answers[0].map {
                 StoredMessage(
                     sequence: try $0.int64("sequence"), agent: try $0.optionalText("agent"),
-                    body: try $0.text("body"), inReplyTo: try $0.optionalText("message_id"))
+                    body: try $0.text("body"), inReplyTo: try $0.optionalText("message_id"),
+                    conversation: try $0.conversation())
             }
         }
     }

@@ -141,7 +141,8 @@ extension PairingStore {
                 let request = try transaction.insert(claim, code: code)
                 try transaction.record(
                     .pairingRequested, channel: claim.channel, senderID: claim.senderID,
-                    by: Origination(.device, address: claim.address), requestID: request.id)
+                    by: Origination(.device, address: claim.address), requestID: request.id,
+                    details: .object(claim.profile.marks))
                 if let invitation = claim.invitation {
                     let outcome = try transaction.admit(
                         request, with: invitation, generation: life.generation, from: claim.address, now: now)

@@ -16,50 +16,17 @@ extension PairingStore {
         }
     }
 
-    /// A message of either direction, as it is shown later.
-    public struct Line: Sendable, Equatable {
-        /// Which agent spoke; `nil` where the device did.
-        public var agent: String?
-        /// JSON text.
-        public var body: String
-        /// When it was stored.
-        public var at: Timestamp
-    }
-
-    /// The newest messages of a pairing, oldest first; what was given up is left out.
-    public func history(of sender: PairedSender, limit: Int) async throws -> [Line] {
-        func newest(_ direction: String) -> String {
-            """
-            (SELECT CASE WHEN direction = 'out' THEN agent END AS agent, body, created_at, direction, sequence
-            FROM messages
-            WHERE sender_key = $1 AND generation = $2 AND direction = '\(direction)'
-                AND ended IS DISTINCT FROM 'withdrawn'
-            ORDER BY sequence DESC LIMIT $3)
-            """
-        }
-        return try await pool.query(
-            """
-            SELECT agent, body, created_at FROM (\(newest("in")) UNION ALL \(newest("out"))) AS lines
-            ORDER BY created_at DESC, direction DESC, sequence DESC LIMIT $3
-            """, [.text(sender.senderID.key), .int64(sender.generation.number), .int(limit)]
-        ).map {
-            Line(
-                agent: try $0.optionalText("agent"), body: try $0.text("body"),
-                at: try $0.moment("created_at")
-            )
-        }.reversed()
-    }
-
-    /// What an agent and a device said to each other before one of the device's messages, oldest first. What the
-    /// agent has not answered is left out, and so is what other agents heard.
+    /// What an agent and a device said to each other in a conversation before one of the device's messages, oldest
+    /// first. What the agent has not answered is left out, and so is what other agents heard.
     ///
     /// - Parameters:
     ///   - sequence: the device's message.
     ///   - limit: the most exchanges.
     ///   - bytes: the most bytes of them together as they are stored; the newest stay.
     public func conversation(
-        of senderID: SenderID, _ generation: Generation, with agent: String, before sequence: Int64,
-        limit: Int, bytes: Int
+        of senderID: SenderID, _ generation: Generation, with agent: String,
+        in conversation: ConversationName = .main,
+        before sequence: Int64, limit: Int, bytes: Int
     ) async throws -> [Exchange] {
         if limit <= 0 || bytes <= 0 { return [] }
         // The sizes of large texts are known without reading them.
@@ -71,7 +38,7 @@ extension PairingStore {
                         OVER (ORDER BY o.sequence DESC) AS bytes
                 FROM (
                     SELECT sequence, body, reply_to, reply_part FROM messages
-                    WHERE sender_key = $1 AND generation = $2 AND direction = 'out' AND agent = $3
+                    WHERE \(Self.outbound(in: conversation)) AND agent = $3
                         AND (reply_to IS NULL OR reply_to < $4)
                     ORDER BY sequence DESC LIMIT $5
                 ) AS o
@@ -81,7 +48,7 @@ extension PairingStore {
             """,
             [
                 .text(senderID.key), .int64(generation.number), .text(agent), .int64(sequence), .int(limit),
-                .int64(Int64(bytes)),
+                .int64(Int64(bytes)), .text(conversation.text), .int64(Self.window),
             ]
         ).map { row in
             var heard: String?
@@ -92,5 +59,23 @@ extension PairingStore {
             }
             return Exchange(heard: heard, said: try row.text("said"))
         }
+    }
+
+    /// Where the main conversation is looked for: it has no index of its own, so that what lies farther back than so many
+    /// messages of other conversations is found a page later, or not by agents.
+    static let window: Int64 = 2000
+
+    /// The condition for what was said to the device in a conversation, by the index that fits; `$1` is the device's key,
+    /// `$2` its generation, `$7` the conversation and `$8` the window.
+    private static func outbound(in conversation: ConversationName) -> String {
+        conversation.isMain
+            ? """
+            sender_key = $1 AND generation = $2 AND direction = 'out' AND conversation = $7 AND sequence
+                >= (SELECT next_out FROM device_streams WHERE sender_key = $1 LIMIT 1) - $8
+            """
+            : """
+            sender_key || '/' || generation::text || '/' || direction || '/' || conversation
+                = $1 || '/' || $2::bigint::text || '/out/' || $7 AND conversation <> '' AND $8::bigint > 0
+            """
     }
 }

@@ -30,7 +30,10 @@ extension PairingStore {
                 try transaction.record(
                     .pairingApproved, channel: device.channel, senderID: device.senderID, by: origination,
                     requestID: id, generation: device.generation,
-                    details: .object(agents.map { ["agents": .array($0.map(JSONValue.string))] } ?? [:]))
+                    details: .object(
+                        device.profile.marks.merging(
+                            agents.map { ["agents": .array($0.map(JSONValue.string))] } ?? [:]
+                        ) { $1 }))
                 return .done(device)
             }
         }
@@ -198,6 +201,13 @@ extension PairingStore {
             if case .refused(let refusal) = outcome { return .refused(try transaction.explain(refusal, id)) }
             return outcome
         }
+    }
+}
+
+extension DeviceProfile {
+    /// What events say of how the device proves itself.
+    var marks: [String: JSONValue] {
+        details.contains(.openClawSignature) ? ["signature": .string("openclaw")] : [:]
     }
 }
 

@@ -68,6 +68,14 @@ extension PairingStore {
         ).first?.pairingRequest()
     }
 
+    /// The newest request that shows this code, in whatever state.
+    public func requestID(withCode code: PairingCode) async throws -> RequestID? {
+        try await pool.query(
+            "SELECT request_id FROM pairing_requests WHERE code = $1 ORDER BY created_at DESC LIMIT 1",
+            [.text(code.text)]
+        ).first?.requestID()
+    }
+
     /// The requests among `ids` that are no longer pending, or are gone.
     public func endedRequests(among ids: [RequestID]) async throws -> [RequestID: RequestState] {
         let rows = try await pool.query(

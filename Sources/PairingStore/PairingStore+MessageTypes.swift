@@ -45,12 +45,16 @@ extension PairingStore {
         public var end: MessageEnd?
         /// The number that its channel was told it would get; `nil` where none was told.
         public var number: Int64?
+        /// Which of the device's conversations it belongs to.
+        public var conversation: ConversationName
 
         /// Wraps the parts.
         public init(
             session: LiveSession, messageID: String, body: String, forwarded: [ForwardedMessage],
-            agent: NamedAgent? = nil, end: MessageEnd? = nil, number: Int64? = nil
+            agent: NamedAgent? = nil, end: MessageEnd? = nil, number: Int64? = nil,
+            conversation: ConversationName = .main
         ) {
+            self.conversation = conversation
             self.session = session
             self.messageID = messageID
             self.body = body
@@ -122,12 +126,15 @@ extension PairingStore {
         public var inReplyTo: String?
         /// How often its channel failed to deliver it.
         public var attempts = 0
+        /// Which of the device's conversations it belongs to.
+        public var conversation = ConversationName.main
 
         /// Wraps the parts.
         public init(
             sequence: Int64, agent: String?, body: String, forwarded: [ForwardedMessage] = [],
-            inReplyTo: String? = nil, attempts: Int = 0
+            inReplyTo: String? = nil, attempts: Int = 0, conversation: ConversationName = .main
         ) {
+            self.conversation = conversation
             self.sequence = sequence
             self.agent = agent
             self.body = body

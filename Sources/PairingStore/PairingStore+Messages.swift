@@ -157,13 +157,14 @@ extension Transaction {
         try enqueue(
             """
             INSERT INTO messages (sender_key, generation, direction, sequence, message_id, body, forwarded,
-                created_at, done_at, ended, end_reason, agent)
+                created_at, done_at, ended, end_reason, agent, conversation)
             SELECT sender_key, generation, 'in', sequence, message_id, body, nullif(forwarded, ''),
                 clock_timestamp(), CASE WHEN forwarded = '[]' THEN clock_timestamp() END, ended, end_reason,
-                nullif(agent, '')
+                nullif(agent, ''), conversation
             FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
-                $8::text[], $9::text[])
-                AS a (sender_key, generation, sequence, message_id, body, forwarded, ended, end_reason, agent)
+                $8::text[], $9::text[], $10::text[])
+                AS a (sender_key, generation, sequence, message_id, body, forwarded, ended, end_reason, agent,
+                    conversation)
             """,
             [
                 .texts(accepted.map(\.message.session.senderID.key)),
@@ -173,6 +174,7 @@ extension Transaction {
                 .texts(accepted.map { $0.message.forwardedText ?? "" }),
                 .texts(accepted.map { $0.message.end?.state.rawValue }),
                 .texts(accepted.map { $0.message.end?.reason }), .texts(accepted.map(\.agent)),
+                .texts(accepted.map(\.message.conversation.text)),
             ])
     }
 }

@@ -69,7 +69,10 @@ extension PairingStore {
                 return .done(stored)
             }
             try transaction.insert(new, lifetimes)
-            try transaction.write(streams, of: Set(new.map(\.push.senderID.key)))
+            let receivers = Set(new.map(\.push.senderID.key))
+            try transaction.write(streams, of: receivers)
+            try transaction.noteWaiting(
+                receivers, connected: Set(sessions.filter(\.value.isLive).keys))
             try transaction.wake(.deliver, woken.mapValues(Array.init))
             return outcomes
         }

@@ -70,6 +70,9 @@ extension PairingStore {
             try transaction.write(batch)
             var overflowed = try transaction.endOverflow(&streams, of: batch.changed, limits)
             try transaction.write(streams, of: batch.changed)
+            try transaction.noteWaiting(
+                Set(batch.answers.map(\.settlement.sender.senderID.key)),
+                connected: Set(sessions.filter(\.value.isLive).keys))
             try transaction.wake(.deliver, woken.mapValues(Array.init))
             return zip(settlements, outcomes).map { settlement, outcome in
                 guard case .stored(var stored) = outcome else { return outcome }
@@ -139,7 +142,7 @@ private struct SettledBatch {
             return replies.enumerated().map { part, reply in
                 let message = PairingStore.StoredMessage(
                     sequence: stream.nextOut, agent: reply.agent, body: reply.body,
-                    inReplyTo: settlement.messageID)
+                    inReplyTo: settlement.messageID, conversation: settlement.conversation)
                 answers.append(Answer(settlement: settlement, part: part, message: message))
                 stream.nextOut += 1
                 stream.unacknowledgedBytes += Int64(reply.body.utf8.count)
@@ -155,12 +158,13 @@ extension Transaction {
             try enqueue(
                 """
                 INSERT INTO messages (sender_key, generation, direction, sequence, reply_to, reply_part, agent, body,
-                    message_id, created_at, expires_at)
+                    message_id, created_at, expires_at, conversation)
                 SELECT sender_key, generation, 'out', sequence, reply_to, reply_part, agent, body, message_id,
-                    clock_timestamp(), clock_timestamp() + lifetime * interval '1 millisecond'
+                    clock_timestamp(), clock_timestamp() + lifetime * interval '1 millisecond', conversation
                 FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[],
-                    $8::text[], $9::bigint[])
-                    AS a (sender_key, generation, reply_to, sequence, reply_part, agent, body, message_id, lifetime)
+                    $8::text[], $9::bigint[], $10::text[])
+                    AS a (sender_key, generation, reply_to, sequence, reply_part, agent, body, message_id, lifetime,
+                        conversation)
                 """,
                 batch.answers.map(\.settlement).places + [
                     .int64s(batch.answers.map(\.message.sequence)),
@@ -169,6 +173,7 @@ extension Transaction {
                     .texts(batch.answers.map(\.message.body)),
                     .texts(batch.answers.map(\.settlement.messageID)),
                     .int64s(batch.answers.map { $0.settlement.lifetime?.milliseconds }),
+                    .texts(batch.answers.map(\.settlement.conversation.text)),
                 ])
         }
         // By their place in the table, which nobody else changes while the device is locked.

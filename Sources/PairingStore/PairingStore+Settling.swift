@@ -133,7 +133,7 @@ extension PairingStore {
             guard let stream, stream.refusal(of: session) == nil else { return nil }
             let messages = try transaction.query(
                 """
-                SELECT sequence, agent, body, forwarded, attempts,
+                SELECT sequence, agent, body, forwarded, attempts, conversation,
                     CASE direction WHEN 'out' THEN message_id END AS in_reply_to
                 FROM messages
                 WHERE sender_key || '/' || generation::text || '/' || direction = $1
@@ -149,7 +149,8 @@ extension PairingStore {
                     body: try $0.text("body"),
                     forwarded: direction == .inbound
                         ? try $0.forwarded(to: $0.optionalText("agent")) : [],
-                    inReplyTo: try $0.optionalText("in_reply_to"), attempts: try $0.int("attempts"))
+                    inReplyTo: try $0.optionalText("in_reply_to"), attempts: try $0.int("attempts"),
+                    conversation: try $0.conversation())
             }
             return OpenMessages(
                 messages: messages,

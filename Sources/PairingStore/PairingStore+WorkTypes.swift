@@ -41,12 +41,15 @@ extension PairingStore {
         public var attempts: Int
         /// How long it waits before it is tried again.
         public var delay: Duration
+        /// Which of the device's conversations it belongs to.
+        public var conversation: ConversationName
 
         /// Wraps the parts.
         public init(
             sequence: Int64, messageID: String, parts: [ForwardedMessage], attempts: Int = 0,
-            delay: Duration = .zero
+            delay: Duration = .zero, conversation: ConversationName = .main
         ) {
+            self.conversation = conversation
             self.sequence = sequence
             self.messageID = messageID
             self.parts = parts
@@ -130,12 +133,15 @@ extension PairingStore {
         public var result: Result
         /// How long an answer is worth delivering; `nil` for ever.
         public var lifetime: Duration?
+        /// Which of the device's conversations it belongs to.
+        public var conversation: ConversationName
 
         /// Wraps the parts.
         public init(
             sender: PairedSender, sequence: Int64, messageID: String, result: Result,
-            lifetime: Duration? = nil
+            lifetime: Duration? = nil, conversation: ConversationName = .main
         ) {
+            self.conversation = conversation
             self.lifetime = lifetime
             self.sender = sender
             self.sequence = sequence

@@ -66,6 +66,11 @@ public struct PairingStore: Sendable {
                 FOR UPDATE SKIP LOCKED)
             """,
             """
+            DELETE FROM command_calls WHERE call_id IN (SELECT call_id FROM command_calls
+                WHERE called_at < now() - interval '30 days' LIMIT $1
+                FOR UPDATE SKIP LOCKED)
+            """,
+            """
             DELETE FROM suspect_calls WHERE call IN (SELECT call FROM suspect_calls
                 WHERE last_at < now() - interval '1 day' LIMIT $1
                 FOR UPDATE SKIP LOCKED)

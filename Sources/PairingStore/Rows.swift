@@ -32,6 +32,10 @@ extension PostgresRow {
 
     func requestID() throws -> RequestID { try parsed("request_id", RequestID.init) }
 
+    func conversation() throws -> ConversationName {
+        ConversationName(stored: try text("conversation"))
+    }
+
     func moment(_ column: String) throws -> Timestamp { Timestamp(milliseconds: try timestamp(column)) }
 
     func optionalMoment(_ column: String) throws -> Timestamp? {

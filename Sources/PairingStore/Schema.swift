@@ -52,5 +52,17 @@ public enum Schema {
         Migration(
             number: 16, name: "invitations",
             sql: String(decoding: PackageResources.v016_invitations_sql, as: UTF8.self)),
+        Migration(
+            number: 17, name: "feed_epoch",
+            sql: String(decoding: PackageResources.v017_feed_epoch_sql, as: UTF8.self)),
+        Migration(
+            number: 18, name: "webhooks",
+            sql: String(decoding: PackageResources.v018_webhooks_sql, as: UTF8.self)),
+        Migration(
+            number: 19, name: "conversations",
+            sql: String(decoding: PackageResources.v019_conversations_sql, as: UTF8.self)),
+        Migration(
+            number: 20, name: "command_calls",
+            sql: String(decoding: PackageResources.v020_command_calls_sql, as: UTF8.self)),
     ]
 }

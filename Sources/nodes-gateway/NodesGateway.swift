@@ -39,6 +39,9 @@ struct NodesGateway: AsyncParsableCommand {
         let sessions = DeviceSessions(
             kernel: process.kernel, instanceID: instanceID, name: process.name, hints: StoreHints(listener),
             agents: agents, logger: process.logger)
+        let webhooks = WebhookDispatcher(
+            kernel: process.kernel, instanceID: instanceID, logger: process.logger)
+        sessions.onFeed { webhooks.wake() }
         let settings = GatewaySettings(process.configuration.gateway)
         let server = GatewayServer(
             kernel: process.kernel, sessions: sessions, settings: settings, clock: { .now },
@@ -48,7 +51,7 @@ struct NodesGateway: AsyncParsableCommand {
         var group = ServiceGroupConfiguration(
             services: [
                 process.pool, process.pulse, process.schema(listens: true), listener, sessions,
-                process.kernel.sweeper(), server,
+                process.kernel.sweeper(), webhooks, server,
             ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: process.logger)
         group.maximumGracefulShutdownDuration = settings.shutdownSpread + .seconds(20)

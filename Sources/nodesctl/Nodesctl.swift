@@ -7,7 +7,7 @@ struct Nodesctl: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "nodesctl",
         abstract:
-            "Operates GoClaw Nodes: accounts, requests, devices, tokens, events, audit, agents, channels.",
+            "Operates GoClaw Nodes: accounts, requests, devices, tokens, events, backups, agents, channels.",
         discussion: """
             Talks to PostgreSQL directly, so it works when no page can be reached. Whoever may read the \
             database's password may do everything; what is done carries the operating system account's name.
@@ -18,9 +18,10 @@ struct Nodesctl: AsyncParsableCommand {
         subcommands: [
             SetupCommand.self, MigrateCommand.self, AdminCommand.self, RequestsCommand.self,
             DevicesCommand.self, ApproveCommand.self, DenyCommand.self, RevokeCommand.self,
-            InvitationsCommand.self, MessagesCommand.self, TokenCommand.self, EventsCommand.self,
-            AuditCommand.self, AgentsCommand.self, ChannelsCommand.self, ChannelCommand.self,
-            ConfigCommand.self, DeviceCommand.self, DoctorCommand.self,
+            InvitationsCommand.self, WebhooksCommand.self, MessagesCommand.self, TokenCommand.self,
+            EventsCommand.self, AuditCommand.self, BackupCommand.self, AgentsCommand.self,
+            ChannelsCommand.self, ChannelCommand.self, ConfigCommand.self, DeviceCommand.self,
+            DoctorCommand.self,
         ])
 
     /// Where the arguments name no command, those that there are.

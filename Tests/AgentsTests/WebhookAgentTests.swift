@@ -7,9 +7,9 @@ import Testing
 struct WebhookAgentTests {
     @Test("The signature is the one of the published example of Standard Webhooks")
     func signature() throws {
-        let secret = try #require(WebhookAgent.Settings.secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))
+        let secret = try #require(StandardWebhook.secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))
         #expect(
-            WebhookAgent.signature(
+            StandardWebhook.signature(
                 of: #"{"test": 2432232314}"#, id: "msg_p5jXN8AQM9LWM0D4loKWxJek", timestamp: "1614265330",
                 secret: secret) == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=")
     }
@@ -17,7 +17,7 @@ struct WebhookAgentTests {
     @Test(
         "A secret of another form is refused",
         arguments: ["", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_", "whsec_AAAA", "whsec_%%%%"])
-    func secrets(text: String) { #expect(WebhookAgent.Settings.secret(text) == nil) }
+    func secrets(text: String) { #expect(StandardWebhook.secret(text) == nil) }
 
     @Test("The body is JSON that holds the message as it was sent")
     func body() throws {
@@ -53,7 +53,7 @@ struct WebhookAgentTests {
         #expect(sent.header("webhook-timestamp") == "1800000000")
         #expect(
             sent.header("webhook-signature")
-                == WebhookAgent.signature(
+                == StandardWebhook.signature(
                     of: sent.body, id: "web~1/2/3", timestamp: "1800000000", secret: Self.secret))
         #expect(sent.body.contains(#""message":{"b":1.50}"#))
     }

@@ -4,7 +4,7 @@ import PairingCore
 import Testing
 
 /// The channels of this package, as they are built, installed and loaded.
-@Suite("The channels web, mobile and iot")
+@Suite("The channels of this package")
 struct BuiltChannelTests {
     /// Installs the built channels.
     private func install() async throws -> Cage {
@@ -26,9 +26,9 @@ struct BuiltChannelTests {
         let host = cage.load()
         defer { host.shutdown() }
         #expect(host.refused == [])
-        #expect(host.channels.map(\.id.text) == ["iot", "mobile", "web"])
+        #expect(host.channels.map(\.id.text) == ["iot", "mobile", "openclaw", "web"])
         #expect(host.channels.allSatisfy { $0.swiftVersion != nil })
-        #expect(host.channels.map(\.limits.requiresKey) == [true, false, false])
+        #expect(host.channels.map(\.limits.requiresKey) == [true, false, false, false])
         for channel in host.channels {
             let symbols = try await run("nm", ["-D", "--defined-only", "--extern-only", channel.path])
             #expect(symbols.output.split(separator: "\n").count == 1, "\(symbols.output)")
@@ -56,7 +56,7 @@ struct BuiltChannelTests {
         try cage.write(try JSONEncoder().encode(other), "iot.json")
         let host = cage.load()
         defer { host.shutdown() }
-        #expect(host.channels.map(\.id.text) == ["mobile"])
+        #expect(host.channels.map(\.id.text) == ["mobile", "openclaw"])
         #expect(host.refused.first?.reason.hasPrefix("iot.so needs libswiftCore.so") == true)
         #expect(
             host.refused.last?.reason.hasPrefix("web.so was built with Swift 5.10.1, this process") == true)
@@ -65,6 +65,7 @@ struct BuiltChannelTests {
     @Test("A configuration that is wrong refuses the channel with the key's name")
     func configuration() async throws {
         let host = try await load([
+            "openclaw": #"{"maximumCharacters": 32001}"#,
             "web": #"{"maximumCharacters": 0}"#, "mobile": #"{"minimumVersions": {"ios": "two"}}"#,
             "iot": #"{"minimumPeriodMs": "often"}"#,
         ])
@@ -76,6 +77,7 @@ struct BuiltChannelTests {
                     + "number.",
                 "it cannot be configured: minimumVersions.ios is \"two\", expected numbers with dots such as "
                     + "2.4.0.",
+                "it cannot be configured: maximumCharacters is 32001, expected 1 to 32000.",
                 "it cannot be configured: maximumCharacters is 0, expected 1 to 32000.",
             ])
     }

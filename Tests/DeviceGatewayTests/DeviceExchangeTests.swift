@@ -102,6 +102,8 @@ struct DeviceExchangeTests {
 
     func name(_ call: DeviceCall) -> String {
         switch call {
+        case .approveCode(let code, _): "approveCode \(code)"
+        case .denyCode(let code, _, _): "denyCode \(code)"
         case .pair(_, let nonce): "pair \(nonce ?? "-")"
         case .status(_, let nonce): "status \(nonce ?? "-")"
         case .connect(_, let nonce): "connect \(nonce ?? "-")"

@@ -26,7 +26,11 @@ struct DefaultsTests {
         let configured = try await configuration().gateway
         let own = GatewaySettings(
             origins: OriginPolicy(configured.publicOrigins), socketPath: configured.socket)
-        #expect(String(describing: GatewaySettings(configured)) == String(describing: own))
+        var read = GatewaySettings(configured)
+        #expect(read.dialects == own.dialects)
+        // The order in which a set describes itself says nothing.
+        read.dialects = own.dialects
+        #expect(String(describing: read) == String(describing: own))
     }
 
     @Test("… and the kernel's")

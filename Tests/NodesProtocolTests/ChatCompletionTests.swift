@@ -59,4 +59,19 @@ struct ChatCompletionTests {
         #expect(piece.hasPrefix("data: {") && piece.hasSuffix("}\n\n"))
         #expect(piece.dropLast(2).contains("\n") == false)
     }
+
+    @Test("A conversation is named as such, or by whom the client speaks for")
+    func conversations() throws {
+        let message = #""messages":[{"role":"user","content":"hi"}]"#
+        for (members, name) in [
+            (#""conversation":"kitchen","user":"u""#, "kitchen"), (#""user":"u""#, "u"), (#""user":"""#, ""),
+        ] {
+            let request = try ChatCompletionRequest(parsing: "{\(members),\(message)}".utf8)
+            #expect(request.conversation.text == name)
+        }
+        #expect(throws: Refusal.self) {
+            try ChatCompletionRequest(
+                parsing: #"{"user":"\#(String(repeating: "x", count: 129))",\#(message)}"#.utf8)
+        }
+    }
 }

@@ -195,4 +195,56 @@ struct DeviceRequestTests {
             #expect(error.message.hasPrefix(name + ": "))
         }
     }
+
+    @Test("A message may belong to a conversation, whose history is asked for page by page")
+    func conversations() throws {
+        let kitchen = try #require(ConversationName("kitchen"))
+        #expect(
+            try Self.read(
+                "message.send",
+                ["messageId": .string("m"), "message": .integer(1), "conversation": .string("kitchen")])
+                == .send(messageID: "m", message: "1", conversation: kitchen))
+        #expect(
+            try Self.read("message.history", [:])
+                == .history(limit: MessageHistory.defaultLimit))
+        #expect(
+            try Self.read(
+                "message.history",
+                [
+                    "before": .object(["sent": .number(7), "received": .integer(9)]),
+                    "limit": .integer(2), "conversation": .string("kitchen"),
+                ])
+                == .history(
+                    before: MessageHistory.Cursor(sent: 7, received: 9), limit: 2, conversation: kitchen))
+        for (name, parameters) in [
+            ("limit", ["limit": .integer(201)]), ("limit", ["limit": .integer(0)]),
+            ("before", ["before": .integer(7)]), ("before.sent", ["before": .object(["sent": .integer(0)])]),
+            ("conversation", ["conversation": .string("a\nb")]),
+        ] as [(String, [String: JSONValue])] {
+            do throws(Refusal) {
+                _ = try Self.read("message.history", parameters)
+                Issue.record("\(parameters) is accepted")
+            } catch {
+                #expect(error.code == .invalidRequest && error.message.hasPrefix("\(name): "))
+            }
+        }
+    }
+
+    @Test("A page of history names each message's side, and only JSON that is stored")
+    func historyPayload() throws {
+        let page = MessageHistory.Page(
+            lines: [
+                .init(
+                    sequence: 3, agent: nil, messageID: "m", body: #"{"text":"hi"}"#,
+                    at: Timestamp(milliseconds: 5)),
+                .init(
+                    sequence: 2, agent: "echo", messageID: "m", body: "12345678901234567890",
+                    at: Timestamp(milliseconds: 6)),
+            ], next: MessageHistory.Cursor(sent: 3, received: 1))
+        #expect(
+            page.payload(of: .main).text
+                == #"{"before":{"received":1,"sent":3},"messages":[{"at":5,"from":"device","message":{"text":"hi"},"#
+                + #""messageId":"m","messageSeq":3},{"agent":"echo","at":6,"from":"agent","inReplyTo":"m","#
+                + #""message":12345678901234567890,"messageSeq":2}]}"#)
+    }
 }

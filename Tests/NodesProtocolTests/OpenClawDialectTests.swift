@@ -8,7 +8,7 @@ struct OpenClawDialectTests {
     static let now = Timestamp(milliseconds: 1_795_725_600_000)
 
     static func dialect() throws -> OpenClawDialect {
-        let channel = try #require(ChannelID("web"))
+        let channel = try #require(ChannelID("openclaw"))
         return OpenClawDialect(
             facts: OpenClawDialect.Facts(
                 channel: channel, agents: ["echo", "words"], maximumMessage: 1, maximumBuffered: 2,
@@ -115,7 +115,9 @@ struct OpenClawDialectTests {
             asked == [
                 .ask(
                     id: "2",
-                    .send(messageID: "r", message: #"{"text":"hi","type":"text"}"#, agent: "words"))
+                    .send(
+                        messageID: "r", message: #"{"text":"hi","type":"text"}"#, agent: "words",
+                        conversation: ConversationName(stored: "agent:words:x")))
             ])
         let accepted = dialect.write(.accepted(id: "2", messageID: "r", messageSeq: 1), now: Self.now)
         #expect(try Self.sent(accepted).first?["payload"]?["status"] == .string("accepted"))

@@ -52,6 +52,27 @@ struct AuditTests {
         #expect(Self.fault(rows, anchor: ChainHead(position: 4, hash: Self.hash(1))) == .anchorOutside(4))
     }
 
+    @Test("Positions are left out only where a row of a restored database says after which one")
+    func restored() throws {
+        func follow(_ event: String, after: Int64, anchor: ChainHead? = nil) throws(EventChain.Fault) {
+            var chain = try EventChain(Self.empty, anchor: anchor)
+            try chain.follow(Self.row(1))
+            var values = [String?](repeating: nil, count: 11)
+            (values[0], values[2], values[10]) = ("900", event, "{\"after\": \(after), \"epoch\": 2}")
+            let row = PairingStore.ChainedEvent(
+                position: 900, values: values, hash: EventChain.hash(of: values, after: Self.hash(1)))
+            try chain.follow(row)
+        }
+        try follow("database.restored", after: 1)
+        #expect(throws: EventChain.Fault.missing(before: 900)) { try follow("database.restored", after: 2) }
+        #expect(throws: EventChain.Fault.missing(before: 900)) { try follow("pairing.denied", after: 1) }
+        // A head of the time that is gone is in no chain any more.
+        let ends = ChainHead(position: 3, hash: Self.hash(3))
+        #expect(throws: EventChain.Fault.anchorOutside(3)) {
+            try follow("database.restored", after: 1, anchor: ends)
+        }
+    }
+
     @Test("A head is read as it is printed, and nothing else is")
     func heads() {
         let head = ChainHead(position: 12, hash: Self.hash(1))

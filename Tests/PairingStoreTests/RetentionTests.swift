@@ -130,7 +130,7 @@ struct RetentionTests {
                 "token_hash",
                 "token_id", "code_hash", "secret_hash",
                 // Sealed under a key that the store never sees.
-                "totp_secret",
+                "totp_secret", "secret", "old_secret", "secret_since", "old_secret_until",
                 // Of what happened, which is no secret.
                 "hash", "chain_hash",
             ]

@@ -60,7 +60,7 @@ def test_both_channels_are_loaded(walked):
     assert re.search(r"^echo +Echo +1\.0\.0 +1\.1 +optional", walk.run(look), re.M)
     listed = json.loads(nodes.nodesctl("channels", "--json").stdout)
     assert listed["refused"] == []
-    assert sorted(channel["id"] for channel in listed["channels"]) == ["echo", "iot", "mobile", "sensor", "web"]
+    assert sorted(channel["id"] for channel in listed["channels"]) == ["echo", "iot", "mobile", "openclaw", "sensor", "web"]
 
 
 def test_a_device_is_paired_and_another_refused_as_the_walk_says(walked, tmp_path):

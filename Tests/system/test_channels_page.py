@@ -230,7 +230,7 @@ def test_nodesctl_lists_the_folder_also_without_the_database(deploy):
     with nodes.database_stopped():
         answer = listed(nodes)
         text = nodes.nodesctl("channels").stdout
-    assert [channel["id"] for channel in answer["channels"]] == ["iot", "mobile", "web"]
+    assert [channel["id"] for channel in answer["channels"]] == ["iot", "mobile", "openclaw", "web"]
     for channel in answer["channels"]:
         assert len(channel["sha256"]) == 64
         assert {"maximumMessageBytes", "messagesPerSecond", "burst", "heartbeatMs"} < set(channel["limits"])

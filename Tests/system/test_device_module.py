@@ -16,4 +16,4 @@ def test_the_module_keeps_the_protocols_rules(tmp_path):
         env={**os.environ, "MODULE": str(module)}, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "# pass 7" in done.stdout and "# fail 0" in done.stdout
+    assert "# pass 8" in done.stdout and "# fail 0" in done.stdout

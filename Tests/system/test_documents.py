@@ -52,6 +52,11 @@ OF_PAGES_AND_COMMANDS = {
     "bad_invitation", "bad_window", "broken_chain", "codes_unreadable", "no_key",
     "no_offer", "password_changed", "passwords_differ", "replayed_code", "scope_of_owner",
     "sign_in_ended", "unknown_invitation", "unknown_session", "wrong_code",
+    # Restored databases.
+    "gateways_running",
+    # Web hooks.
+    "address_not_allowed", "bad_address", "bad_events", "bad_push_hook", "push_hook_taken", "too_many_webhooks",
+    "unknown_webhook", "webhook_disabled",
     # Readiness, and what the store says more exactly as `already_…`.
     "channel_stuck", "request_ended",
     # What `message.status` and `message.failed` say.

@@ -336,3 +336,51 @@ def test_i5_without_the_database_a_request_is_told_to_come_again_and_a_stopping_
         assert (code, error["code"]) == (503, "stopping")
     finally:
         nodes.restart(nodes.gateways[1])
+
+
+def test_conversations_are_apart_whatever_they_are_spoken_in_and_their_history_is_read_page_by_page(stack):
+    nodes = stack.nodes
+    agent = stack.script("words", says(lambda body: "heard " + "/".join(m["content"] for m in body["messages"])))
+    device = paired(nodes, stack.administrator)
+    device.reconnect(1)
+
+    def ask(text: str, conversation: str | None = None) -> str:
+        named = {} if conversation is None else {"conversation": conversation}
+        device.socket.request("message.send", {"messageId": text, "message": {"text": text}, **named})
+        payload = device.socket.event("message")
+        assert payload["inReplyTo"] == text and payload.get("conversation") == conversation
+        device.socket.request("message.ack", {"messageSeq": payload["messageSeq"]})
+        return payload["message"]["text"].strip()
+
+    # An agent is told of the conversation that it is asked in, and of no other.
+    assert ask("a") == "heard a"
+    assert ask("k", "kitchen") == "heard k"
+    assert ask("b") == "heard a/heard a /b"
+    api = client(nodes, device.credential.token)
+    said = api.chat.completions.create(model="default", messages=say("l"), user="kitchen").choices[0].message.content
+    assert said.strip() == "heard k/heard k /l"
+    said = api.chat.completions.create(model="default", messages=say("x"), extra_body={"conversation": "hall"})
+    assert said.choices[0].message.content.strip() == "heard x"
+    assert len(agent.requests) == 5
+    # A device that was reloaded reads what was said, the newest first page first.
+    device.reconnect(0)
+
+    def history(**params) -> dict:
+        return device.socket.request("message.history", params)
+
+    def texts(page: dict) -> list[str]:
+        return [message["message"]["text"].strip() for message in page["messages"]]
+
+    page = history(limit=3)
+    assert texts(page) == ["heard a", "b", "heard a/heard a /b"]
+    assert [message["from"] for message in page["messages"]] == ["agent", "device", "agent"]
+    assert page["messages"][1]["messageId"] == page["messages"][2]["inReplyTo"] == "b"
+    rest = history(before=page["before"])
+    assert texts(rest) == ["a"] and "before" not in rest
+    kitchen = history(conversation="kitchen")
+    assert texts(kitchen) == ["k", "heard k", "l", "heard k/heard k /l"] and kitchen["conversation"] == "kitchen"
+    # Only what the store still has.
+    nodes.rows("DELETE FROM messages WHERE sender_key = %s AND body LIKE %s", device.sender_id.lower(), "%heard k%")
+    assert texts(history(conversation="kitchen")) == ["k", "l"]
+    with pytest.raises(Exception, match="conversation: expected"):
+        history(conversation="a\nb")

@@ -334,7 +334,7 @@ def test_an_api_token_is_shown_once_and_ends_when_it_is_revoked(nodes: Deploymen
 
 def test_channels_settings_and_the_schema_are_listed(nodes: Deployment):
     channels = called(nodes, "channels")
-    assert [channel["id"] for channel in channels["channels"]] == ["iot", "mobile", "web"]
+    assert [channel["id"] for channel in channels["channels"]] == ["iot", "mobile", "openclaw", "web"]
     assert channels["refused"] == []
     settings = called(nodes, "config")
     assert {"key", "environment", "form", "default", "summary"} == set(settings[0])

@@ -10,8 +10,8 @@ import pytest
 from support.agents import Agent, says
 from support.completions import Steps
 from support.deployment import deployed, eventually
-from support.device import TokenCredential
-from support.openclaw import Operator, choose_agents
+from support.device import KeyCredential, TokenCredential
+from support.openclaw import Operator, choose_agents, run
 
 PATHS = ("/", "/gateway", "/__openclaw__/gateway")
 
@@ -82,10 +82,16 @@ def test_a_client_is_pending_with_its_code_then_approved_and_talks(stack, path, 
     assert final(operator, "run-2") == "Here you are. "
     waited = operator.request("agent.wait", {"runId": "run-2", "timeoutMs": 1000})["payload"]
     assert waited["status"] == "ok" and waited["endedAt"] >= waited["startedAt"]
-    history = operator.request("chat.history", {"sessionKey": "k", "limit": 3})["payload"]
-    assert [(line["role"], line["content"][0]["text"]) for line in history["messages"]] == [
-        ("assistant", "hi 🛰"), ("user", "go"), ("assistant", "Here you are. "),
-    ]  # fmt: skip
+    # Each session key is a conversation.
+    for key, lines in (
+        ("agent:words:y", [("user", "go"), ("assistant", "Here you are. ")]), ("agent:echo:x", [("assistant", "hi 🛰")]),
+        ("main", []),
+    ):  # fmt: skip
+        history = operator.request("chat.history", {"sessionKey": key, "limit": 2 if "words" in key else 1})["payload"]
+        assert [(line["role"], line["content"][0]["text"]) for line in history["messages"]] == lines, key
+        assert history["sessionKey"] == key
+    # No path takes a compression that a client offers.
+    assert "Sec-WebSocket-Extensions" not in operator.socket.response.headers
     # The pongs of the client's library acknowledge what it was sent.
     eventually(
         lambda: nodes.rows(
@@ -242,6 +248,83 @@ def test_i1_one_device_is_one_identity_whatever_it_speaks(stack):
         rival.ask()
 
 
+def test_one_key_is_an_operator_and_a_node_at_once_and_a_command_comes_back_as_its_acknowledgement(stack):
+    nodes, administrator = stack.nodes, stack.administrator
+    operator = Operator(nodes, path="/gateway")
+    operator.pair(administrator)
+    operator.enter(0)
+    node = Operator(nodes, path="/gateway", role="node")
+    node.key, node.public_key, node.device_id = operator.key, operator.public_key, operator.device_id
+    node.scopes = []
+    node.extra = {"caps": ["canvas"], "commands": ["canvas.present"]}
+    answer = node.connect(node.dial())
+    page = administrator.get("/nodes").text
+    assert f"{node.device_id}:node" in page and "canvas.present" in page and "OpenClaw" in page
+    administrator.approve(answer["error"]["details"]["requestId"], answer["error"]["details"]["pairingCode"])
+    assert node.event("device.pair.resolved")["decision"] == "approved" and node.closed()[0] == 1008
+    choose_agents(nodes, "words")
+    node.enter(1)
+    # Neither replaces the other.
+    assert operator.request("health", {})["ok"] and node.request("health", {})["ok"]
+    sender = f"{node.device_id}:node"
+    command = {"type": "command", "command": "canvas.present", "parameters": {"text": "hi"}, "callId": "c1"}
+    nodes.nodesctl("messages", "push", sender, json.dumps(command), "--id", "p1")
+    invoked = node.event("node.invoke.request")
+    assert invoked["command"] == "canvas.present" and invoked["nodeId"] == node.device_id
+    assert json.loads(invoked["paramsJSON"]) == {"text": "hi"} and invoked["timeoutMs"] == 30_000
+    result = {"id": invoked["id"], "nodeId": node.device_id, "ok": True, "payloadJSON": '{"shown":true}'}
+    stack.words.requests.clear()
+    assert node.request("node.invoke.result", result)["payload"] == {"ok": True}
+    assert node.request("node.invoke.result", result)["payload"] == {"ok": True}
+    eventually(lambda: stack.words.requests, "the agent is told")
+    said = json.loads(json.loads(stack.words.requests[0][1])["messages"][-1]["content"])
+    assert said == {"type": "ack", "command": "canvas.present", "callId": "c1", "ok": True, "result": {"shown": True}}
+    rows = "SELECT body FROM messages WHERE sender_key = %s AND direction = 'in'"
+    assert len(nodes.rows(rows, sender)) == 1
+    # Those whose signature names no address are marked in the audit.
+    marked = nodes.rows(
+        "SELECT event FROM events WHERE sender_id = %s AND details ->> 'signature' = 'openclaw' ORDER BY position", sender
+    )
+    assert [event for (event,) in marked] == ["pairing.requested", "pairing.approved"]
+    # Each is revoked by itself.
+    administrator.revoke(sender)
+    assert node.closed() == (4001, "device removed")
+    assert operator.request("health", {})["ok"]
+    operator.socket.close()
+
+
+def test_one_device_speaks_two_dialects_and_a_name_of_one_claimed_in_another_is_refused(stack):
+    nodes = stack.nodes
+    operator = Operator(nodes, path="/gateway")
+    operator.pair(stack.administrator)
+    operator.enter(0)
+    # The same key in this server's own dialect: it is the same device, and has one session.
+    credential = KeyCredential()
+    credential.key, credential.public_key = operator.key, operator.public_key
+    device = nodes.device("openclaw", sender_id=operator.device_id, credential=credential)
+    assert device.connect()["status"] == "paired"
+    assert operator.closed()[0] == 4002
+    device.socket.request("message.send", {"messageId": "own", "message": {"text": "from home"}})
+    assert device.socket.event("message")["message"]["text"] == "from home"
+    operator.enter(1)
+    lines = operator.request("chat.history", {"sessionKey": "main"})["payload"]["messages"]
+    assert [line["content"][0]["text"] for line in lines] == ["from home", "from home"]
+    operator.socket.close()
+    # Another key claims that name here, and OpenClaw's clients claim a name of this dialect.
+    rival = nodes.device("openclaw", sender_id=operator.device_id, credential=TokenCredential())
+    with pytest.raises(Exception, match="ALREADY_EXISTS"):
+        rival.ask(metadata={"client": {"id": "cli"}})
+    tablet = nodes.device()
+    tablet.pair(stack.administrator)
+    thief = Operator(nodes)
+    error = thief.connect(device=thief.device(thief.dial()["nonce"], id=tablet.sender_id))["error"]
+    assert error["details"]["code"] == "DEVICE_AUTH_SIGNATURE_INVALID"
+    # A client without a key that shows a device's public name as its secret is somebody else.
+    stranger = Operator(nodes, keyless=True, token=operator.device_id)
+    details = stranger.connect(stranger.dial())["error"]["details"]
+    assert details["code"] == "PAIRING_REQUIRED" and details["deviceId"] != operator.device_id
+
+
 def test_a_page_at_the_root_is_still_a_page_and_no_log_holds_a_secret_of_the_address(stack):
     nodes = stack.nodes
     assert stack.administrator.get("/").status in (200, 302, 303)
@@ -304,7 +387,7 @@ def test_bamboo_claw_pairs_talks_and_sees_its_revocation(stack, tmp_path):
         with pytest.raises(Exception, match="device token mismatch|revoked this device"):
             await client.connect()
 
-    asyncio.run(use())
+    run(use())
 
 
 def test_openclaw_webchat_adapter_pairs_and_streams(stack):
@@ -358,7 +441,7 @@ def test_openclaw_sdk_pairs_and_asks(stack, tmp_path, monkeypatch):
         assert answer["status"] == "started"
         await client.close()
 
-    asyncio.run(use())
+    run(use())
 
 
 def test_opencat_pairs_by_its_token_and_shows_the_answer(stack):

@@ -85,7 +85,7 @@ def test_a_program_runs_on_the_swift_runtime_of_the_package_alone(tree, program)
 def test_the_channels_are_those_that_their_manifests_describe(tree):
     folder = tree / "usr/lib/goclaw-nodes/channels"
     manifests = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
-    assert sorted(manifests) == ["iot", "mobile", "web"]
+    assert sorted(manifests) == ["iot", "mobile", "openclaw", "web"]
     for name, manifest in manifests.items():
         library = folder / f"{name}.so"
         assert hashlib.sha256(library.read_bytes()).hexdigest() == manifest["sha256"]

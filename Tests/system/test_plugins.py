@@ -70,7 +70,7 @@ def spoilt():
 def test_every_broken_plugin_is_listed_with_its_reason_and_the_good_ones_work(spoilt):
     nodes, expected = spoilt
     listed = json.loads(nodes.nodesctl("channels", "--json", check=False).stdout)
-    assert sorted(channel["id"] for channel in listed["channels"]) == ["iot", "mobile", "web"]
+    assert sorted(channel["id"] for channel in listed["channels"]) == ["iot", "mobile", "openclaw", "web"]
     reasons = {pathlib.Path(refused["path"]).stem: refused["reason"] for refused in listed["refused"]}
     assert set(reasons) == set(expected), reasons
     for name, mention in expected.items():

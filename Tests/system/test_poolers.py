@@ -76,7 +76,7 @@ def test_every_program_refuses_a_pooler_that_keeps_no_sessions(nodes, pooled, mo
             [nodes.binaries / "nodesctl", *nodes.kernels[0].command[1:3], *command], env=environment, capture_output=True, text=True, timeout=60
         )
         assert done.returncode == (1 if command == ["doctor"] else 78), done.stderr
-        assert "session mode" in done.stdout + done.stderr
+        assert "session mode" in done.stdout + done.stderr, done.stdout + done.stderr
 
 
 def test_a_pooler_in_session_mode_serves_everything(deploy):

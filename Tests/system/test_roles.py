@@ -249,6 +249,7 @@ def test_signing_in_takes_a_one_time_code_once(nodes: Deployment):
     assert second.get("/nodes").status == 303
     events = nodes.rows(
         "SELECT details->>'reason' FROM events WHERE event = 'admin.sign_in_failed' AND details->>'username' = 'tina'"
+        " ORDER BY position"
     )
     assert events == [("wrong_code",), ("replayed_code",)]
     # A recovery code, once.

@@ -23,7 +23,7 @@ from .process import Process
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ADMINISTRATOR = "admin"
-CHANNELS = ("Web", "Mobile", "IoT")
+CHANNELS = ("Web", "Mobile", "IoT", "OpenClaw")
 
 # These are decided here, one value per process; from the environment they would reach all of them. The password
 # is nodesctl's alone, which reads it from its standard input.

@@ -12,11 +12,11 @@ const KEPT = 200;
 
 // The conversation: what was said, as far as this browser keeps it.
 
-const conversation = { store: browserStore("conversation"), entries: [] };
+const conversation = { store: browserStore("conversation"), entries: [], saving: Promise.resolve() };
 
 function keepConversation() {
   conversation.entries.splice(0, conversation.entries.length - KEPT);
-  return conversation.store.put({ entries: conversation.entries });
+  return conversation.saving = conversation.store.put({ entries: conversation.entries });
 }
 
 const parts = new Map();
@@ -68,6 +68,12 @@ function change(id, changes) {
 
 const handlers = {
   state: showState,
+  // "Sending…" is a promise that a reload must not break.
+  async kept(messageId) {
+    await conversation.saving;
+    const entry = conversation.entries.find(({ id }) => id === messageId);
+    if (entry) show(entry);
+  },
   sent: ({ messageId }) => change(messageId, {}),
   refused: (messageId, error) => change(messageId, { note: `Not sent: ${error.message}`, isBad: true }),
   async message({ messageSeq, agent, message, inReplyTo }) {
@@ -274,7 +280,7 @@ element("composer").addEventListener("submit", (event) => {
   const id = device.makeId();
   const entry = { id, from: "me", text, note: "Sending…" };
   conversation.entries.push(entry);
-  show(entry);
+  show({ ...entry, note: "" });
   keepConversation().catch(() => {});
   // `refused` says it where it fails.
   device.send({ type: "text", text }, { messageId: id }).catch(() => {});

@@ -166,7 +166,8 @@ export class Device {
    * @param {string} options.channel The kind of device: `web`, `mobile`, `iot`.
    * @param {object} options.store Where it is kept; see `browserStore`.
    * @param {object} [options.on] `state(state)`, `message(payload, event)`, `part(payload)`, `failed(payload)`,
-   *   `sent(receipt)` for messages that were accepted, `refused(messageId, error)` for those given up,
+   *   `kept(messageId)` for messages that a reload does not lose any more, `sent(receipt)` for those that were
+   *   accepted, `refused(messageId, error)` for those given up,
    *   `event(event, payload)` for everything else. `message` is awaited before its number is stored and acknowledged;
    *   where it throws, the message comes again.
    * @param {boolean} [options.asksAgain] Whether it asks to pair again by itself when nobody decided in time.
@@ -251,17 +252,28 @@ export class Device {
    * Sends a message to the device's agent; kept until it is accepted, across reloads too.
    *
    * @param {*} message Any JSON value but null, as the channel wants it.
-   * @param {{messageId?: string, agent?: string}} [options] The same `messageId` is the same message.
+   * @param {{messageId?: string, agent?: string, conversation?: string}} [options] The same `messageId` is the same message.
    * @returns {Promise<{messageId: string, messageSeq?: number, status: string}>} Rejects where it is refused for good.
    */
-  send(message, { messageId = this.makeId(), agent } = {}) {
+  send(message, { messageId = this.makeId(), agent, conversation } = {}) {
     return new Promise((resolve, reject) => {
       if (!this.#isHeld) return reject(disconnected(`The device is ${this.state.name}.`));
-      this.#outbox.push({ messageId, message, agent, resolve, reject });
+      this.#outbox.push({ messageId, message, agent, conversation, resolve, reject });
       // Where it can't be kept, it lives as long as the page.
-      this.#keep().catch(() => {});
+      this.#keep().then(() => this.#options.on.kept?.(messageId)).catch(() => {});
       this.#pump();
     });
+  }
+
+  /**
+   * What the server still keeps of a conversation, a page of it, the oldest first.
+   *
+   * @param {{before?: object, limit?: number, conversation?: string}} [options] `before` is that of the page before.
+   * @returns {Promise<{messages: object[], before?: object}>} With `before` while there may be more.
+   */
+  async history(options = {}) {
+    if (!this.#isConnected) throw disconnected(`The device is ${this.state.name}.`);
+    return this.#line.request("message.history", options);
   }
 
   /** A new identifier for a message. */
@@ -286,7 +298,8 @@ export class Device {
     Object.assign(this.#record, changes);
     return this.#save ??= this.#saving = this.#saving.catch(() => {}).then(() => {
       this.#save = null;
-      const outbox = this.#outbox.map(({ messageId, message, agent }) => ({ messageId, message, agent }));
+      const outbox = this.#outbox.map(
+        ({ messageId, message, agent, conversation }) => ({ messageId, message, agent, conversation }));
       return this.#record && this.#options.store.put({ ...this.#record, outbox });
     });
   }
@@ -473,14 +486,14 @@ export class Device {
   }
 
   async #post(entry, line) {
-    const { messageId, message, agent } = entry;
+    const { messageId, message, agent, conversation } = entry;
     entry.isGoing = true;
     let outcome;
     try {
       // It would end this connection, and every one after it.
       const [size, most] = [new TextEncoder().encode(JSON.stringify(message)).length, this.state.limits?.maxBodyBytes];
       if (size > most) throw failure("INVALID_REQUEST", "message_too_large", `${size} bytes; up to ${most} are taken.`);
-      outcome = await line.request("message.send", { messageId, message, agent });
+      outcome = await line.request("message.send", { messageId, message, agent, conversation });
     } catch (error) {
       entry.isGoing = false;
       if (error.reason === "disconnected") return;

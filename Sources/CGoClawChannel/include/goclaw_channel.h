@@ -8,7 +8,7 @@
  *   2026-11-22  1.0  The first version.
  *   2026-11-27  1.1  At the ends: goclaw_sink.ephemeral and goclaw_sink.frame_to; in goclaw_description what
  *                    the host is asked to keep: batch_messages to push_hook.
- *   2026-11-27       Hosts act on batch_messages, batch_ms, silence_periods_ms and command_lifetime_ms.
+ *   2026-11-27       Hosts act on what they are asked to keep.
  *
  * HOW IT FITS TOGETHER
  *

@@ -13,7 +13,9 @@ enum DeviceCall: Sendable {
     case list(PairingListing, Authority)
     case approve(RequestID, PairingCode, Authority)
     case deny(RequestID, PairingCode?, reason: String?, Authority)
-    case revoke(ChannelID, SenderID, Generation?, reason: String?, Authority)
+    case approveCode(PairingCode, Authority)
+    case denyCode(PairingCode, reason: String?, Authority)
+    case revoke(ChannelID?, SenderID, Generation?, reason: String?, Authority)
     case health
 }
 
@@ -51,8 +53,8 @@ extension DeviceCall {
         case .pair, .status, .connect, .enter, .authenticate, .health: nil
         case .message(let call): call.administrative
         case .list(_, let authority): (.pairList, authority)
-        case .approve(_, _, let authority): (.pairApprove, authority)
-        case .deny(_, _, _, let authority): (.pairDeny, authority)
+        case .approve(_, _, let authority), .approveCode(_, let authority): (.pairApprove, authority)
+        case .deny(_, _, _, let authority), .denyCode(_, _, let authority): (.pairDeny, authority)
         case .revoke(_, _, _, _, let authority): (.pairRevoke, authority)
         }
     }
@@ -81,19 +83,15 @@ extension DeviceCall {
         case .list(let listing, let authority):
             return .payload(try await list(listing, authority, kernel))
         case .approve(let id, let code, let authority):
-            return .payload(
-                try await decide(id, as: .approved, authority, kernel) { () async throws(Refusal) in
-                    let device = try await kernel.administration.approve(
-                        id, code: code, from: peer.address, by: authority)
-                    return .decision("approved", id, device.channel, device.senderID)
-                })
+            return .payload(try await approve(id, code, authority, kernel, peer.address))
+        case .approveCode(let code, let authority):
+            let id = try await kernel.administration.requestID(withCode: code, by: authority)
+            return .payload(try await approve(id, code, authority, kernel, peer.address))
         case .deny(let id, let code, let reason, let authority):
-            return .payload(
-                try await decide(id, as: .denied, authority, kernel) { () async throws(Refusal) in
-                    let request = try await kernel.administration.deny(
-                        id, code: code, because: reason, from: peer.address, by: authority)
-                    return .decision("denied", id, request.channel, request.senderID)
-                })
+            return .payload(try await deny(id, code, reason, authority, kernel, peer.address))
+        case .denyCode(let code, let reason, let authority):
+            let id = try await kernel.administration.requestID(withCode: code, by: authority)
+            return .payload(try await deny(id, code, reason, authority, kernel, peer.address))
         case .revoke(let channel, let senderID, let generation, let reason, let authority):
             do throws(Refusal) {
                 let device = try await kernel.administration.revoke(
@@ -112,6 +110,27 @@ extension DeviceCall {
             }
         case .health:
             return .payload(.object(["status": .string(sessions.hasAuthority ? "ok" : "unavailable")]))
+        }
+    }
+
+    private func approve(
+        _ id: RequestID, _ code: PairingCode, _ authority: Authority, _ kernel: Kernel,
+        _ address: ClientAddress
+    ) async throws(Refusal) -> JSONValue {
+        try await decide(id, as: .approved, authority, kernel) { () async throws(Refusal) in
+            let device = try await kernel.administration.approve(id, code: code, from: address, by: authority)
+            return .decision("approved", id, device.channel, device.senderID)
+        }
+    }
+
+    private func deny(
+        _ id: RequestID, _ code: PairingCode?, _ reason: String?, _ authority: Authority, _ kernel: Kernel,
+        _ address: ClientAddress
+    ) async throws(Refusal) -> JSONValue {
+        try await decide(id, as: .denied, authority, kernel) { () async throws(Refusal) in
+            let request = try await kernel.administration.deny(
+                id, code: code, because: reason, from: address, by: authority)
+            return .decision("denied", id, request.channel, request.senderID)
         }
     }
 

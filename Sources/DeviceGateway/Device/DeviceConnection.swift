@@ -18,7 +18,11 @@ final class DeviceConnection: WebSocketApplication {
     private let handle: ConnectionHandle
     private var exchange: DeviceExchange
     /// What translates for a client of another dialect; `nil` for this server's own.
-    private var dialect: OpenClawDialect?
+    private var dialect: (any Dialect)?
+    /// Which dialect that is.
+    private var spoken: DialectName
+    /// Whether the first frame is still to say so.
+    private var isUndecided: Bool
     /// For as long as it sends and delivers.
     private var socket: WebSocket?
     /// For as long as it takes a descriptor.
@@ -35,7 +39,9 @@ final class DeviceConnection: WebSocketApplication {
         exchange = DeviceExchange(
             facts: context.facts, makeNonce: GatewayContext.makeNonce, clock: context.clock,
             now: eventLoop.now)
-        if request.dialect == .openclaw { dialect = OpenClawDialect(facts: context.openClawFacts) }
+        spoken = request.dialect
+        isUndecided = request.dialect == .nodes && !request.usesSubprotocol
+        dialect = context.codec(of: spoken)
     }
 
     // MARK: Socket
@@ -62,10 +68,7 @@ final class DeviceConnection: WebSocketApplication {
             return
         }
         context.metrics.accepted.increment()
-        if dialect != nil {
-            let settings = context.facts.settings
-            socket.setLimits(settings.limits(settings.limitsBeforeConnect, for: request.dialect))
-        }
+        if dialect != nil { limitBeforeConnect() }
         run(exchange.opened(usesSubprotocol: request.usesSubprotocol || dialect != nil))
     }
 
@@ -110,8 +113,26 @@ final class DeviceConnection: WebSocketApplication {
     }
 
     private func received(_ frame: Result<RequestFrame, FrameRefusal>, cost: Int) {
+        if isUndecided, case .success(let request) = frame { decide(by: request) }
         guard dialect != nil else { return run { $0.received(frame, cost: cost, now: $1) } }
         carryOut(dialect?.read(frame, now: context.clock()) ?? [], cost: cost)
+    }
+
+    /// The first frame tells what the client speaks.
+    private func decide(by frame: RequestFrame) {
+        switch frame.choice(among: context.facts.settings.dialects) {
+        case .undecided: return
+        case .spoken(let name): spoken = name
+        case .notServed: close(.policyViolation, "what this client speaks is not served (gateway.dialects)")
+        }
+        isUndecided = false
+        dialect = context.codec(of: spoken)
+        if dialect != nil { limitBeforeConnect() }
+    }
+
+    private func limitBeforeConnect() {
+        let settings = context.facts.settings
+        socket?.setLimits(settings.limits(settings.limitsBeforeConnect, for: spoken))
     }
 
     /// What a codec made of something.
@@ -258,7 +279,7 @@ final class DeviceConnection: WebSocketApplication {
 
     private func authenticate() {
         let settings = context.facts.settings
-        socket?.setLimits(settings.limits(settings.limitsAfterConnect, for: request.dialect))
+        socket?.setLimits(settings.limits(settings.limitsAfterConnect, for: spoken))
         guard !isAuthenticated else { return }
         isAuthenticated = true
         context.withAdmission { [id = handle.id] in _ = $0.authenticate(id) }
@@ -277,8 +298,10 @@ final class DeviceConnection: WebSocketApplication {
     }
 
     fileprivate func close(_ code: CloseCode, _ reason: String, discarding: Bool = false) {
-        let (code, reason) = dialect?.closing(code, reason) ?? (code, reason)
-        socket?.close(WebSocketErrorCode(code), reason: reason, discarding: discarding)
+        let end = dialect?.closing(code, reason) ?? DialectEnd(code, reason)
+        socket?.close(
+            WebSocketErrorCode(end.code), reason: end.reason, discarding: discarding, lastWords: end.lastWords
+        )
     }
 }
 

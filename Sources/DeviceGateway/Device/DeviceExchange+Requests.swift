@@ -47,7 +47,9 @@ extension DeviceExchange {
             try checkIdentity(identity.senderID)
             conversation.attempted(now: now)
             return .enter(claim, identity, spentNonce: spentNonce(for: identity))
-        case .history(let limit): return .message(.history(limit: limit, try grant()))
+        case .agents: return .message(.agents(try grant()))
+        case .history(let cursor, let limit, let conversation):
+            return .message(.history(cursor, limit: limit, conversation, try grant()))
         case .connectAdministrator(let token):
             guard role == .stranger else { throw .alreadySomebody }
             conversation.attempted(now: now)
@@ -60,6 +62,8 @@ extension DeviceExchange {
         case .list(let listing): return .list(listing, try authority())
         case .approve(let id, let code): return .approve(id, code, try authority())
         case .deny(let id, let code, let reason): return .deny(id, code, reason: reason, try authority())
+        case .approveCode(let code): return .approveCode(code, try authority())
+        case .denyCode(let code, let reason): return .denyCode(code, reason: reason, try authority())
         case .revoke(let channel, let senderID, let generation, let reason):
             return .revoke(channel, senderID, generation, reason: reason, try authority())
         // The others are answered without a call, or beside others.

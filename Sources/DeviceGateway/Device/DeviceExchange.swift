@@ -212,8 +212,10 @@ struct DeviceExchange {
             .accept(
                 tickets,
                 requests.compactMap {
-                    guard case .send(let id, let message, let agent) = $0 else { return nil }
-                    return SentMessage(id: id, body: message, agent: agent)
+                    guard case .send(let id, let message, let agent, let conversation) = $0 else {
+                        return nil
+                    }
+                    return SentMessage(id: id, body: message, agent: agent, conversation: conversation)
                 }, grant)
         case .acknowledgements:
             .acknowledge(
@@ -278,7 +280,8 @@ extension DeviceRequest {
         case .send: .beside(.messages)
         case .acknowledge: .beside(.acknowledgements)
         case .pair, .status, .challenge, .connect, .enter, .connectAdministrator, .messageStatus, .abort,
-            .history, .push, .pushStatus, .list, .approve, .deny, .revoke, .health:
+            .history, .agents, .approveCode, .denyCode, .push, .pushStatus, .list, .approve, .deny, .revoke,
+            .health:
             .alone
         }
     }

@@ -14,8 +14,9 @@ final class GatewayContext: Sendable {
     let clock: WallClock
     let logger: Logger
     let metrics = GatewayMetrics()
-    /// What the codec of OpenClaw's dialect says of this server.
-    let openClawFacts: OpenClawDialect.Facts
+    /// What the codecs of other dialects say of this server.
+    private let openClawFacts: OpenClawDialect.Facts
+    private let goClawFacts: GoClawDialect.Facts
     private let admission: Mutex<SocketAdmission<any AdmittedConnection>>
     private let signatures: Mutex<SignatureBudget>
     /// The HTTP requests of each device that are under way.
@@ -32,14 +33,29 @@ final class GatewayContext: Sendable {
         self.logger = logger
         facts = ServerFacts(instanceID: sessions.instanceID, settings: settings)
         admission = Mutex(SocketAdmission(limits: settings.socketLimits))
-        guard let channel = ChannelID("web") else { preconditionFailure("a channel's name that is none") }
+        guard let openClaw = ChannelID("openclaw"), let browsers = ChannelID("web") else {
+            preconditionFailure("a channel's name that is none")
+        }
         openClawFacts = OpenClawDialect.Facts(
-            channel: channel, agents: sessions.agentNames, maximumMessage: settings.maximumMessage,
-            maximumBuffered: settings.outboundQueueBytes, secretDevice: { ForeignSecret.device(of: $0) },
+            channel: openClaw, agents: sessions.agentNames, maximumMessage: settings.maximumMessage,
+            maximumBuffered: settings.outboundQueueBytes,
+            secretDevice: { ForeignSecret.device(of: $0, in: .openclaw) }, makeMessageID: Self.makeNonce)
+        goClawFacts = GoClawDialect.Facts(
+            channel: browsers, administratorsPrefix: Accounts.tokenPrefix,
+            secretDevice: { ForeignSecret.device(of: $0, in: .goclaw) }, makeSecret: Self.makeNonce,
             makeMessageID: Self.makeNonce)
         signatures = Mutex(
             SignatureBudget(
                 perSecond: Double(settings.signaturesPerSecond), now: NIODeadline.now().sinceStart))
+    }
+
+    /// What translates for one socket's client; `nil` for this server's own dialect.
+    func codec(of dialect: DialectName) -> (any Dialect)? {
+        switch dialect {
+        case .nodes: nil
+        case .openclaw: OpenClawDialect(facts: openClawFacts)
+        case .goclaw: GoClawDialect(facts: goClawFacts)
+        }
     }
 
     /// A number for a new socket.

@@ -6,14 +6,15 @@ import PairingKernel
 enum MessageCall: Sendable {
     case status(messageID: String, SessionGrant)
     case abort(messageID: String, SessionGrant)
-    case history(limit: Int, SessionGrant)
+    case history(MessageHistory.Cursor, limit: Int, ConversationName, SessionGrant)
+    case agents(SessionGrant)
     case push(PushRequest, Authority)
     case pushStatus(SenderID, pushID: String, Authority)
 
     /// The method of an administrator's request, and whose it is.
     var administrative: (method: MethodName, authority: Authority)? {
         switch self {
-        case .status, .abort, .history: nil
+        case .status, .abort, .history, .agents: nil
         case .push(_, let authority): (.messagePush, authority)
         case .pushStatus(_, _, let authority): (.messageStatus, authority)
         }
@@ -30,8 +31,13 @@ enum MessageCall: Sendable {
         case .abort(let id, let grant):
             return .report(
                 try await sessions.abort(message: id, grant: grant, on: socket), "messageId", id)
-        case .history(let limit, let grant):
-            return try await sessions.history(limit: limit, grant: grant, on: socket)
+        case .history(let cursor, let limit, let conversation, let grant):
+            return try await sessions.history(
+                in: conversation, before: cursor, limit: limit, grant: grant, on: socket
+            ).payload(of: conversation)
+        case .agents(let grant):
+            let names = try await sessions.agentNames(of: grant, on: socket)
+            return .object(["agents": .array(names.map(JSONValue.string))])
         case .push(let push, let authority):
             return .report(
                 try await sessions.push(

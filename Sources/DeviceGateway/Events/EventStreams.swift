@@ -34,6 +34,8 @@ final class EventStreams: Sendable {
     /// What has happened and has not been told yet.
     private struct Inbox {
         var changes: [PairingChange] = []
+        /// Whether nothing that is shown has to be so any more.
+        var isRestored = false
         var checksSessions = false
         var position: Int64 = 0
     }
@@ -141,8 +143,10 @@ final class EventStreams: Sendable {
     /// What the feed brings. Called by its one reader; never blocks.
     func happened(_ changes: [PairingChange]) {
         inbox.withLock { inbox in
-            inbox.position = changes.last?.position ?? inbox.position
+            inbox.position = changes.last?.position ?? 0
+            if changes.isEmpty { (inbox.isRestored, inbox.checksSessions) = (true, true) }
             for change in changes {
+                if change.event == EventName.databaseRestored.rawValue { inbox.isRestored = true }
                 if change.event.hasPrefix("pairing.") || change.event.hasPrefix("device.") {
                     // More than are told one by one need not be kept.
                     if inbox.changes.count > EventText.mostChanges { inbox.changes.removeFirst() }
@@ -169,12 +173,14 @@ final class EventStreams: Sendable {
             var checks = 0
             var awaySince: ContinuousClock.Instant?
             for await _ in wakes.stream {
-                let (changes, isDue) = inbox.withLock { inbox in
-                    defer { (inbox.changes, inbox.checksSessions) = ([], false) }
-                    return (inbox.changes, inbox.checksSessions)
+                let (changes, isRestored, isDue) = inbox.withLock { inbox in
+                    defer { (inbox.changes, inbox.isRestored, inbox.checksSessions) = ([], false, false) }
+                    return (inbox.changes, inbox.isRestored, inbox.checksSessions)
                 }
                 if room.withLock({ $0.count }) == 0 { continue }
-                if !changes.isEmpty {
+                if isRestored {
+                    broadcast(EventText.missed)
+                } else if !changes.isEmpty {
                     broadcast(EventText.changes(changes, pending: await pendingCount()))
                 }
                 let now = ContinuousClock.now

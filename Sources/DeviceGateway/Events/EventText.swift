@@ -30,7 +30,8 @@ enum EventText {
         return event("change", payload)
     }
 
-    /// Something was left out, because the reader was too slow: read the page anew.
+    /// Something was left out, because the reader was too slow or the database is of an earlier moment: read the page
+    /// anew.
     static let missed = event("change", [:])
     /// The database cannot be asked: what is shown may be old.
     static let away = event("away", [:])

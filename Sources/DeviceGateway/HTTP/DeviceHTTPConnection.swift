@@ -121,7 +121,8 @@ final class DeviceHTTPConnection {
                 let message = SentMessage(
                     id: messageID,
                     body: JSONValue.object(["type": .string("text"), "text": .string(wanted.text)]).text,
-                    agent: try context.agent(named: wanted.model, of: device))
+                    agent: try context.agent(named: wanted.model, of: device),
+                    conversation: wanted.conversation)
                 let question = try await context.sessions.ask(message, of: device, at: request.address) {
                     event in
                     handle.perform { $0.told(event) }

@@ -90,10 +90,11 @@ public final class WebSocket: ChannelDuplexHandler {
         send(.binary, binary)
     }
 
-    /// Sends a ping whose answer the application is told.
+    /// Sends a ping whose answer the application is told. It stays behind the deliveries before it, also while these are
+    /// withheld.
     public func ping(_ payload: ByteBuffer) {
         guard life.isOpen else { return }
-        send(.ping, payload)
+        send(.ping, payload, isDelivery: true)
     }
 
     /// Begins to close the socket.
@@ -101,10 +102,14 @@ public final class WebSocket: ChannelDuplexHandler {
     /// - Parameters:
     ///   - reason: at most 123 bytes; for the client's developer.
     ///   - discarding: whether what waits to be sent is dropped, which a lost authority demands (I3).
-    public func close(_ code: WebSocketErrorCode, reason: String, discarding: Bool = false) {
+    ///   - lastWords: a text message before the close frame, whatever is dropped.
+    public func close(
+        _ code: WebSocketErrorCode, reason: String, discarding: Bool = false, lastWords: String? = nil
+    ) {
         guard let context, life.isOpen else { return }
         if discarding { queue.removeAll() }
         queue.removeWithheld()
+        if let lastWords { queue.pushLast(frame(.text, ByteBuffer(string: lastWords))) }
         // What is left is written, and the client's close frame is read.
         pauses = []
         run(life.close(code, reason: reason, now: context.eventLoop.now))

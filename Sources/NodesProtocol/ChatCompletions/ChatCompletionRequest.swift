@@ -1,7 +1,7 @@
 import PairingCore
 
 /// A request of the chat completions interface (`POST /v1/chat/completions`), as far as a device's message is made of
-/// it: its last message, which agent is to answer it, and how.
+/// it: its last message, which agent is to answer it, in which conversation, and how.
 ///
 /// The messages before the last are not taken: what was said before, the server knows itself. Nor are system prompts,
 /// tools and parameters of a model: those are the agent's configuration.
@@ -15,9 +15,15 @@ public struct ChatCompletionRequest: Sendable, Equatable {
     public var text: String
     /// Whether the answer is wanted in pieces while it is made.
     public var isStream: Bool
+    /// Which of the device's conversations: what the body calls `conversation`, or else `user`, by which such clients
+    /// tell the people or rooms apart that they speak for.
+    public var conversation: ConversationName
 
     /// Wraps the parts.
-    public init(model: String?, text: String, isStream: Bool) {
+    public init(
+        model: String?, text: String, isStream: Bool, conversation: ConversationName = .main
+    ) {
+        self.conversation = conversation
         self.model = model
         self.text = text
         self.isStream = isStream
@@ -54,6 +60,11 @@ public struct ChatCompletionRequest: Sendable, Equatable {
         case .bool(let value)?: isStream = value
         default: throw Parameters.refusal("stream", "expected true or false")
         }
+        let isNamed = parameters.has("conversation")
+        // An empty name of nobody is none.
+        conversation =
+            !isNamed && parameters.value("user") == .string("")
+            ? .main : try parameters.conversation(isNamed ? "conversation" : "user")
         if let count = parameters.value("n"), count.wholeNumber != 1 {
             throw Parameters.refusal("n", "expected 1: a message gets one answer")
         }

@@ -24,6 +24,8 @@ struct OpenClawConnect: Sendable, Equatable {
     var scopes: [String]
     /// The device: a key's, or a secret's.
     var senderID: SenderID
+    /// What the client calls itself: the sender ID without what this server puts behind it.
+    var deviceID: String { OpenClawStatement.deviceID(of: senderID) }
     var claim: PairingClaim
     var identity: DeviceIdentity
     /// Whether a token came along that a server could have given.
@@ -55,7 +57,9 @@ struct OpenClawConnect: Sendable, Equatable {
             let (key, proof) = try Self.proof(
                 device, clientID: text("id"), clientMode: text("mode"), role: role, scopes: self.scopes,
                 token: token, platform: text("platform"), deviceFamily: text("deviceFamily"))
-            guard let id = device["id"]?.string, let senderID = SenderID(id) else {
+            guard let id = device["id"]?.string,
+                let senderID = SenderID(role == "node" ? id + OpenClawStatement.nodeSuffix : id)
+            else {
                 throw Failure("device identity mismatch", "DEVICE_AUTH_DEVICE_ID_MISMATCH")
             }
             self.senderID = senderID
@@ -81,7 +85,7 @@ struct OpenClawConnect: Sendable, Equatable {
         let name = text("displayName").isEmpty ? text("id") : text("displayName")
         claim = PairingClaim(
             channel: channel, senderID: senderID, credential: credential,
-            displayName: String(name.prefix(64)), metadata: Self.metadata(client))
+            displayName: String(name.prefix(64)), metadata: Self.metadata(parameters, role: role))
         identity = DeviceIdentity(channel: channel, senderID: senderID, evidence: evidence)
     }
 
@@ -134,16 +138,21 @@ struct OpenClawConnect: Sendable, Equatable {
         return result
     }
 
-    /// What the administrator is shown of the client.
-    private static func metadata(_ client: JSONValue?) -> JSONValue {
-        var shown: [String: JSONValue] = [:]
-        let text = { (name: String) in
-            client?[name]?.string.map { String($0.prefix(128)) }.flatMap { $0.isEmpty ? nil : $0 }
+    /// What the client says of itself, for its channel to check. Longer texts and lists are cut: nobody could make such a
+    /// client say less.
+    private static func metadata(_ parameters: [String: JSONValue], role: String) -> JSONValue {
+        let client = parameters["client"]
+        var told: [String: JSONValue] = [:]
+        for name in ["id", "version", "platform", "mode", "deviceFamily", "modelIdentifier"] {
+            guard let text = client?[name]?.string, !text.isEmpty else { continue }
+            told[name] = .string(String(text.prefix(128)))
         }
-        let program = [text("id"), text("version")].compactMap(\.self).joined(separator: " ")
-        shown["userAgent"] = .string("OpenClaw client " + program)
-        let platform = [text("platform"), text("deviceFamily")].compactMap(\.self).joined(separator: ", ")
-        if !platform.isEmpty { shown["platform"] = .string(platform) }
-        return .object(shown)
+        if told["id"] == nil { told["id"] = .string("unknown") }
+        var metadata: [String: JSONValue] = ["client": .object(told), "role": .string(role)]
+        for name in ["caps", "commands"] {
+            guard case .array(let values)? = parameters[name], !values.isEmpty else { continue }
+            metadata[name] = .array(values.prefix(128).filter { $0.string != nil })
+        }
+        return .object(metadata)
     }
 }

@@ -20,7 +20,7 @@ extension OpenClawDialect {
 
     private func facts(_ connect: OpenClawConnect) -> [String: JSONValue] {
         [
-            "deviceId": .string(connect.senderID.text), "requestedRole": .string(connect.role),
+            "deviceId": .string(connect.deviceID), "requestedRole": .string(connect.role),
             "requestedScopes": .array(connect.scopes.map(JSONValue.string)),
         ]
     }
@@ -36,7 +36,9 @@ extension OpenClawDialect {
             "features": .object([
                 "methods": .array(Self.methods.map(JSONValue.string)),
                 "events": .array(
-                    ["connect.challenge", "tick", "shutdown", "chat", "agent"].map(JSONValue.string)),
+                    [
+                        "connect.challenge", "tick", "shutdown", "chat", "agent", "node.invoke.request",
+                    ].map(JSONValue.string)),
             ]),
             "snapshot": .object([
                 "presence": .array([]), "health": .object([:]),
@@ -67,7 +69,7 @@ extension OpenClawDialect {
             }
         var told: [String: JSONValue] = ["decision": .string(words.0), "ts": .integer(now)]
         told["requestId"] = payload["requestId"]
-        if let waits { told["deviceId"] = .string(waits.senderID.text) }
+        if let waits { told["deviceId"] = .string(waits.deviceID) }
         stopWaiting()
         return [
             .send(OpenClawFrames.event("device.pair.resolved", told, seq: nil)),
@@ -79,7 +81,7 @@ extension OpenClawDialect {
     mutating func refused(_ call: Call, _ refusal: Refusal) -> [DialectStep] {
         switch call {
         case .connect(let id, let connect): return refused(connect, id, refusal)
-        case .send(let id, _, _, _, _), .history(let id, _):
+        case .send(let id, _, _, _, _), .history(let id, _), .agents(let id), .invocationResult(let id):
             return [.send(Self.failure(id, refusal))]
         case .abort(let id, _, let isLast, let runs):
             return isLast ? [.send(OpenClawFrames.response(id, Self.aborted(runs)))] : []
@@ -161,11 +163,12 @@ extension OpenClawDialect {
     }
 
     /// How a socket is closed, in this dialect's codes.
-    public func closing(_ code: CloseCode, _ reason: String) -> (CloseCode, String) {
+    public func closing(_ code: CloseCode, _ reason: String) -> DialectEnd {
         switch code {
-        case .pairingRevoked: (.pairingRevoked, "device removed")
-        case .denied: (.policyViolation, "pairing required: an administrator denied the request")
-        default: (code, reason)
+        case .pairingRevoked: DialectEnd(.pairingRevoked, "device removed")
+        case .denied:
+            DialectEnd(.policyViolation, "pairing required: an administrator denied the request")
+        default: DialectEnd(code, reason)
         }
     }
 }

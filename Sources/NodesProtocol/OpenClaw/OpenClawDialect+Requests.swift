@@ -4,7 +4,7 @@ import PairingCore
 extension OpenClawDialect {
     static let methods = [
         "agent", "agent.wait", "agents.list", "chat.abort", "chat.history", "chat.send", "health",
-        "node.event",
+        "node.event", "node.invoke.result",
         "sessions.list", "sessions.patch",
     ]
 
@@ -23,15 +23,23 @@ extension OpenClawDialect {
                 // Each socket numbers its requests anew: alone they name no message.
                 messageID: parameters["idempotencyKey"]?.string ?? facts.makeMessageID())
         case "node.event": return nodeEvent(frame)
+        case "node.invoke.result": return invocationResult(frame)
+        case "node.invoke.progress": return [answer(frame, ["ok": .bool(true)])]
         case "agent.wait":
             guard let run = parameters["runId"]?.string else { return [invalid(frame, "runId: missing")] }
             let timeout = min(max(parameters["timeoutMs"]?.wholeNumber ?? 30_000, 0), 600_000)
             return tell(runs.wait(for: run, frame.id, until: now + timeout))
         case "chat.abort": return abort(frame)
         case "chat.history":
-            let limit = min(max(parameters["limit"]?.wholeNumber ?? 200, 1), 1000)
+            let limit = min(
+                max(parameters["limit"]?.wholeNumber ?? 200, 1), Int64(MessageHistory.maximumLimit))
             let key = parameters["sessionKey"]?.string ?? "main"
-            return [ask(.history(frame.id, sessionKey: key), .history(limit: Int(limit)))]
+            guard let conversation = Self.conversation(key) else { return [invalid(frame, Self.badKey)] }
+            return [
+                ask(
+                    .history(frame.id, sessionKey: key),
+                    .history(limit: Int(limit), conversation: conversation))
+            ]
         case "health": return [answer(frame, ["ok": .bool(true), "ts": .integer(now)])]
         case "sessions.patch":
             return [
@@ -41,24 +49,24 @@ extension OpenClawDialect {
             ]
         case "sessions.list":
             return [answer(frame, ["ts": .integer(now), "count": .integer(0), "sessions": .array([])])]
-        case "agents.list":
-            return [
-                answer(
-                    frame,
-                    [
-                        "defaultId": .string("main"), "mainKey": .string("main"),
-                        "scope": .string("per-sender"),
-                        "agents": .array(
-                            (["main"] + facts.agents).map {
-                                .object(["id": .string($0), "name": .string($0)])
-                            }),
-                    ])
-            ]
+        case "agents.list": return [ask(.agents(frame.id), .agents)]
         default: return [refused(frame)]
         }
     }
 
-    private mutating func send(
+    /// Whoever answers the device is `main` here.
+    static func agents(_ payload: JSONValue) -> JSONValue {
+        .object([
+            "defaultId": .string("main"), "mainKey": .string("main"), "scope": .string("per-sender"),
+            "agents": .array(
+                (["main"] + payload.names("agents")).map {
+                    .object(["id": .string($0), "name": .string($0)])
+                }
+            ),
+        ])
+    }
+
+    mutating func send(
         _ id: String, _ text: String, _ parameters: [String: JSONValue], isAgent: Bool, isNode: Bool = false,
         messageID: String
     ) -> [DialectStep] {
@@ -70,6 +78,9 @@ extension OpenClawDialect {
                 .send(
                     OpenClawFrames.failure(id, "INVALID_REQUEST", "idempotencyKey: expected 1 to 128 bytes"))
             ]
+        }
+        guard let conversation = Self.conversation(key) else {
+            return [.send(OpenClawFrames.failure(id, "INVALID_REQUEST", Self.badKey))]
         }
         var agent: String?
         if let named = parameters["agentId"]?.string, named != "main", named != "default" {
@@ -92,25 +103,19 @@ extension OpenClawDialect {
         return [
             ask(
                 .send(id, run: messageID, sessionKey: key, isAgent: isAgent, isNode: isNode),
-                .send(messageID: messageID, message: message, agent: agent))
+                .send(
+                    messageID: messageID, message: message, agent: agent, conversation: conversation))
         ]
     }
 
-    /// What a node has to say: an agent's request or what it heard; anything else is taken and not kept.
-    private mutating func nodeEvent(_ frame: RequestFrame) -> [DialectStep] {
-        let payload: JSONValue? =
-            frame.parameters["payloadJSON"]?.string.flatMap { try? JSONValue(parsing: $0.utf8) }
-            ?? frame.parameters["payload"]
-        let text: String?
-        switch frame.parameters["event"]?.string {
-        case "agent.request": text = payload?["message"]?.string
-        case "voice.transcript": text = payload?["text"]?.string
-        default: text = nil
-        }
-        guard let text, !text.isEmpty else { return [answer(frame, ["ok": .bool(true)])] }
-        return send(
-            frame.id, text, payload?.members ?? [:], isAgent: false, isNode: true,
-            messageID: payload?["idempotencyKey"]?.string ?? facts.makeMessageID())
+    /// The keys of the conversation that is there without being named.
+    private static let mainKeys = ["main", "agent:main:main"]
+    private static let badKey =
+        "sessionKey: expected 1 to \(ConversationName.maximumLength) bytes without control characters"
+
+    /// The conversation of a session key: each key is one, letter for letter.
+    static func conversation(_ sessionKey: String) -> ConversationName? {
+        mainKeys.contains(sessionKey) ? .main : ConversationName(sessionKey)
     }
 
     private mutating func abort(_ frame: RequestFrame) -> [DialectStep] {
@@ -125,11 +130,11 @@ extension OpenClawDialect {
         }
     }
 
-    private func answer(_ frame: RequestFrame, _ payload: [String: JSONValue]) -> DialectStep {
+    func answer(_ frame: RequestFrame, _ payload: [String: JSONValue]) -> DialectStep {
         .send(OpenClawFrames.response(frame.id, .object(payload)))
     }
 
-    private func invalid(_ frame: RequestFrame, _ message: String) -> DialectStep {
+    func invalid(_ frame: RequestFrame, _ message: String) -> DialectStep {
         .send(OpenClawFrames.failure(frame.id, "INVALID_REQUEST", message))
     }
 

@@ -2,7 +2,7 @@ import PairingCore
 
 /// OpenClaw's spelling of the wire, versions 3 and 4, for one socket: its clients' frames in, this server's requests
 /// out, and the other way round. Every rule is the server's; here nothing is decided but how things are said.
-public struct OpenClawDialect: Sendable {
+public struct OpenClawDialect: Dialect {
     /// What is said of the server, and what it takes to understand a client.
     public struct Facts: Sendable {
         /// The channel of these devices.
@@ -42,6 +42,8 @@ public struct OpenClawDialect: Sendable {
         case send(String, run: String, sessionKey: String, isAgent: Bool, isNode: Bool)
         case abort(String, run: String, isLast: Bool, runs: [String])
         case history(String, sessionKey: String)
+        case agents(String)
+        case invocationResult(String)
         case acknowledgement
     }
 
@@ -55,8 +57,7 @@ public struct OpenClawDialect: Sendable {
     private var lastID: UInt64 = 0
     private var seq: Int64 = 0
     private var lastTick: Int64 = 0
-    /// The newest message that was sent, and is to be acknowledged by a pong.
-    private var unacknowledged: Int64 = 0
+    private var acknowledgement = PongAcknowledgement()
 
     /// A socket that is new.
     public init(facts: Facts) { self.facts = facts }
@@ -123,6 +124,10 @@ public struct OpenClawDialect: Sendable {
             guard let call = calls.removeValue(forKey: id) else { return [] }
             return answered(call, payload, now)
         case .accepted(let id, let messageID, _):
+            if case .invocationResult(let request)? = calls[id] {
+                calls[id] = nil
+                return [.send(OpenClawFrames.response(request, .object(["ok": .bool(true)])))]
+            }
             guard
                 case .send(let request, let run, let key, let isAgent, let isNode)? = calls.removeValue(
                     forKey: id)
@@ -179,6 +184,9 @@ public struct OpenClawDialect: Sendable {
             return steps
         case .history(let id, let key):
             return [.send(OpenClawFrames.response(id, Self.history(payload, sessionKey: key)))]
+        case .agents(let id): return [.send(OpenClawFrames.response(id, Self.agents(payload)))]
+        case .invocationResult(let id):
+            return [.send(OpenClawFrames.response(id, .object(["ok": .bool(true)])))]
         case .acknowledgement: return []
         }
     }
@@ -194,7 +202,8 @@ public struct OpenClawDialect: Sendable {
         if case .array(let rows)? = payload["messages"] {
             messages = rows.map { row in
                 OpenClawFrames.message(
-                    row["from"]?.string == "device" ? "user" : "assistant", row["text"]?.string ?? "",
+                    row["from"]?.string == "device" ? "user" : "assistant",
+                    row["message"].map { spokenText(of: $0.text) } ?? "",
                     at: row["at"]?.wholeNumber ?? 0)
             }
         }
@@ -218,16 +227,21 @@ public struct OpenClawDialect: Sendable {
         default: break
         }
         guard let number = value["messageSeq"]?.wholeNumber else { return [] }
-        unacknowledged = max(unacknowledged, number)
-        guard let message = value["message"] else { return [.ping(number)] }
+        let ping = acknowledgement.sent(number).map { [DialectStep.ping($0)] } ?? []
+        guard let message = value["message"] else { return ping }
+        if let invocation = invocation(message, number: number) {
+            return [event("node.invoke.request", invocation)] + ping
+        }
         let text = spokenText(of: message.text)
-        return tell(runs.message(run ?? "message-\(number)", text, at: now)) + [.ping(number)]
+        return tell(
+            runs.message(run ?? "message-\(number)", text, in: value["conversation"]?.string, at: now)
+        ) + ping
     }
 
     /// The client's library has answered a ping, so that it has read what came before.
     public mutating func ponged(_ number: Int64) -> [DialectStep] {
-        guard connected != nil, number > 0, number <= unacknowledged else { return [] }
-        return [ask(.acknowledgement, .acknowledge(messageSeq: number))]
+        guard connected != nil, let (number, next) = acknowledgement.ponged(number) else { return [] }
+        return [ask(.acknowledgement, .acknowledge(messageSeq: number))] + (next.map { [.ping($0)] } ?? [])
     }
 
     /// Some time has passed.
@@ -262,5 +276,15 @@ public struct OpenClawDialect: Sendable {
 extension JSONValue {
     var members: [String: JSONValue] {
         if case .object(let members) = self { members } else { [:] }
+    }
+
+    /// The texts of a list of that name.
+    func names(_ name: String) -> [String] {
+        if case .array(let values)? = self[name] { values.compactMap(\.string) } else { [] }
+    }
+
+    /// The objects of a list of that name.
+    func rows(_ name: String) -> [JSONValue] {
+        if case .array(let values)? = self[name] { values } else { [] }
     }
 }

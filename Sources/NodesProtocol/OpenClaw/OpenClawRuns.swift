@@ -42,8 +42,8 @@ struct OpenClawRuns: Sendable {
     private var runs: [String: Run] = [:]
     private var ended: [String] = []
     private var waiters: [Waiter] = []
-    /// Where messages go that answer nothing.
-    private var lastSessionKey = "main"
+    /// How the client spells the main conversation.
+    private var mainKey = "main"
 
     func run(_ id: String) -> Run? { runs[id] }
 
@@ -55,7 +55,7 @@ struct OpenClawRuns: Sendable {
 
     /// A message was accepted.
     mutating func begin(_ id: String, sessionKey: String, agentRequest: String?, at now: Int64) -> [Event] {
-        lastSessionKey = sessionKey
+        if OpenClawDialect.conversation(sessionKey) == .main { mainKey = sessionKey }
         // The same message again goes on with its run.
         if runs[id]?.end == nil, runs[id] != nil { return [] }
         runs[id] = Run(sessionKey: sessionKey, agentRequest: agentRequest, startedAt: now)
@@ -87,9 +87,13 @@ struct OpenClawRuns: Sendable {
     }
 
     /// A whole message came; one that answers nothing that is known here is a run of its own.
-    mutating func message(_ id: String, _ text: String, at now: Int64) -> [Event] {
+    ///
+    /// - Parameter conversation: the one that it belongs to; `nil` for the main one.
+    mutating func message(
+        _ id: String, _ text: String, in conversation: String? = nil, at now: Int64
+    ) -> [Event] {
         if runs[id] == nil || runs[id]?.end != nil {
-            runs[id] = Run(sessionKey: lastSessionKey, agentRequest: nil, startedAt: now)
+            runs[id] = Run(sessionKey: conversation ?? mainKey, agentRequest: nil, startedAt: now)
         }
         let shown = String(
             decoding: (runs[id]?.text ?? "").utf8.prefix(runs[id]?.sent ?? 0), as: UTF8.self)
@@ -218,7 +222,7 @@ struct OpenClawRuns: Sendable {
     private mutating func numbered(_ id: String, _ facts: [String: JSONValue]) -> [String: JSONValue] {
         runs[id]?.seq += 1
         return facts.merging([
-            "runId": .string(id), "sessionKey": .string(runs[id]?.sessionKey ?? lastSessionKey),
+            "runId": .string(id), "sessionKey": .string(runs[id]?.sessionKey ?? mainKey),
             "seq": .integer(runs[id]?.seq ?? 1),
         ]) { $1 }
     }

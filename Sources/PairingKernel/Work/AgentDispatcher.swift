@@ -8,6 +8,8 @@ import Synchronization
 protocol AgentAudience: Sendable {
     /// Messages to a device were stored, and claimed for its session of this epoch.
     func stored(_ messages: [PairingStore.StoredMessage], for sender: PairingStore.PairedSender, epoch: Epoch)
+    /// What an agent may have done while it answers a message.
+    func tools(for ask: AgentWorkMachine.Ask, of agent: any Agent) async throws(AgentFailure) -> AgentTools?
     /// Something of an answer under way that is not kept; a session that is slow loses it.
     func tell(_ notice: AgentNotice, _ sender: PairingStore.PairedSender) async
     /// The work on a message has come to its end, and that is stored; the messages to the device that it made.
@@ -88,7 +90,8 @@ final class AgentDispatcher: Sendable {
                     machine.accepted(
                         PairingStore.OpenWork(
                             sequence: acceptance.sequence, messageID: message.messageID,
-                            parts: message.parts(for: acceptance.agent)),
+                            parts: message.parts(for: acceptance.agent),
+                            conversation: message.conversation),
                         of: sender, on: channel, openBefore: openBefore, now: now)
                 } else {
                     machine.lose([sender.senderID.key])
@@ -205,9 +208,11 @@ final class AgentDispatcher: Sendable {
         do throws(AgentFailure) {
             let agent = try agent(named: ask.agent)
             do throws(AgentFailure) {
+                let tools = try await audience.tools(for: ask, of: agent)
                 answer = AgentWorkMachine.Answer(
                     try await agent.answer(
-                        await store.request(ask, of: agent), part: parts(of: ask, audience)), of: agent)
+                        await store.request(ask, of: agent, tools: tools), part: parts(of: ask, audience)),
+                    of: agent)
             } catch {
                 answer = .failed(
                     reason: error.reason.rawValue,

@@ -33,7 +33,9 @@ extension AgentWorkMachine {
             let first = batch.first.map { device.items[$0] }
             let isFitting =
                 first.map { first in
-                    item.agents == first.agents && !item.standsAlone && !first.standsAlone
+                    item.agents == first.agents
+                        && item.work.conversation == first.work.conversation && !item.standsAlone
+                        && !first.standsAlone
                         && bytes + item.work.bytes <= Self.batchBytes
                 } ?? true
             guard isFitting, batch.count < min(rule.messages, limits.perDevice) else {

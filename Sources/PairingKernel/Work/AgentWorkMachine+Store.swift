@@ -3,6 +3,12 @@ import PairingStore
 
 /// What the machine asks of the store, and what it makes of the answers.
 extension AgentWorkMachine {
+    /// What is to be done since this was last asked.
+    mutating func takeActions() -> Actions {
+        defer { actions = Actions() }
+        return actions
+    }
+
     // MARK: Claims
 
     /// Devices to claim, or to read more of, each with the number after which to read.
@@ -79,7 +85,8 @@ extension AgentWorkMachine {
                     PairingStore.Settlement(
                         sender: device.sender, sequence: device.items[index].work.sequence,
                         messageID: device.items[index].work.messageID, result: result,
-                        lifetime: lifetime(device.channel)))
+                        lifetime: lifetime(device.channel),
+                        conversation: device.items[index].work.conversation))
                 if case .answered(let replies) = result {
                     room -= replies.reduce(0) { $0 + $1.body.utf8.count }
                 }
@@ -149,6 +156,9 @@ extension AgentWorkMachine {
     }
 
     // MARK: Releases
+
+    /// Others work on these devices' messages now, or nobody may.
+    mutating func lose(_ keys: some Sequence<String>) { for key in keys { drop(key) } }
 
     /// The device's session is on another instance: once nothing is under way, that one goes on.
     mutating func giveBackIfIdle(_ key: String) {
@@ -224,6 +234,20 @@ extension AgentWorkMachine {
             self.work = work
             self.agents = agents
             self.since = since
+        }
+
+        /// Whose turn it is in which conversation.
+        struct Turn: Sendable, Hashable {
+            let agent: String
+            let conversation: ConversationName
+        }
+
+        /// Those that wait for this message.
+        var turns: [Turn] { agents.map { Turn(agent: $0, conversation: work.conversation) } }
+
+        /// Whether an agent is being asked.
+        var isAsked: Bool {
+            if case .asked = phase { true } else { false }
         }
 
         /// Whether it is this attempt that its agent is asked by.

@@ -3,7 +3,7 @@ import PairingStore
 
 /// Which messages from devices this instance works on, and what is to be done next: a pure machine.
 ///
-/// One message of a device is with each agent at a time, and answers are stored in the order of the messages' numbers.
+/// One message of a conversation is with each agent at a time, and a few of a device; answers are stored in the order of the messages' numbers.
 /// What it holds is bounded in count and bytes; what finds no room stays in the store and is read once there is some.
 struct AgentWorkMachine: Sendable {
     /// How much is held and asked at once.
@@ -18,6 +18,8 @@ struct AgentWorkMachine: Sendable {
         var calls = 1024
         /// Of these, to one agent.
         var callsPerAgent = 256
+        /// Of these, about one device's messages, however many conversations it has.
+        var callsPerDevice = 8
         /// How long an agent may take for one message.
         var time = Duration.seconds(600)
     }
@@ -34,6 +36,8 @@ struct AgentWorkMachine: Sendable {
         /// The number of the first message, where this is a batch that ends with ``sequence``.
         var first: Int64?
         let messageID: String
+        /// Which of the device's conversations it belongs to.
+        var conversation = ConversationName.main
         /// Which of the things that the message became.
         let part: Int
         let agent: String
@@ -108,12 +112,6 @@ struct AgentWorkMachine: Sendable {
         self.batching = batching
         self.lifetime = lifetime
         self.defaultAgent = defaultAgent
-    }
-
-    /// What is to be done since this was last asked.
-    mutating func takeActions() -> Actions {
-        defer { actions = Actions() }
-        return actions
     }
 
     /// Requests under way, those included that nobody waits for any more.
@@ -212,20 +210,20 @@ struct AgentWorkMachine: Sendable {
         defer { devices[key] = device }
         if device.isReleasing { return }
         if let rule = batching(device.channel) { return startBatch(of: &device, key, rule, now) }
-        var blocked: [String] = []
+        var blocked: Set<Item.Turn> = []
+        var left = limits.callsPerDevice - device.items.count { $0.isAsked }
         for index in device.items.indices {
             switch device.items[index].phase {
             case .ready, .storing: continue
             case .asked: break
             case .delayed(let until) where until > now: break
             case .waiting, .delayed:
-                if !device.items[index].agents.contains(where: blocked.contains),
-                    !ask([index], of: &device, key, now)
-                {
-                    runnable.append(key)
+                guard left > 0 else { break }
+                if blocked.isDisjoint(with: device.items[index].turns) {
+                    if ask([index], of: &device, key, now) { left -= 1 } else { runnable.append(key) }
                 }
             }
-            for agent in device.items[index].agents where !blocked.contains(agent) { blocked.append(agent) }
+            blocked.formUnion(device.items[index].turns)
         }
     }
 
@@ -250,7 +248,7 @@ struct AgentWorkMachine: Sendable {
             Ask(
                 id: id, sender: device.sender, channel: device.channel, sequence: work.sequence,
                 first: asBatch ? device.items[indices[0]].work.sequence : nil,
-                messageID: work.messageID, part: part, agent: agent,
+                messageID: work.messageID, conversation: work.conversation, part: part, agent: agent,
                 body: asBatch ? "[\(bodies.joined(separator: ","))]" : bodies[0], attempts: work.attempts))
         return true
     }
@@ -341,9 +339,6 @@ struct AgentWorkMachine: Sendable {
         guard let device = devices[senderID.key], device.sender.generation < generation else { return }
         drop(senderID.key)
     }
-
-    /// Others work on these devices' messages now, or nobody may.
-    mutating func lose(_ keys: some Sequence<String>) { for key in keys { drop(key) } }
 
     /// Nothing more is begun and what is under way is given up: the process stops.
     ///

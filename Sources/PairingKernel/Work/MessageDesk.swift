@@ -61,7 +61,12 @@ public struct MessageDesk: Sendable {
         let push = PairingStore.Push(
             senderID: senderID, pushID: id, agent: agent ?? authority.actor.name, body: body,
             lifetime: lifetime, actor: authority.actor)
-        return try await refusing(logger) { try await pushes.submit(push) }.get()
+        return try await store(push)
+    }
+
+    /// Stores a message of this program's own.
+    func store(_ push: PairingStore.Push) async throws(Refusal) -> PairingStore.StoredPush {
+        try await refusing(logger) { try await pushes.submit(push) }.get()
     }
 
     /// `message.status` of a push.

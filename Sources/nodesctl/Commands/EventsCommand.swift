@@ -44,7 +44,10 @@ struct EventsCommand: AsyncParsableCommand {
                         for await _ in signals { return }
                     }
                     group.addTask {
-                        try await desk.kernel.feed.follow(after: start, hints: StoreHints(listener)) {
+                        try await desk.kernel.feed.follow(
+                            after: start, hints: StoreHints(listener),
+                            restored: { await printer.restored(to: $0) }
+                        ) {
                             try await printer.print($0)
                         }
                     }
@@ -70,6 +73,13 @@ private actor EventPrinter {
     init(after position: Int64, json: Bool) {
         self.position = position
         self.json = json
+    }
+
+    func restored(to newest: Int64) {
+        Terminal.complain(
+            "The database was taken back to an earlier moment: its newest position is \(newest), and \(position) was printed. "
+                + "It goes on from there; nodesctl backup restored keeps positions from being given twice.")
+        position = newest
     }
 
     func print(_ events: [PairingStore.Event]) throws {

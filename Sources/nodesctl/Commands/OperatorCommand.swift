@@ -38,6 +38,8 @@ protocol OperatorCommand: AsyncParsableCommand {
     var options: OperatorOptions { get }
     /// Whether the command runs before the schema is up to date.
     static var acceptsOldSchema: Bool { get }
+    /// Whether the command works with secrets that are kept under the key in `session.key_file`.
+    static var readsKey: Bool { get }
     func run(at desk: Desk) async throws
 }
 
@@ -60,13 +62,14 @@ struct Desk: Sendable {
 
 extension OperatorCommand {
     static var acceptsOldSchema: Bool { false }
+    static var readsKey: Bool { false }
 
     mutating func run() async throws {
         let command = self
         try await reporting(asJSON: options.json) {
             let process = try await NodesProcess(
                 program: "nodesctl", file: command.options.file, for: .command, loadsChannels: false,
-                logLevel: .warning)
+                readsKey: Self.readsKey, logLevel: .warning)
             let desk = Desk(
                 process: process,
                 authority: process.kernel.accounts.commandLineAuthority(account: operatingSystemAccount()),

@@ -145,9 +145,10 @@ struct DatabaseLook: Sendable {
         let condition: PairingStore.Condition
         let (before, after): (Timestamp, Timestamp)
         do {
+            // Before anything else, which a pooler could refuse with words of its own.
+            try await SessionCheck.verify(process.database)
             // The first statement waits for a connection, which would blur the clock.
             try await process.pool.ping()
-            try await SessionCheck.verify(process.database)
             before = .now
             condition = try await store.condition()
             after = .now

@@ -209,3 +209,20 @@ test("proofs are signed for what is dialled, by a key that is made once", async 
   assert.ok(await crypto.subtle.verify("Ed25519", key, Buffer.from(proof.signature, "base64url"), Buffer.from(text)));
   device.stop();
 });
+
+test("a conversation is named with a message, also after a reload, and its history is asked for page by page", async () => {
+  const server = serve({
+    "message.send": ({ messageId }) => ({ messageId, messageSeq: 1, status: "accepted" }),
+    "message.history": ({ before, conversation }) =>
+      before ? { messages: [] } : { messages: [{ from: "device", message: conversation }], before: { sent: 1 } },
+  });
+  const { device } = await start(server);
+  await assert.rejects(device.history(), (error) => error.reason === "disconnected");
+  await reached(device, "connected");
+  await device.send("a", { conversation: "kitchen" });
+  assert.equal(server.of("message.send")[0].params.conversation, "kitchen");
+  const page = await device.history({ conversation: "kitchen", limit: 1 });
+  assert.deepEqual(page.messages, [{ from: "device", message: "kitchen" }]);
+  assert.deepEqual((await device.history({ before: page.before })).messages, []);
+  device.stop();
+});

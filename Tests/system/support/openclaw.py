@@ -1,10 +1,13 @@
 """A client of OpenClaw's gateway as `research` describes it: protocol 4, a device key, signatures v2 or v3."""
 
+import asyncio
+import concurrent.futures
 import hashlib
 import itertools
 import json
 import socket
 import time
+from collections.abc import Coroutine
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,6 +21,13 @@ def choose_agents(nodes, *agents: str) -> None:
     """Lets the device that was paired last name these agents; the first is whom it talks to otherwise."""
     ((sender,),) = nodes.rows("SELECT sender_id FROM paired_devices ORDER BY paired_at DESC LIMIT 1")
     nodes.nodesctl("devices", "set-agent", sender, *agents)
+
+
+def run(client: Coroutine) -> None:
+    """Runs what a client written for asyncio does, in a thread of its own: a test's own has a loop already once a
+    browser's page was open in it."""
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, client).result()
 
 
 class Operator:
@@ -37,6 +47,7 @@ class Operator:
             raw = self.key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
             self.public_key = base64url(raw)
             self.device_id = hashlib.sha256(raw).hexdigest()
+        self.extra: dict = {}
         self.ids = itertools.count(1)
         self.events: list[dict] = []
 
@@ -85,7 +96,7 @@ class Operator:
             params["device"] = device or self.device(challenge["nonce"])
         if self.token:
             params["auth"] = {"token": self.token}
-        self.send({"type": "req", "id": "c1", "method": "connect", "params": {**params, **changes}, "traceparent": "x"})
+        self.send({"type": "req", "id": "c1", "method": "connect", "params": {**params, **self.extra, **changes}, "traceparent": "x"})
         return self.answer("c1")
 
     def answer(self, identifier: str, timeout: float = PATIENCE) -> dict:
