@@ -176,7 +176,6 @@ public struct AdminPages: Sendable {
                 role: session.role)
         }
         frame.feedPosition = feedPosition
-        frame.needsMore = page != .nodes
         let notice =
             status == 200 && !visit.isPost && !visit.isByItself ? (try? visit.cookie(.notice)) ?? nil : nil
         frame.notice = notice.flatMap(Notice.init(cookie:))

@@ -45,6 +45,10 @@ struct NodesPage: PageModel {
                     $0, showsCode: !settings.requiresTypedCode, isSelectable: requests.rows.count > 1,
                     now: now)
             }
+        // Its plain state does without: what is there always, and what a dialog needs is loaded with that.
+        case "needsMore":
+            requests.rows.isEmpty || devices.rows.isEmpty || query.narrowsDevices || !alerts.isEmpty
+                || requests.rows.contains { !$0.rivals.isEmpty }
         case "hasRequests": !requests.rows.isEmpty
         case "devices": devices.rows.map { DeviceItem($0, isSelectable: devices.rows.count > 1, now: now) }
         case "hasDevices": !devices.rows.isEmpty

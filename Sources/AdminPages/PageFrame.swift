@@ -21,8 +21,6 @@ struct PageFrame: PageModel {
     var notice: Notice?
     /// Up to where the event feed is in what the page shows, where its script keeps that up to date.
     var feedPosition: Int64?
-    /// Whether it needs the rules of `static/more.css`, which the page of requests and devices does without.
-    var needsMore = true
 
     func child(named name: String) -> (any PageValue)? {
         switch name {
@@ -35,7 +33,7 @@ struct PageFrame: PageModel {
         case "csrfToken": csrfToken
         case "sidebar": sidebar
         case "notice": notice
-        case "needsMore": needsMore
+        case "needsMore": true
         case "feedPosition": feedPosition.map { String($0) }
         default: nil
         }
@@ -53,7 +51,9 @@ final class PageView<Content: PageModel>: PageModel {
     }
 
     func child(named name: String) -> (any PageValue)? {
-        content.child(named: name) ?? frame.child(named: name)
+        // A notice has rules that a page without one does not load.
+        if name == "needsMore", frame.notice != nil { return true }
+        return content.child(named: name) ?? frame.child(named: name)
     }
 }
 

@@ -28,11 +28,13 @@ struct TemplateFiles {
         }
         templates = try PageTemplates(sources: sources)
         let assets = try [
-            "pages.css", "more.css", "print.css", "pages.js", "live.js", "icons.svg", "icon.svg",
+            "pages.css", "more.css", "print.css", "pages.js", "dialogs.js", "live.js", "lists.js",
+            "tables.js",
+            "icons.svg", "icon.svg",
         ].flatMap {
             try Self.read("\(directory)/static/\($0)")
         }
-        assetVersion = hexadecimal(sha256(assets).prefix(6))
+        assetVersion = hexadecimal(sha256(assets).prefix(4))
     }
 
     private static func read(_ path: String) throws(Fault) -> [UInt8] {

@@ -189,7 +189,7 @@ def test_marks_on_a_name_do_not_reach_what_is_compared(tab: Page, nodes: Deploym
 
     def look() -> list[bytes]:
         tab.goto(f"/nodes?q={waiting.sender_id}")
-        parts = (".request-head", ".code", "dt:has-text('Expires')")
+        parts = (".head", ".code", "time.left")
         return [tab.locator(f".request {part}").first.screenshot() for part in parts]
 
     name = "UPDATE pairing_requests SET display_name = %s WHERE request_id = %s"

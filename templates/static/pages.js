@@ -38,120 +38,20 @@ function showTimes(root) {
   }
 }
 
-// How long the second of two quick taps may take. What has just come under a finger does nothing until then: it
-// was not what the finger was meant for. pages.css has the same times, for pages that are read without this script.
-const unarmed = 800;
-const unsettled = 400;
+/** Loads another of these scripts; `release` is what the page asked for this one with. */
+const release = document.currentScript.src;
+const part = (name) => import(release.replace("pages.js", name));
 
-/** When links take a click again after a dialog was closed over them. */
-let settledAt = 0;
-let isOpening = false;
-
-/** Drops what happens in `dialog` before anybody can have read it, and clicks that began outside it. */
-function guard(dialog) {
-  let pressed = null;
-  const isArmed = () => "armed" in dialog.dataset;
-  const drop = (event) => {
-    event.preventDefault();
-    event.stopImmediatePropagation();
-  };
-  dialog.addEventListener("pointerdown", (event) => {
-    pressed = isArmed() ? event.target : null;
-  });
-  dialog.addEventListener("click", (event) => {
-    // Keys and assistive technology click without a pointer.
-    const isByPointer = event.detail > 0;
-    if (!isArmed() || (isByPointer && !pressed)) return drop(event);
-    // A text selected up to the backdrop is no click on the backdrop.
-    const isBesides = event.target === dialog && pressed === dialog;
-    if (isBesides || event.target.closest("[data-close]")) {
-      event.preventDefault();
-      settledAt = performance.now() + unsettled;
-      dialog.close();
-    }
-  }, true);
-  dialog.addEventListener("submit", (event) => {
-    if (!isArmed()) drop(event);
-  }, true);
-  // From when it is seen, which may be later than now.
-  requestAnimationFrame(() => setTimeout(() => { dialog.dataset.armed = ""; }, unarmed));
-}
-
-/** Moves `dialog` where none of its buttons lies over the link that opened it, if there is such a place. */
-function clear(dialog, link) {
-  const under = link.getBoundingClientRect();
-  const isOver = (button) => {
-    const box = button.getBoundingClientRect();
-    return box.left < under.right && under.left < box.right && box.top < under.bottom && under.top < box.bottom;
-  };
-  for (const place of ["centre", "top", "bottom"]) {
-    dialog.dataset.place = place;
-    if (![...dialog.querySelectorAll(".actions > *")].some(isOver)) return;
-  }
-  dialog.dataset.place = "centre";
-}
-
-/** Loads the rules for dialogs, which the page itself did without. */
-function loadStyles() {
-  const own = document.querySelector('link[href*="/pages.css"]');
-  if (!own || document.querySelector('link[href*="/more.css"]')) return null;
-  const link = document.createElement("link");
-  link.rel = "stylesheet";
-  link.href = own.href.replace("pages.css", "more.css");
-  return new Promise((done, failed) => {
-    link.onload = done;
-    link.onerror = failed;
-    document.head.append(link);
-  });
-}
-
-/** Opens the page of `link` as a dialog; where that is not possible, goes there. */
-async function openDialog(link) {
-  isOpening = true;
-  link.setAttribute("aria-busy", "true");
-  try {
-    const asked = fetch(link.href, { credentials: "same-origin", redirect: "manual" });
-    const [answer] = await Promise.all([asked, loadStyles()]);
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const content = page.querySelector("[data-dialog-content]");
-    if (!content) throw new Error("not a dialog");
-    learnTime(page);
-    const dialog = document.createElement("dialog");
-    dialog.setAttribute("aria-labelledby", "dialog-title");
-    dialog.dataset.address = link.href;
-    dialog.append(document.adoptNode(content));
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      // The list may have changed under the dialog.
-      if (link.isConnected) link.focus();
-      else document.getElementById("main").focus();
-    });
-    document.body.append(dialog);
-    showTimes(dialog);
-    if (!dialog.querySelector("[autofocus]")) {
-      // What is asked is read before a button can be pressed by accident.
-      const title = dialog.querySelector("#dialog-title");
-      title.tabIndex = -1;
-      title.autofocus = true;
-    }
-    dialog.showModal();
-    guard(dialog);
-    clear(dialog, link);
-  } catch {
-    location.assign(link.href);
-  } finally {
-    isOpening = false;
-    link.removeAttribute("aria-busy");
-  }
-}
+/** What opens as a dialog: what decides, and what says so. */
+const opens = "a.yes, a.no, a[data-dialog]";
 
 document.addEventListener("click", (event) => {
-  const link = event.target.closest("a[data-dialog]");
+  const link = event.target.closest(opens);
   const isPlain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
   if (!link || !isPlain || typeof HTMLDialogElement === "undefined") return;
   event.preventDefault();
-  const isOfAnotherTap = event.detail > 0 && performance.now() < settledAt;
-  if (!isOpening && !isOfAnotherTap) openDialog(link);
+  const { detail, timeStamp } = event;
+  part("dialogs.js").then((dialogs) => dialogs.openFor(link, detail > 0, timeStamp), () => location.assign(link.href));
 });
 
 // A key that is held presses what it was pressed on, not what comes after.
@@ -175,14 +75,11 @@ addEventListener("pageshow", () => {
 });
 
 // In narrow windows tables are shown as cards, which takes their meaning from some browsers.
-function nameTables(root) {
-  const roles = { TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TH: "columnheader", TD: "cell" };
-  for (const part of root.querySelectorAll("table, table *")) {
-    if (roles[part.tagName] && !part.hasAttribute("role")) part.setAttribute("role", roles[part.tagName]);
-  }
-}
+const narrow = matchMedia("(max-width: 1000px)");
+const nameTables = () => narrow.matches && part("tables.js").then((tables) => tables.name(document));
+narrow.addEventListener("change", nameTables);
 
 learnTime(document);
 showTimes(document);
-nameTables(document);
+nameTables();
 setInterval(() => showTimes(document), 30000);
