@@ -8,6 +8,10 @@ import urllib.parse
 
 import pytest
 from support.deployment import Deployment
+from support.device import Refused
+from support.goclaw import Browser
+from support.openclaw import Operator
+from websockets.exceptions import InvalidStatus
 
 
 def test_a_message_comes_back_as_it_was_sent(nodes: Deployment, administrator):
@@ -101,6 +105,22 @@ def test_an_apps_origin_opens_sockets_where_it_is_listed_and_does_nothing_else(d
         assert status == 403 and "sent from another site" in text, app
     for stranger in ("null", "capacitor://localhost.evil", "https://app.example:8443"):
         assert " 403 " in upgrade(nodes, Origin=stranger), stranger
+
+
+def test_a_dialect_that_is_left_out_is_refused_with_a_clear_word(deploy):
+    nodes = deploy(gateways=1, kernels=1, settings={"gateway": {"dialects": ["nodes"]}})
+    for path in ("/", "/gateway", "/__openclaw__/gateway"):
+        operator = Operator(nodes, path=path)
+        with pytest.raises(InvalidStatus) as refused:
+            operator.dial()
+        assert refused.value.response.status_code == 404
+        assert b"gateway.dialects" in refused.value.response.body, path
+    browser = Browser(nodes)
+    with pytest.raises(Refused) as refused:
+        browser.ask()
+    assert (refused.value.code, refused.value.reason) == ("FAILED_PRECONDITION", "dialect_not_served")
+    assert "goclaw" in refused.value.error["message"] and browser.closed() == 1008
+    assert nodes.device().ask()["status"] == "pending"
 
 
 def test_a_refused_origin_or_host_is_told_what_came_and_what_to_change(nodes: Deployment):

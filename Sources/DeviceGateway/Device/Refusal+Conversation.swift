@@ -19,6 +19,13 @@ extension Refusal {
     static let notAnAdministrator = Refusal(
         .forbidden, "not_an_administrator", "Only administrators may do this; this socket is a device's.")
 
+    static func notServed(_ dialect: DialectName) -> Refusal {
+        Refusal(
+            .failedPrecondition, "dialect_not_served",
+            "This client speaks the dialect \(dialect.rawValue), which is not served here: gateway.dialects leaves it out."
+        )
+    }
+
     static let oneRequestASocket = Refusal(
         .failedPrecondition, "one_request_a_socket",
         "This socket waits for another pairing request; open a socket for each device.")
