@@ -166,7 +166,7 @@ public struct OpenClawDialect: Dialect {
             connected = connect
             waits = nil
             lastTick = now
-            return [.send(OpenClawFrames.response(id, hello(connect, payload, now)))]
+            return [.send(OpenClawFrames.response(id, text: hello(connect, payload, now)))]
         case .send(let id, let run, let key, let isAgent, let isNode):
             // Ephemeral: nobody answers it.
             let events = runs.begin(run, sessionKey: key, agentRequest: isAgent ? id : nil, at: now)
