@@ -60,7 +60,7 @@ def seed(nodes: Deployment, count: int, prefix: str) -> list[tuple[str, str]]:
     return [(name, base64url(token)) for name, token in devices]
 
 
-def store(nodes: Deployment, devices: list[tuple[str, bytes]]) -> None:
+def store(nodes: Deployment, devices: list[tuple[str, bytes]], channel: str = "web", metadata: str = "{}") -> None:
     """The same for devices whose tokens are there already."""
     with psycopg2.connect(nodes.database_url) as connection, connection.cursor() as cursor:
         cursor.execute(
@@ -70,10 +70,13 @@ def store(nodes: Deployment, devices: list[tuple[str, bytes]]) -> None:
                 SELECT sender_id, 1, true FROM device)
             INSERT INTO paired_devices (request_id, sender_key, sender_id, channel, generation, token_hash,
                 display_name, metadata, detail_labels, detail_values, paired_at, paired_by)
-            SELECT gen_random_uuid(), sender_id, sender_id, 'web', 1, token_hash, 'Bench ' || sender_id, '{}',
+            SELECT gen_random_uuid(), sender_id, sender_id, %s, 1, token_hash, 'Bench ' || sender_id, %s,
                 '{}', '{}', clock_timestamp() - random() * interval '90 days', 'admin' FROM device
             """,
-            ([name for name, _ in devices], [hashlib.sha256(token).digest() for _, token in devices]),
+            (
+                [name for name, _ in devices], [hashlib.sha256(token).digest() for _, token in devices],
+                channel, metadata,
+            ),
         )
     nodes.rows("ANALYZE")
 

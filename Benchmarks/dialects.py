@@ -21,6 +21,10 @@ WANTED = 1.3
 class Talker(Client):
     """Keeps so many messages under way, each until its answer has come, until it is told to stop."""
 
+    # Whose devices these are, and what they say of themselves.
+    channel = "web"
+    metadata = "{}"
+
     def __init__(self, host: str, request: dict) -> None:
         super().__init__(host, request)
         self.count = 0
@@ -106,6 +110,8 @@ class GoClaw(Talker):
 
 class OpenClaw(Talker):
     path = "/gateway"
+    channel = "openclaw"
+    metadata = '{"client":{"id":"cli"},"role":"operator"}'
 
     @staticmethod
     def device() -> tuple[str, bytes, dict]:
@@ -169,7 +175,7 @@ async def dialects(nodes: Deployment, store, count: int, seconds: float) -> None
     requests: dict[str, list[dict]] = {}
     for name, make in DIALECTS.items():
         devices = [make.device() for _ in range(count)]
-        store(nodes, [(sender, token) for sender, token, _ in devices])
+        store(nodes, [(sender, token) for sender, token, _ in devices], make.channel, make.metadata)
         requests[name] = [{"type": "req", "id": "1", "method": "connect", "params": params} for *_, params in devices]
     for what, measure in (
         ("connects", lambda name, make: connecting(nodes, make, requests[name])),

@@ -43,12 +43,33 @@ extension AdminPages {
         var troubles = SystemTroubles()
         troubles.contentions = contention.map { [$0] } ?? []
         let page = DevicePage(
-            rows: rows,
+            rows: rows, alsoPaired: try await otherRole(of: newest, session),
             sight: try await administration.sight(
                 of: newest, showsText: showsText, from: visit.address, by: session.authority),
             alerts: TroubleAlerts(troubles, channels: nil, now: now()).items, problem: problem,
             offersText: kernel.settings.showsMessageText, showsText: showsText,
             agents: kernel.settings.agents, now: now())
         return render(.device, title: senderID.text, page, visit, status: status)
+    }
+
+    /// As what the same key is paired as well; `nil` where it is not.
+    func otherRole(of device: PairedDevice, _ session: AdminSession) async throws -> SenderID? {
+        guard let other = device.otherRole else { return nil }
+        do throws(Refusal) {
+            let newest = try await kernel.administration.device(other, by: session.authority).first?.device
+            return newest?.state == .active ? newest?.senderID : nil
+        } catch {
+            if error.code == .notFound { return nil }
+            throw error
+        }
+    }
+}
+
+extension PairedDevice {
+    /// The sender ID of the same key in OpenClaw's other role: an operator's and a node's pairings are two.
+    fileprivate var otherRole: SenderID? {
+        guard channel.text == "openclaw", case .key = credential else { return nil }
+        let operators = OpenClawStatement.deviceID(of: senderID)
+        return SenderID(operators == senderID.text ? operators + OpenClawStatement.nodeSuffix : operators)
     }
 }

@@ -5,6 +5,8 @@ import PairingKernel
 struct DevicePage: PageModel {
     /// Its pairings, newest first; at least one.
     var rows: [PairingAdministration.DeviceRow]
+    /// As what the same key is paired as well.
+    var alsoPaired: SenderID?
     /// Its session, messages and events.
     var sight = DeviceSight(session: nil, messages: [], events: [])
     /// What is wrong with it.
@@ -22,6 +24,7 @@ struct DevicePage: PageModel {
     func child(named name: String) -> (any PageValue)? {
         switch name {
         case "current": rows.first.map { DeviceItem($0, now: now) }
+        case "alsoPaired": alsoPaired.map(OtherRoleItem.init)
         case "pageAlerts": alerts
         case "problem": problem
         case "pairings": rows.map { DeviceItem($0, now: now) }
@@ -125,10 +128,26 @@ enum DeviceForm {
     }
 }
 
+/// The other pairing of a key.
+struct OtherRoleItem: PageModel {
+    let senderID: SenderID
+
+    func child(named name: String) -> (any PageValue)? {
+        switch name {
+        case "otherSenderID": senderID.text
+        case "otherDevicePath": Route.device(senderID).path
+        case "otherRevokePath": Route.revoke(senderID).path
+        default: nil
+        }
+    }
+}
+
 /// The dialog of Revoke.
 struct RevocationPage: PageModel {
     /// The newest pairing.
     var row: PairingAdministration.DeviceRow
+    /// As what the same key is paired as well.
+    var alsoPaired: SenderID?
     /// The administrator who reads it, as decisions are signed.
     var reader: String?
     /// Why the form was not carried out, where it came back.
@@ -138,6 +157,7 @@ struct RevocationPage: PageModel {
     func child(named name: String) -> (any PageValue)? {
         switch name {
         case "device": DeviceItem(row, now: now)
+        case "alsoPaired": alsoPaired.map(OtherRoleItem.init)
         case "isReadersOwn": problem == nil && reader != nil && row.device.revokedBy == reader
         case "problem": problem
         default: nil

@@ -123,7 +123,8 @@ extension AdminPages {
         return render(
             .revocation, title: "Revoke \(senderID)",
             RevocationPage(
-                row: newest, reader: session.authority.actor.name, problem: problem, now: now()),
+                row: newest, alsoPaired: try await otherRole(of: newest.device, session),
+                reader: session.authority.actor.name, problem: problem, now: now()),
             visit, status: status)
     }
 }

@@ -44,8 +44,13 @@ public struct GatewayServer: Service {
         var policy = UpgradePolicy(
             path: settings.dialects.isDisjoint(with: [.nodes, .goclaw]) ? nil : NodesProtocol.path,
             origins: settings.origins,
-            subprotocol: NodesProtocol.subprotocol)
-        if settings.dialects.contains(.openclaw) { policy.openClawPaths = NodesProtocol.openClawPaths }
+            subprotocol: settings.dialects.contains(.nodes) ? NodesProtocol.subprotocol : nil)
+        if policy.path == nil { policy.unservedPaths.insert(NodesProtocol.path) }
+        if settings.dialects.contains(.openclaw) {
+            policy.openClawPaths = NodesProtocol.openClawPaths
+        } else {
+            policy.unservedPaths.formUnion(NodesProtocol.openClawPaths)
+        }
         policy.onNoAddress = context.kernel.webServerFaults.noAddress
         let streams = EventStreams(
             kernel: context.kernel, most: settings.eventStreams,

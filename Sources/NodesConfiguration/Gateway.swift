@@ -57,6 +57,8 @@ extension NodesConfiguration {
         public let outboundQueueMessages: Int
         /// The dialects that are served.
         public let dialects: Set<DialectName>
+        /// After what silence a socket at `/ws` is challenged as OpenClaw's clients expect; zero: never.
+        public let lateChallenge: Duration
         /// The most HTTP requests of one device that are under way on one instance.
         public let httpRequestsPerDevice: Int
         /// The greatest body of an HTTP request, in bytes.
@@ -175,6 +177,13 @@ extension NodesConfiguration {
                     + "named."
             ) { DialectName(rawValue: $0.lowercased()) }
             dialects = served.isEmpty ? Set(DialectName.allCases) : Set(served)
+            lateChallenge = reader.duration(
+                // Some of OpenClaw's clients give up after 2 s.
+                "gateway.late_challenge", default: "0s", in: .zero ... .milliseconds(1500),
+                "After what silence a client at `/ws` is sent the challenge that OpenClaw's clients wait for, such as "
+                    + "`800ms`, so that these may dial `/ws` as well; `0s`: never. A client of GoClaw's on a link that is "
+                    + "slower than this reads the challenge in place of its first answer."
+            )
             httpRequestsPerDevice = reader.count(
                 "gateway.http_requests_per_device", default: 8, in: 1...1000,
                 "The most HTTP requests of one device (`/v1/…`) that are under way on one instance.")

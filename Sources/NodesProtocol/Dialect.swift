@@ -82,16 +82,15 @@ public enum DialectChoice: Sendable, Equatable {
     case undecided
     /// It is this one, which is served.
     case spoken(DialectName)
-    /// What the client speaks is not served, and neither is this server's own dialect, in which it would be told more.
-    case notServed
+    /// It is this one, which is not served.
+    case notServed(DialectName)
 }
 
 extension RequestFrame {
     /// Which dialect is spoken to a client whose first frame this is.
     public func choice(among served: Set<DialectName>) -> DialectChoice {
         guard let dialect else { return .undecided }
-        if served.contains(dialect) { return .spoken(dialect) }
-        return served.contains(.nodes) ? .spoken(.nodes) : .notServed
+        return served.contains(dialect) ? .spoken(dialect) : .notServed(dialect)
     }
 
     /// Which dialect a client speaks whose first frame this is, where the path told nothing; `nil` where it could be

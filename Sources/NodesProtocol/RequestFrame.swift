@@ -28,6 +28,13 @@ public struct RequestFrame: Sendable, Equatable {
     }
 }
 
+extension RequestFrame {
+    /// The parameter `message` where it is a text that is not empty, as the JSON string that it came as.
+    var spokenMessage: String? {
+        message.flatMap { $0.utf8.first == UInt8(ascii: "\"") && $0.utf8.count > 2 ? $0 : nil }
+    }
+}
+
 /// Why a text frame is not a request.
 public struct FrameRefusal: Error, Sendable, Equatable {
     /// The request's identifier where it could be read, so that the answer finds its request.

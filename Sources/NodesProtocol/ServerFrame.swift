@@ -22,8 +22,8 @@ public enum ServerFrame: Sendable, Equatable {
             ]).text
         case .accepted(let id, let messageID, let number):
             // What is sent most is put together by hand, in the order that the others' members have.
-            #"{"id":\#(JSONValue.string(id).text),"ok":true,"payload":{"messageId":"#
-                + #"\#(JSONValue.string(messageID).text),"messageSeq":\#(number),"status":"accepted"},"type":"res"}"#
+            #"{"id":\#(id.json),"ok":true,"payload":{"messageId":"#
+                + #"\#(messageID.json),"messageSeq":\#(number),"status":"accepted"},"type":"res"}"#
         case .failure(let id, let refusal):
             JSONValue.object([
                 "type": .string("res"), "id": id.map(JSONValue.string) ?? .null, "ok": .bool(false),
@@ -35,9 +35,14 @@ public enum ServerFrame: Sendable, Equatable {
                 "seq": .integer(seq),
             ]).text
         case .channelEvent(let name, let payload, let seq):
-            #"{"event":\#(JSONValue.string(name).text),"payload":\#(payload),"seq":\#(seq),"type":"event"}"#
+            #"{"event":\#(name.json),"payload":\#(payload),"seq":\#(seq),"type":"event"}"#
         }
     }
+}
+
+extension String {
+    /// This text as JSON.
+    var json: String { JSONValue.string(self).text }
 }
 
 extension Refusal {

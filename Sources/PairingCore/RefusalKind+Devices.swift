@@ -27,6 +27,10 @@ extension RefusalKind {
         .forbidden, "not_an_administrator",
         "Only administrators may do this; this socket is a device's.")
 
+    package static let dialectNotServed = RefusalKind(
+        .failedPrecondition, "dialect_not_served",
+        "The client speaks a dialect that is not served here.")
+
     package static let oneRequestASocket = RefusalKind(
         .failedPrecondition, "one_request_a_socket",
         "This socket waits for another pairing request; open a socket for each device.")

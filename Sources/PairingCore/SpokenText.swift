@@ -5,3 +5,8 @@ public func spokenText(of body: String) -> String {
     guard let value = try? JSONValue(parsing: body.utf8) else { return body }
     return value.string ?? value["text"]?.string ?? body
 }
+
+extension JSONValue {
+    /// The same of a message that is read already.
+    public var spokenText: String { string ?? self["text"]?.string ?? text }
+}

@@ -87,6 +87,7 @@ extension GatewaySettings {
         outboundQueueBytes = gateway.outboundQueueBytes
         outboundQueueMessages = gateway.outboundQueueMessages
         dialects = gateway.dialects
+        lateChallenge = gateway.lateChallenge
         httpRequestsPerDevice = gateway.httpRequestsPerDevice
         maximumHTTPBody = gateway.maximumHTTPBody
         answerTimeout = gateway.answerTimeout

@@ -68,6 +68,24 @@ struct UpgradePolicyTests {
         #expect(policy.decide(request(Self.fields, "/ws")) == .page("/ws"))
     }
 
+    @Test("Who dials a dialect that is left out is told so; a page there stays a page")
+    func leftOut() {
+        var policy = Self.policy
+        policy.unservedPaths = ["/gateway"]
+        let head = HTTPRequestHead(
+            version: .http1_1, method: .GET, uri: "/gateway?token=x", headers: HTTPHeaders(Self.fields))
+        guard case .refuse(let answer) = policy.decide(head) else {
+            Issue.record("it is not refused")
+            return
+        }
+        #expect(answer.status == .notFound && answer.body.contains("gateway.dialects"))
+        #expect(!answer.body.contains("token"))
+        let page = Self.fields.filter { $0.0 != "Upgrade" && $0.0 != "Connection" }
+        let plain = HTTPRequestHead(
+            version: .http1_1, method: .GET, uri: "/gateway", headers: HTTPHeaders(page))
+        #expect(policy.decide(plain) == .page("/gateway"))
+    }
+
     @Test(
         "A request of a device that speaks HTTP is read by its head, or refused in the interface's form",
         arguments: [

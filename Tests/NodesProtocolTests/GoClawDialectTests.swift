@@ -152,13 +152,13 @@ struct GoClawDialectTests {
         #expect(try RequestFrame(parsing: #"{"type":"req","id":"1",\#(text)}"#.utf8).dialect == dialect)
     }
 
-    @Test("A client of a dialect that is left out is answered in this server's own, or in none")
+    @Test("A client of a dialect that is left out is told which")
     func leftOut() throws {
         let connect = try RequestFrame(
             parsing: #"{"type":"req","id":"1","method":"connect","params":{"user_id":"u"}}"#.utf8)
         #expect(connect.choice(among: [.nodes, .goclaw]) == .spoken(.goclaw))
-        #expect(connect.choice(among: [.nodes, .openclaw]) == .spoken(.nodes))
-        #expect(connect.choice(among: [.openclaw]) == .notServed)
+        #expect(connect.choice(among: [.nodes, .openclaw]) == .notServed(.goclaw))
+        #expect(connect.choice(among: [.openclaw]) == .notServed(.goclaw))
         let health = try RequestFrame(parsing: #"{"type":"req","id":"1","method":"health"}"#.utf8)
         #expect(health.choice(among: [.goclaw]) == .undecided)
     }

@@ -148,10 +148,8 @@ struct OpenClawDialectTests {
         _ = runs.begin("r", sessionKey: "s", agentRequest: nil, at: 1)
         _ = runs.part("r", number: 0, "Hel", at: 2)
         let again = runs.part("r", number: 0, "Other", at: 3)
-        guard case .event("chat", let payload)? = again.first else {
-            Issue.record("\(again)")
-            return
-        }
+        guard case .event("chat", let text)? = again.first else { throw Unexpected(steps: []) }
+        let payload = try JSONValue(parsing: text.utf8)
         #expect(payload["replace"] == .bool(true) && payload["deltaText"] == .string("Other"))
         let failed = runs.fail("r", "refused", at: 4)
         #expect(failed.count == 2)
@@ -168,8 +166,9 @@ struct OpenClawDialectTests {
         var bytes = 0
         for number in 0..<5000 {
             for event in runs.part("r", number: Int64(number), "wörd ", at: 2) {
-                guard case .event(let name, let payload) = event else { continue }
-                bytes += JSONValue.object(payload).text.utf8.count
+                guard case .event(let name, let text) = event else { continue }
+                bytes += text.utf8.count
+                let payload = try JSONValue(parsing: text.utf8)
                 if name == "chat" { told += try #require(payload["deltaText"]?.string) }
             }
         }
@@ -177,10 +176,8 @@ struct OpenClawDialectTests {
         #expect(whole.hasPrefix(told) && told.utf8.count > whole.utf8.count * 9 / 10)
         #expect(bytes < whole.utf8.count * 150)
         let end = runs.message("r", whole, at: 3)
-        guard case .event("agent", let payload)? = end.first else {
-            Issue.record("\(end.count)")
-            return
-        }
+        guard case .event("agent", let text)? = end.first else { throw Unexpected(steps: []) }
+        let payload = try JSONValue(parsing: text.utf8)
         #expect(payload["data"]?["delta"]?.string == String(whole.dropFirst(told.count)))
         #expect(runs.run("r")?.text == "")
     }

@@ -7,6 +7,7 @@ import pytest
 
 from support.agents import Agent, document
 from support.deployment import deployed, eventually
+from support.openclaw import Operator
 
 LIGHT = {
     "name": "light.set",
@@ -48,7 +49,7 @@ def house():
     with Agent(model) as agent:
         settings = {
             "agents": {"support": {"type": "openai", "url": agent.url, "model": "m"}},
-            "channels": {"default_agents": {"web": "support", "iot": "support"}},
+            "channels": {"default_agents": {"web": "support", "iot": "support", "openclaw": "support"}},
         }
         with deployed(gateways=2, kernels=1, settings=settings) as nodes:
             nodes.model = model
@@ -189,3 +190,25 @@ def test_a_revocation_ends_the_wait_for_a_device(house):
     assert device.socket.wait_closed()[0] == 4001
     eventually(lambda: len(audited(house, device)) == 2, "the call has ended", timeout=10)
     assert audited(house, device) == audit("abandoned"), command
+
+
+def test_a_node_of_openclaws_carries_out_what_the_model_asks_for(house):
+    node = Operator(house, path="/gateway", role="node")
+    node.scopes = []
+    # Its nodes declare names, and nothing more.
+    node.extra = {"caps": ["home"], "commands": ["light.set"]}
+    details = node.connect(node.dial())["error"]["details"]
+    house.administrator().approve(details["requestId"], details["pairingCode"])
+    node.enter(0)
+    asked = {"event": "agent.request", "payloadJSON": json.dumps({"message": "It is dark.", "sessionKey": "home"})}
+    assert node.request("node.event", asked)["payload"] == {"ok": True}
+    invoked = node.event("node.invoke.request")
+    assert (invoked["command"], invoked["nodeId"]) == ("light.set", node.device_id)
+    assert json.loads(invoked["paramsJSON"]) == {"on": True}
+    done = {"id": invoked["id"], "nodeId": node.device_id, "ok": True, "payloadJSON": '{"brightness":80}'}
+    assert node.request("node.invoke.result", done)["payload"] == {"ok": True}
+    answer = node.event("chat", lambda payload: payload["state"] == "final")
+    assert answer["sessionKey"] == "home"
+    told = json.loads(answer["message"]["content"][0]["text"].removeprefix("The device said: "))
+    assert told == {"ok": True, "answer": {"result": {"brightness": 80}}}
+    node.socket.close()

@@ -119,7 +119,7 @@ extension DeviceCall {
     ) async throws(Refusal) -> JSONValue {
         try await decide(id, as: .approved, authority, kernel) { () async throws(Refusal) in
             let device = try await kernel.administration.approve(id, code: code, from: address, by: authority)
-            return .decision("approved", id, device.channel, device.senderID)
+            return .decision("approved", id, device.channel, device.senderID, by: device.pairedBy)
         }
     }
 
@@ -130,7 +130,7 @@ extension DeviceCall {
         try await decide(id, as: .denied, authority, kernel) { () async throws(Refusal) in
             let request = try await kernel.administration.deny(
                 id, code: code, because: reason, from: address, by: authority)
-            return .decision("denied", id, request.channel, request.senderID)
+            return .decision("denied", id, request.channel, request.senderID, by: request.decidedBy)
         }
     }
 
@@ -147,7 +147,8 @@ extension DeviceCall {
                     id, as: state, by: authority, error)
             else { throw error }
             return .decision(
-                state.rawValue, id, request.channel, request.senderID, doneAt: request.decidedAt)
+                state.rawValue, id, request.channel, request.senderID, by: request.decidedBy,
+                doneAt: request.decidedAt)
         }
     }
 

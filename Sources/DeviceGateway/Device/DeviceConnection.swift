@@ -23,6 +23,8 @@ final class DeviceConnection: WebSocketApplication {
     private var spoken: DialectName
     /// Whether the first frame is still to say so.
     private var isUndecided: Bool
+    /// Whether nothing has come yet.
+    private var isSilent = true
     /// For as long as it sends and delivers.
     private var socket: WebSocket?
     /// For as long as it takes a descriptor.
@@ -70,9 +72,28 @@ final class DeviceConnection: WebSocketApplication {
         context.metrics.accepted.increment()
         if dialect != nil { limitBeforeConnect() }
         run(exchange.opened(usesSubprotocol: request.usesSubprotocol || dialect != nil))
+        challengeLate(after: context.facts.settings.lateChallenge)
+    }
+
+    /// Clients of OpenClaw's wait for a challenge where others speak first.
+    private func challengeLate(after delay: Duration) {
+        guard isUndecided, delay > .zero, context.facts.settings.dialects.contains(.openclaw) else { return }
+        let handle = handle
+        socket?.eventLoop?.scheduleTask(in: TimeAmount(delay)) { handle.perform { $0.challengeIfSilent() } }
+    }
+
+    /// Said as OpenClaw's clients read it; what this one speaks is still for its first frame to say.
+    private func challengeIfSilent() {
+        guard isUndecided, isSilent else { return }
+        let settings = context.facts.settings
+        socket?.setLimits(settings.limits(settings.limitsBeforeConnect, for: .openclaw))
+        dialect = context.codec(of: .openclaw)
+        run { exchange, _ in exchange.opened(usesSubprotocol: true) }
+        dialect = nil
     }
 
     func received(text: ByteBuffer, on socket: WebSocket) {
+        isSilent = false
         context.metrics.requests.increment()
         let cost = text.readableBytes
         guard cost > Self.inlineParseLimit else {
@@ -113,21 +134,31 @@ final class DeviceConnection: WebSocketApplication {
     }
 
     private func received(_ frame: Result<RequestFrame, FrameRefusal>, cost: Int) {
-        if isUndecided, case .success(let request) = frame { decide(by: request) }
+        if isUndecided, case .success(let request) = frame, !decide(by: request) { return }
         guard dialect != nil else { return run { $0.received(frame, cost: cost, now: $1) } }
         carryOut(dialect?.read(frame, now: context.clock()) ?? [], cost: cost)
     }
 
     /// The first frame tells what the client speaks.
-    private func decide(by frame: RequestFrame) {
+    ///
+    /// - Returns: whether the client is served.
+    private func decide(by frame: RequestFrame) -> Bool {
         switch frame.choice(among: context.facts.settings.dialects) {
-        case .undecided: return
+        case .undecided: return true
         case .spoken(let name): spoken = name
-        case .notServed: close(.policyViolation, "what this client speaks is not served (gateway.dialects)")
+        case .notServed(let name):
+            // An answer of this form is read in every dialect.
+            let refusal = Refusal.notServed(name)
+            send(.failure(id: frame.id, refusal))
+            close(
+                .policyViolation,
+                "this client's dialect, \(name.rawValue), is not served here (gateway.dialects)")
+            return false
         }
         isUndecided = false
         dialect = context.codec(of: spoken)
-        if dialect != nil { limitBeforeConnect() }
+        limitBeforeConnect()
+        return true
     }
 
     private func limitBeforeConnect() {

@@ -44,6 +44,8 @@ public struct GatewaySettings: Sendable {
     public var outboundQueueMessages = 256
     /// The dialects that are served.
     public var dialects = Set(DialectName.allCases)
+    /// After what silence a socket whose dialect is not known is challenged as OpenClaw's clients expect; zero: never.
+    public var lateChallenge = Duration.zero
     /// The most HTTP requests of one device that are under way on this instance.
     public var httpRequestsPerDevice = 8
     /// The greatest body of these, in bytes.

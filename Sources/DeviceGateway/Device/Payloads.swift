@@ -92,15 +92,18 @@ extension JSONValue {
         reason.map { "\(text): \($0)" } ?? text + "."
     }
 
-    /// - Parameter doneAt: when it was carried out, where that was before this request.
+    /// - Parameters:
+    ///   - by: who decided, where that is told.
+    ///   - doneAt: when it was carried out, where that was before this request.
     static func decision(
         _ status: String, _ id: RequestID, _ channel: ChannelID, _ senderID: SenderID,
-        doneAt: Timestamp? = nil
+        by: String? = nil, doneAt: Timestamp? = nil
     ) -> JSONValue {
         var payload: [String: JSONValue] = [
             "status": .string(status), "requestId": .string(id.text), "channel": .string(channel.text),
             "senderId": .string(senderID.text),
         ]
+        if let by { payload["decidedBy"] = .string(by) }
         if let doneAt {
             payload["repeated"] = .bool(true)
             payload["decidedAt"] = .integer(doneAt.milliseconds)

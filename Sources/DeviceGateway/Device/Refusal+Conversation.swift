@@ -11,5 +11,12 @@ extension Refusal {
 
     static let notAnAdministrator = Refusal(.notAnAdministrator)
 
+    static func notServed(_ dialect: DialectName) -> Refusal {
+        Refusal(
+            .dialectNotServed,
+            "This client speaks the dialect \(dialect.rawValue), which is not served here: gateway.dialects leaves it out."
+        )
+    }
+
     static let oneRequestASocket = Refusal(.oneRequestASocket)
 }

@@ -186,12 +186,15 @@ final class DeviceHTTPConnection {
                 write(text)
             case .write(let text): write(text)
             case .end(let text, let answers):
-                write(text)
                 isOver = true
-                let written = handOver(answers)
-                channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: written)
+                // A client that has read the last piece leaves: the end of the transfer, behind it, is no part of the
+                // answer, and may find it gone.
+                let last = HTTPServerResponsePart.body(.byteBuffer(channel.allocator.buffer(string: text)))
+                channel.write(last, promise: handOver(answers))
                 let channel = channel
-                written.futureResult.whenComplete { _ in channel.close(promise: nil) }
+                channel.writeAndFlush(HTTPServerResponsePart.end(nil)).whenComplete { _ in
+                    channel.close(promise: nil)
+                }
             case .giveUp: giveUp()
             }
         }

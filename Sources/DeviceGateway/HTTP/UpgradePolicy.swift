@@ -43,6 +43,8 @@ public struct UpgradePolicy: Sendable {
     public var path: String?
     /// Paths that upgrade to OpenClaw's. A page's request of one goes the way of all pages.
     public var openClawPaths: Set<String> = []
+    /// Paths of dialects that are left out: who asks one for an upgrade is told so.
+    public var unservedPaths: Set<String> = []
     /// Which `Host` is served and which `Origin` may upgrade; `nil` serves every client, for test servers.
     public var origins: OriginPolicy?
     /// The subprotocol granted to clients that offer it.
@@ -83,7 +85,15 @@ public struct UpgradePolicy: Sendable {
                     "The method \(quoted(head.method.rawValue)) is not served here; expected GET.\n",
                     fields: ["Allow": "GET"]))
         }
-        let isOpenClaw = openClawPaths.contains(path) && has(head, "upgrade", "websocket")
+        let asksForUpgrade = has(head, "upgrade", "websocket")
+        if asksForUpgrade, unservedPaths.contains(path) {
+            return .refuse(
+                HTTPAnswer(
+                    .notFound,
+                    "No dialect that is served here has its WebSocket at \(path): gateway.dialects names those that are.\n"
+                ))
+        }
+        let isOpenClaw = openClawPaths.contains(path) && asksForUpgrade
         guard path == self.path || isOpenClaw else { return .page(path) }
         let dialled: [Origin]
         let address: ClientAddress

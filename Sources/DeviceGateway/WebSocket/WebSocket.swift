@@ -77,11 +77,13 @@ public final class WebSocket: ChannelDuplexHandler {
     /// A client too slow to take it is closed with 1008; nothing happens on a socket that is not open.
     ///
     /// - Parameter isDelivery: whether it waits while the socket is suspended.
-    public func send(text: some Sequence<UInt8>, isDelivery: Bool = false) {
+    public func send(text: some Collection<UInt8>, isDelivery: Bool = false) {
         guard let context, life.isOpen else { return }
-        var payload = context.channel.allocator.buffer(capacity: text.underestimatedCount)
-        payload.writeBytes(text)
-        send(.text, payload, isDelivery: isDelivery)
+        let length = text.count
+        var frame = context.channel.allocator.buffer(capacity: FrameHeader.maximumWrittenSize + length)
+        FrameHeader.write(.text, length: length, to: &frame)
+        frame.writeBytes(text)
+        send(frame, context, isDelivery: isDelivery)
     }
 
     /// Sends a binary message, as ``send(text:)`` does a text.
@@ -300,7 +302,10 @@ public final class WebSocket: ChannelDuplexHandler {
 
     private func send(_ opcode: WebSocketOpcode, _ payload: ByteBuffer, isDelivery: Bool = false) {
         guard let context else { return }
-        let frame = frame(opcode, payload)
+        send(frame(opcode, payload), context, isDelivery: isDelivery)
+    }
+
+    private func send(_ frame: ByteBuffer, _ context: ChannelHandlerContext, isDelivery: Bool) {
         switch queue.push(frame, isDelivery: isDelivery, isWritable: isWritable(context)) {
         case .write: write(frame, context)
         case .queued: if !queue.isEmpty { pauses.insert(.outbound) }

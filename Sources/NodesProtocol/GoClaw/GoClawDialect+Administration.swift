@@ -70,6 +70,7 @@ extension GoClawDialect {
             "paired": .object([
                 "sender_id": senderID, "chat_id": senderID, "channel": payload["channel"] ?? .string(""),
                 "paired_at": payload["decidedAt"] ?? .integer(now),
+                "paired_by": payload["decidedBy"] ?? .string(""),
             ]),
         ]
     }

@@ -52,8 +52,9 @@ extension GoClawDialect {
 
     private mutating func send(_ frame: RequestFrame, sessionKey: String?) -> [DialectStep] {
         let parameters = frame.parameters
-        guard let text = frame.message.flatMap({ try? JSONValue(parsing: $0.utf8) })?.string, !text.isEmpty
-        else { return [fail(frame, "INVALID_REQUEST", "message is required")] }
+        guard let text = frame.spokenMessage else {
+            return [fail(frame, "INVALID_REQUEST", "message is required")]
+        }
         guard parameters.rows("media").isEmpty else {
             return [fail(frame, "INVALID_REQUEST", "media is not taken here: send text")]
         }
@@ -67,7 +68,7 @@ extension GoClawDialect {
         let question = GoClawRuns.Question(
             text: text, sessionKey: key, agent: named ?? "default",
             streams: parameters["stream"] == .bool(true), isBare: parameters["agent_key"] != nil)
-        let message = JSONValue.object(["type": .string("text"), "text": .string(text)]).text
+        let message = #"{"text":\#(text),"type":"text"}"#
         return [
             ask(
                 .send(frame.id, question),
@@ -118,7 +119,7 @@ extension GoClawDialect {
                 payload.rows("messages").map {
                     .object([
                         "role": .string($0["from"]?.string == "device" ? "user" : "assistant"),
-                        "content": .string($0["message"].map { spokenText(of: $0.text) } ?? ""),
+                        "content": .string($0["message"]?.spokenText ?? ""),
                         "timestamp": $0["at"] ?? .integer(0),
                     ])
                 })

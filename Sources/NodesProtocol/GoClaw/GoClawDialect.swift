@@ -131,7 +131,7 @@ public struct GoClawDialect: Dialect {
         case .status(let id): return [.send(GoClawFrames.response(id, Self.status(payload)))]
         case .send(let id, _):
             // Ephemeral: nobody answers it.
-            return [.send(GoClawFrames.response(id, ["content": .string(""), "usage": GoClawFrames.usage]))]
+            return [.send(GoClawFrames.response(id, text: #"{"content":"","usage":\#(GoClawFrames.usage)}"#))]
         case .history(let id): return [.send(GoClawFrames.response(id, Self.history(payload)))]
         case .abort(let id, let run):
             let isStopped = payload["status"]?.string == "withdrawn"
@@ -154,7 +154,7 @@ public struct GoClawDialect: Dialect {
             guard name != "typing" else { return runs.thinks(run, at: now) + ping }
             guard let message = value["message"] else { return ping }
             return runs.message(
-                run ?? "message-\(number)", spokenText(of: message.text), agent: value["agent"]?.string ?? "",
+                run ?? "message-\(number)", message.spokenText, agent: value["agent"]?.string ?? "",
                 isLast: value["last"] != .bool(false), user: connected?.userID ?? "", at: now) + ping
         }
         switch name {
@@ -202,10 +202,10 @@ public struct GoClawDialect: Dialect {
             return DialectEnd(code, reason)
         }
         // Its pages read the name from the payload within the payload.
-        let user = JSONValue.string(connected.userID)
+        let user = connected.userID.json
         return DialectEnd(
             code, reason,
             lastWords: GoClawFrames.event(
-                "tenant.access.revoked", ["user_id": user, "payload": .object(["user_id": user])]))
+                "tenant.access.revoked", #"{"user_id":\#(user),"payload":{"user_id":\#(user)}}"#))
     }
 }

@@ -1,11 +1,14 @@
 import PairingCore
 
-/// The envelopes of GoClaw's dialect. Its events carry no number.
+/// The envelopes of GoClaw's dialect. Its events carry no number. What is sent most is put together as text.
 enum GoClawFrames {
     static func response(_ id: String, _ payload: [String: JSONValue]) -> String {
-        JSONValue.object([
-            "type": .string("res"), "id": .string(id), "ok": .bool(true), "payload": .object(payload),
-        ]).text
+        response(id, text: JSONValue.object(payload).text)
+    }
+
+    /// - Parameter text: the payload, which is JSON text.
+    static func response(_ id: String, text: String) -> String {
+        #"{"type":"res","id":\#(id.json),"ok":true,"payload":\#(text)}"#
     }
 
     static func failure(
@@ -23,10 +26,11 @@ enum GoClawFrames {
         ]).text
     }
 
-    static func event(_ name: String, _ payload: [String: JSONValue]) -> String {
-        JSONValue.object([
-            "type": .string("event"), "event": .string(name), "payload": .object(payload),
-        ]).text
+    /// - Parameters:
+    ///   - name: one of the protocol's, which need no escape.
+    ///   - payload: JSON text.
+    static func event(_ name: String, _ payload: String) -> String {
+        #"{"type":"event","event":"\#(name)","payload":\#(payload)}"#
     }
 
     /// A refusal of this server's in GoClaw's codes, which has none for who may not do something but `UNAUTHORIZED`.
@@ -38,7 +42,5 @@ enum GoClawFrames {
     }
 
     /// What an answer cost, which this server is not told by its agents.
-    static let usage = JSONValue.object([
-        "prompt_tokens": .integer(0), "completion_tokens": .integer(0), "total_tokens": .integer(0),
-    ])
+    static let usage = #"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#
 }

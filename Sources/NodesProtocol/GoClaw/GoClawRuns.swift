@@ -5,6 +5,7 @@ import PairingCore
 struct GoClawRuns: Sendable {
     /// What a run began with.
     struct Question: Sendable, Equatable {
+        /// A JSON string.
         var text: String
         /// Echoed as it was sent.
         var sessionKey: String
@@ -20,12 +21,25 @@ struct GoClawRuns: Sendable {
         /// What is answered at the end; several where the client repeated the message.
         var requests: [String]
         let question: Question
-        let user: String
+        /// Its identifier, and what every event of it begins with, as JSON.
+        let id: String
+        let head: String
         /// What earlier messages of the same answer said.
         var said = ""
         var failures: Int64 = 0
         /// When something was last heard of it.
         var heardAt: Int64
+
+        init(_ id: String, requests: [String], _ question: Question, user: String, at now: Int64) {
+            self.requests = requests
+            self.question = question
+            self.id = id.json
+            let user = user.json
+            head =
+                #"{"agentId":\#(question.agent.json),"runId":\#(self.id),"userId":\#(user),"chatId":\#(user),"#
+                + #""channel":"ws","sessionKey":\#(question.sessionKey.json),"type":"#
+            heardAt = now
+        }
     }
 
     private var runs: [String: Run] = [:]
@@ -48,22 +62,22 @@ struct GoClawRuns: Sendable {
             runs[id]?.requests.append(request)
             return []
         }
-        let run = Run(requests: [request], question: question, user: user, heardAt: now)
+        let run = Run(id, requests: [request], question, user: user, at: now)
         runs[id] = run
-        return [event("run.started", id, run, ["message": .string(question.text)])]
+        return [event("run.started", run, #"{"message":\#(question.text)}"#)]
     }
 
     /// A piece of an answer came.
     mutating func part(_ id: String, isFirst: Bool, _ text: String, at now: Int64) -> [DialectStep] {
         guard let run = heard(id, at: now), run.question.streams else { return [] }
-        return [event("chunk", id, run, ["content": .string(text)])]
-            + bare("chunk", run, ["content": .string(text)])
+        let payload = #"{"content":\#(text.json)}"#
+        return [event("chunk", run, payload)] + bare("chunk", run, payload)
     }
 
     /// An agent says that it works.
     mutating func thinks(_ id: String?, at now: Int64) -> [DialectStep] {
         guard let id = id ?? runs.keys.min(), let run = heard(id, at: now) else { return [] }
-        return [event("activity", id, run, ["phase": .string("thinking")])]
+        return [event("activity", run, #"{"phase":"thinking"}"#)]
     }
 
     /// An attempt failed; how many there will be is not known but that there is one more.
@@ -71,9 +85,7 @@ struct GoClawRuns: Sendable {
         runs[id]?.failures += 1
         guard let run = heard(id, at: now) else { return [] }
         return [
-            event(
-                "run.retrying", id, run,
-                ["attempt": .integer(run.failures), "maxAttempts": .integer(run.failures + 1)])
+            event("run.retrying", run, #"{"attempt":\#(run.failures),"maxAttempts":\#(run.failures + 1)}"#)
         ]
     }
 
@@ -86,21 +98,21 @@ struct GoClawRuns: Sendable {
         var steps: [DialectStep] = []
         if runs[id] == nil {
             let run = Run(
-                requests: [],
-                question: Question(
-                    text: "", sessionKey: lastSessionKey, agent: agent, streams: false, isBare: false),
-                user: user, heardAt: now)
+                id, requests: [],
+                Question(
+                    text: #""""#, sessionKey: lastSessionKey, agent: agent, streams: false, isBare: false),
+                user: user, at: now)
             runs[id] = run
-            steps.append(event("run.started", id, run, ["message": .string("")]))
+            steps.append(event("run.started", run, #"{"message":""}"#))
         }
         runs[id]?.said += text
         guard let run = heard(id, at: now) else { return [] }
-        guard isLast else { return steps + [event("block.reply", id, run, ["content": .string(text)])] }
+        guard isLast else { return steps + [event("block.reply", run, #"{"content":\#(text.json)}"#)] }
         runs[id] = nil
-        let result: [String: JSONValue] = ["content": .string(run.said), "usage": GoClawFrames.usage]
-        steps.append(event("run.completed", id, run, result))
-        steps += bare("run.completed", run, result)
-        return steps + answers(run, result.merging(["runId": .string(id)]) { $1 })
+        let result = #""content":\#(run.said.json),"usage":\#(GoClawFrames.usage)}"#
+        steps.append(event("run.completed", run, "{" + result))
+        steps += bare("run.completed", run, "{" + result)
+        return steps + answers(run, #"{"runId":\#(run.id),"# + result)
     }
 
     /// No answer will come.
@@ -110,7 +122,7 @@ struct GoClawRuns: Sendable {
         guard let run = runs.removeValue(forKey: id) else { return [] }
         let message = message ?? "The agent did not answer: \(reason)."
         let code = code ?? (reason.contains("time") || reason == "expired" ? "AGENT_TIMEOUT" : "INTERNAL")
-        return [event("run.failed", id, run, ["error": .string(message)])]
+        return [event("run.failed", run, #"{"error":\#(message.json)}"#)]
             + run.requests.map {
                 .send(
                     GoClawFrames.failure(
@@ -121,8 +133,8 @@ struct GoClawRuns: Sendable {
     /// The client gave the message up.
     mutating func cancel(_ id: String) -> [DialectStep] {
         guard let run = runs.removeValue(forKey: id) else { return [] }
-        return [event("run.cancelled", id, run, [:])]
-            + answers(run, ["runId": .string(id), "cancelled": .bool(true)])
+        return [event("run.cancelled", run, "{}")]
+            + answers(run, #"{"runId":\#(run.id),"cancelled":true}"#)
     }
 
     /// Of which nothing was heard for so long; not told again before as much time has passed once more.
@@ -140,24 +152,15 @@ struct GoClawRuns: Sendable {
 
     // MARK: Frames
 
-    private func answers(_ run: Run, _ payload: [String: JSONValue]) -> [DialectStep] {
-        run.requests.map { .send(GoClawFrames.response($0, payload)) }
+    private func answers(_ run: Run, _ payload: String) -> [DialectStep] {
+        run.requests.map { .send(GoClawFrames.response($0, text: payload)) }
     }
 
-    private func event(
-        _ type: String, _ id: String, _ run: Run, _ payload: [String: JSONValue]
-    ) -> DialectStep {
-        .send(
-            GoClawFrames.event(
-                "agent",
-                [
-                    "type": .string(type), "agentId": .string(run.question.agent), "runId": .string(id),
-                    "userId": .string(run.user), "chatId": .string(run.user), "channel": .string("ws"),
-                    "sessionKey": .string(run.question.sessionKey), "payload": .object(payload),
-                ]))
+    private func event(_ type: String, _ run: Run, _ payload: String) -> DialectStep {
+        .send(GoClawFrames.event("agent", #"\#(run.head)"\#(type)","payload":\#(payload)}"#))
     }
 
-    private func bare(_ name: String, _ run: Run, _ payload: [String: JSONValue]) -> [DialectStep] {
+    private func bare(_ name: String, _ run: Run, _ payload: String) -> [DialectStep] {
         run.question.isBare ? [.send(GoClawFrames.event(name, payload))] : []
     }
 }

@@ -18,7 +18,7 @@ extension OpenClawDialect {
         }
         guard let text, !text.isEmpty else { return [answer(frame, ["ok": .bool(true)])] }
         return send(
-            frame.id, text, payload?.members ?? [:], isAgent: false, isNode: true,
+            frame.id, text.json, payload?.members ?? [:], isAgent: false, isNode: true,
             messageID: payload?["idempotencyKey"]?.string ?? facts.makeMessageID())
     }
 

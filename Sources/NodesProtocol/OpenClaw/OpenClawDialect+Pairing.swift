@@ -25,38 +25,28 @@ extension OpenClawDialect {
         ]
     }
 
-    /// The device is connected.
-    func hello(_ connect: OpenClawConnect, _ grant: JSONValue, _ now: Int64) -> JSONValue {
+    /// The device is connected: JSON text, of which most is the same for all.
+    func hello(_ connect: OpenClawConnect, _ grant: JSONValue, _ now: Int64) -> String {
         let session = grant["sessionId"]?.string ?? ""
         // Clients keep what they are given and send it along; it opens nothing, the device's own credential does.
         let token = Base64URL.encode(Array(session.filter { $0 != "-" }.utf8.prefix(32)))
-        return .object([
-            "type": .string("hello-ok"), "protocol": .integer(connect.version),
-            "server": .object(["version": .string("1.0.0"), "connId": .string(session)]),
-            "features": .object([
-                "methods": .array(Self.methods.map(JSONValue.string)),
-                "events": .array(
-                    [
-                        "connect.challenge", "tick", "shutdown", "chat", "agent", "node.invoke.request",
-                    ].map(JSONValue.string)),
-            ]),
-            "snapshot": .object([
-                "presence": .array([]), "health": .object([:]),
-                "stateVersion": .object(["presence": .integer(0), "health": .integer(0)]),
-                "uptimeMs": .integer(1),
-            ]),
-            "auth": .object([
-                "role": .string(connect.role),
-                "scopes": .array(connect.scopes.map(JSONValue.string)), "deviceToken": .string(token),
-                "issuedAtMs": .integer(now),
-            ]),
-            "policy": .object([
-                "maxPayload": .integer(Int64(facts.maximumMessage)),
-                "maxBufferedBytes": .integer(Int64(facts.maximumBuffered)),
-                "tickIntervalMs": .integer(Self.tick),
-            ]),
-        ])
+        let scopes = JSONValue.array(connect.scopes.map(JSONValue.string)).text
+        return #"{"type":"hello-ok","protocol":\#(connect.version),"#
+            + #""server":{"version":"1.0.0","connId":\#(session.json)},\#(Self.announced),"#
+            + #""auth":{"role":\#(connect.role.json),"scopes":\#(scopes),"deviceToken":\#(token.json),"#
+            + #""issuedAtMs":\#(now)},"policy":{"maxPayload":\#(facts.maximumMessage),"#
+            + #""maxBufferedBytes":\#(facts.maximumBuffered),"tickIntervalMs":\#(Self.tick)}}"#
     }
+
+    /// What every client is told of the server, as members of a JSON object.
+    private static let announced: String = {
+        let events = ["connect.challenge", "tick", "shutdown", "chat", "agent", "node.invoke.request"]
+        let features = JSONValue.object([
+            "methods": .array(methods.map(JSONValue.string)), "events": .array(events.map(JSONValue.string)),
+        ])
+        return #""features":\#(features.text),"snapshot":{"presence":[],"health":{},"#
+            + #""stateVersion":{"presence":0,"health":0},"uptimeMs":1}"#
+    }()
 
     /// An administrator decided, or time did: the client comes again, or learns why not.
     mutating func resolved(_ payload: JSONValue, _ now: Int64) -> [DialectStep] {

@@ -12,9 +12,9 @@ extension OpenClawDialect {
         let parameters = frame.parameters
         switch frame.method {
         case "chat.send", "agent":
-            guard let text = frame.message.flatMap({ try? JSONValue(parsing: $0.utf8) })?.string,
-                !text.isEmpty
-            else { return [invalid(frame, "message: expected a text that is not empty")] }
+            guard let text = frame.spokenMessage else {
+                return [invalid(frame, "message: expected a text that is not empty")]
+            }
             if case .array(let files)? = parameters["attachments"], !files.isEmpty {
                 return [invalid(frame, "attachments are not taken here: send text")]
             }
@@ -66,6 +66,7 @@ extension OpenClawDialect {
         ])
     }
 
+    /// - Parameter text: a JSON string.
     mutating func send(
         _ id: String, _ text: String, _ parameters: [String: JSONValue], isAgent: Bool, isNode: Bool = false,
         messageID: String
@@ -99,7 +100,7 @@ extension OpenClawDialect {
                 agent = String(words[1])
             }
         }
-        let message = JSONValue.object(["type": .string("text"), "text": .string(text)]).text
+        let message = #"{"text":\#(text),"type":"text"}"#
         return [
             ask(
                 .send(id, run: messageID, sessionKey: key, isAgent: isAgent, isNode: isNode),

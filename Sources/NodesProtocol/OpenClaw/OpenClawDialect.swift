@@ -133,7 +133,7 @@ public struct OpenClawDialect: Dialect {
                     forKey: id)
             else { return [] }
             let events = runs.begin(run, sessionKey: key, agentRequest: isAgent ? request : nil, at: now)
-            return [.send(OpenClawFrames.response(request, accepted(messageID, isAgent, isNode, now)))]
+            return [.send(OpenClawFrames.response(request, text: accepted(messageID, isAgent, isNode, now)))]
                 + tell(events)
         case .failure(let id, let refusal):
             guard let call = id.flatMap({ calls.removeValue(forKey: $0) }) else { return [] }
@@ -150,14 +150,10 @@ public struct OpenClawDialect: Dialect {
         }
     }
 
-    private func accepted(_ run: String, _ isAgent: Bool, _ isNode: Bool, _ now: Int64) -> JSONValue {
-        if isNode { return .object(["ok": .bool(true)]) }
-        if isAgent {
-            return .object([
-                "runId": .string(run), "status": .string("accepted"), "acceptedAt": .integer(now),
-            ])
-        }
-        return .object(["runId": .string(run), "status": .string("started")])
+    private func accepted(_ run: String, _ isAgent: Bool, _ isNode: Bool, _ now: Int64) -> String {
+        if isNode { return #"{"ok":true}"# }
+        if isAgent { return #"{"runId":\#(run.json),"status":"accepted","acceptedAt":\#(now)}"# }
+        return #"{"runId":\#(run.json),"status":"started"}"#
     }
 
     private mutating func answered(_ call: Call, _ payload: JSONValue, _ now: Int64) -> [DialectStep] {
@@ -170,11 +166,11 @@ public struct OpenClawDialect: Dialect {
             connected = connect
             waits = nil
             lastTick = now
-            return [.send(OpenClawFrames.response(id, hello(connect, payload, now)))]
+            return [.send(OpenClawFrames.response(id, text: hello(connect, payload, now)))]
         case .send(let id, let run, let key, let isAgent, let isNode):
             // Ephemeral: nobody answers it.
             let events = runs.begin(run, sessionKey: key, agentRequest: isAgent ? id : nil, at: now)
-            return [.send(OpenClawFrames.response(id, accepted(run, isAgent, isNode, now)))]
+            return [.send(OpenClawFrames.response(id, text: accepted(run, isAgent, isNode, now)))]
                 + tell(events + runs.message(run, "", at: now))
         case .abort(let id, let run, let isLast, let all):
             var steps = tell(payload["status"]?.string == "withdrawn" ? runs.abort(run, at: now) : [])
@@ -183,7 +179,7 @@ public struct OpenClawDialect: Dialect {
             }
             return steps
         case .history(let id, let key):
-            return [.send(OpenClawFrames.response(id, Self.history(payload, sessionKey: key)))]
+            return [.send(OpenClawFrames.response(id, text: Self.history(payload, sessionKey: key)))]
         case .agents(let id): return [.send(OpenClawFrames.response(id, Self.agents(payload)))]
         case .invocationResult(let id):
             return [.send(OpenClawFrames.response(id, .object(["ok": .bool(true)])))]
@@ -197,20 +193,15 @@ public struct OpenClawDialect: Dialect {
         ])
     }
 
-    private static func history(_ payload: JSONValue, sessionKey: String) -> JSONValue {
-        var messages: [JSONValue] = []
-        if case .array(let rows)? = payload["messages"] {
-            messages = rows.map { row in
-                OpenClawFrames.message(
-                    row["from"]?.string == "device" ? "user" : "assistant",
-                    row["message"].map { spokenText(of: $0.text) } ?? "",
-                    at: row["at"]?.wholeNumber ?? 0)
-            }
+    private static func history(_ payload: JSONValue, sessionKey: String) -> String {
+        let messages = payload.rows("messages").map { row in
+            OpenClawFrames.message(
+                row["from"]?.string == "device" ? "user" : "assistant",
+                text: (row["message"]?.spokenText ?? "").json, at: row["at"]?.wholeNumber ?? 0)
         }
-        return .object([
-            "sessionKey": .string(sessionKey), "sessionId": .string(sessionKey),
-            "messages": .array(messages), "thinkingLevel": .string("off"),
-        ])
+        let key = sessionKey.json
+        return #"{"sessionKey":\#(key),"sessionId":\#(key),"messages":[\#(messages.joined(separator: ","))],"#
+            + #""thinkingLevel":"off"}"#
     }
 
     private mutating func channelEvent(_ name: String, _ payload: String, _ now: Int64) -> [DialectStep] {
@@ -232,9 +223,9 @@ public struct OpenClawDialect: Dialect {
         if let invocation = invocation(message, number: number) {
             return [event("node.invoke.request", invocation)] + ping
         }
-        let text = spokenText(of: message.text)
         return tell(
-            runs.message(run ?? "message-\(number)", text, in: value["conversation"]?.string, at: now)
+            runs.message(
+                run ?? "message-\(number)", message.spokenText, in: value["conversation"]?.string, at: now)
         ) + ping
     }
 
@@ -258,7 +249,7 @@ public struct OpenClawDialect: Dialect {
     mutating func tell(_ events: [OpenClawRuns.Event]) -> [DialectStep] {
         events.map { told in
             switch told {
-            case .event(let name, let payload): event(name, payload)
+            case .event(let name, let payload): numbered { OpenClawFrames.event(name, payload, seq: $0) }
             case .answer(let request, let payload):
                 .send(OpenClawFrames.response(request, .object(payload)))
             }
@@ -266,8 +257,12 @@ public struct OpenClawDialect: Dialect {
     }
 
     mutating func event(_ name: String, _ payload: [String: JSONValue]) -> DialectStep {
+        numbered { OpenClawFrames.event(name, payload, seq: $0) }
+    }
+
+    private mutating func numbered(_ event: (Int64) -> String) -> DialectStep {
         seq += 1
-        return .send(OpenClawFrames.event(name, payload, seq: seq))
+        return .send(event(seq))
     }
 
     mutating func stopWaiting() { waits = nil }

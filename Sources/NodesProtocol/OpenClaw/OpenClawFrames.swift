@@ -1,11 +1,13 @@
 import PairingCore
 
-/// The envelopes of OpenClaw's dialect. Its clients drop a frame in which a member is null, so there is none.
+/// The envelopes of OpenClaw's dialect. Its clients drop a frame in which a member is null, so there is none. What is
+/// sent most is put together as text.
 enum OpenClawFrames {
-    static func response(_ id: String, _ payload: JSONValue) -> String {
-        JSONValue.object([
-            "type": .string("res"), "id": .string(id), "ok": .bool(true), "payload": payload,
-        ]).text
+    static func response(_ id: String, _ payload: JSONValue) -> String { response(id, text: payload.text) }
+
+    /// - Parameter text: the payload, which is JSON text.
+    static func response(_ id: String, text: String) -> String {
+        #"{"type":"res","id":\#(id.json),"ok":true,"payload":\#(text)}"#
     }
 
     static func failure(
@@ -25,20 +27,22 @@ enum OpenClawFrames {
     }
 
     static func event(_ name: String, _ payload: [String: JSONValue], seq: Int64?) -> String {
-        var members: [String: JSONValue] = [
-            "type": .string("event"), "event": .string(name), "payload": .object(payload),
-        ]
-        if let seq { members["seq"] = .integer(seq) }
-        return JSONValue.object(members).text
+        event(name, JSONValue.object(payload).text, seq: seq)
     }
 
-    /// A message as it stands in chats and histories.
-    static func message(_ role: String, _ text: String, at: Int64) -> JSONValue {
-        .object([
-            "role": .string(role),
-            "content": .array([.object(["type": .string("text"), "text": .string(text)])]),
-            "timestamp": .integer(at),
-        ])
+    /// - Parameters:
+    ///   - name: one of the protocol's, which need no escape.
+    ///   - payload: JSON text.
+    static func event(_ name: String, _ payload: String, seq: Int64?) -> String {
+        let number = seq.map { #","seq":\#($0)"# } ?? ""
+        return #"{"type":"event","event":"\#(name)"\#(number),"payload":\#(payload)}"#
+    }
+
+    /// A message as it stands in chats and histories, as JSON.
+    ///
+    /// - Parameter text: a JSON string.
+    static func message(_ role: String, text: String, at: Int64) -> String {
+        #"{"role":"\#(role)","content":[{"type":"text","text":\#(text)}],"timestamp":\#(at)}"#
     }
 
     /// A reason that fits a close frame (RFC 6455 §5.5), cut between characters.

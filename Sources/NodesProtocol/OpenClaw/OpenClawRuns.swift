@@ -16,6 +16,8 @@ struct OpenClawRuns: Sendable {
         /// The request that is answered a second time at the end; `nil` where there is none.
         let agentRequest: String?
         let startedAt: Int64
+        /// What every event of it says, as members of a JSON object.
+        let names: String
         var seq: Int64 = 0
         /// What is known of the answer, and how many bytes of it were told.
         var text = ""
@@ -23,7 +25,42 @@ struct OpenClawRuns: Sendable {
         var endedAt: Int64?
         var end: End?
 
+        init(_ id: String, sessionKey: String, agentRequest: String? = nil, startedAt: Int64) {
+            self.sessionKey = sessionKey
+            self.agentRequest = agentRequest
+            self.startedAt = startedAt
+            names = #""runId":\#(id.json),"sessionKey":\#(sessionKey.json)"#
+        }
+
+        /// The names, and the next number.
+        mutating func numbered() -> String {
+            seq += 1
+            return #"\#(names),"seq":\#(seq)"#
+        }
+
+        /// What is known now counts as told.
+        mutating func told(isReplacing: Bool) -> News {
+            let delta = sent == 0 ? nil : String(decoding: text.utf8.dropFirst(sent), as: UTF8.self).json
+            sent = text.utf8.count
+            let whole = text.json
+            return News(whole: whole, delta: delta ?? whole, isReplacing: isReplacing)
+        }
+
+        mutating func close(_ end: End, at now: Int64) {
+            self.end = end
+            endedAt = now
+            forget()
+        }
+
         mutating func forget() { (text, sent) = ("", 0) }
+    }
+
+    /// What became known of an answer: all of it and what is new, as JSON strings.
+    struct News {
+        let whole: String
+        let delta: String
+        /// Whether what was told before is not its beginning.
+        let isReplacing: Bool
     }
 
     /// Somebody who waits for a run's end.
@@ -58,32 +95,22 @@ struct OpenClawRuns: Sendable {
         if OpenClawDialect.conversation(sessionKey) == .main { mainKey = sessionKey }
         // The same message again goes on with its run.
         if runs[id]?.end == nil, runs[id] != nil { return [] }
-        runs[id] = Run(sessionKey: sessionKey, agentRequest: agentRequest, startedAt: now)
-        return [agent(id, "lifecycle", ["phase": .string("start"), "startedAt": .integer(now)], now)]
+        runs[id] = Run(id, sessionKey: sessionKey, agentRequest: agentRequest, startedAt: now)
+        return [agent(id, "lifecycle", #"{"phase":"start","startedAt":\#(now)}"#, now)]
     }
 
     /// A piece of an answer came.
     mutating func part(_ id: String, number: Int64, _ text: String, at now: Int64) -> [Event] {
-        guard runs[id] != nil, runs[id]?.end == nil else { return [] }
+        guard var run = runs[id], run.end == nil else { return [] }
         // An agent that begins anew replaces what it had said.
-        let isReplacing = number == 0 && (runs[id]?.sent ?? 0) > 0
-        if number == 0 { runs[id]?.forget() }
-        runs[id]?.text += text
-        let whole = runs[id]?.text ?? ""
-        let sent = runs[id]?.sent ?? 0
-        let length = whole.utf8.count
-        guard (length - sent) * Self.repetitions >= length else { return [] }
-        runs[id]?.sent = length
-        let delta = String(decoding: whole.utf8.dropFirst(sent), as: UTF8.self)
-        var chat: [String: JSONValue] = [
-            "state": .string("delta"), "deltaText": .string(delta),
-            "message": OpenClawFrames.message("assistant", whole, at: now),
-        ]
-        if isReplacing { chat["replace"] = .bool(true) }
-        return [
-            self.chat(id, chat),
-            agent(id, "assistant", ["text": .string(whole), "delta": .string(delta)], now),
-        ]
+        let isReplacing = number == 0 && run.sent > 0
+        if number == 0 { run.forget() }
+        run.text += text
+        let length = run.text.utf8.count
+        let isDue = (length - run.sent) * Self.repetitions >= length
+        let news = isDue ? run.told(isReplacing: isReplacing) : nil
+        runs[id] = run
+        return news.map { [chatDelta(id, $0, now), assistant(id, $0, now)] } ?? []
     }
 
     /// A whole message came; one that answers nothing that is known here is a run of its own.
@@ -92,53 +119,47 @@ struct OpenClawRuns: Sendable {
     mutating func message(
         _ id: String, _ text: String, in conversation: String? = nil, at now: Int64
     ) -> [Event] {
-        if runs[id] == nil || runs[id]?.end != nil {
-            runs[id] = Run(sessionKey: conversation ?? mainKey, agentRequest: nil, startedAt: now)
-        }
-        let shown = String(
-            decoding: (runs[id]?.text ?? "").utf8.prefix(runs[id]?.sent ?? 0), as: UTF8.self)
-        var events: [Event] = []
-        if shown != text {
-            let delta = text.hasPrefix(shown) ? String(text.dropFirst(shown.count)) : text
-            events.append(agent(id, "assistant", ["text": .string(text), "delta": .string(delta)], now))
-        }
-        events.append(
-            chat(
-                id,
-                ["state": .string("final"), "message": OpenClawFrames.message("assistant", text, at: now)]))
-        return events + end(id, .ok, at: now)
+        var run =
+            runs[id].flatMap { $0.end == nil ? $0 : nil }
+            ?? Run(id, sessionKey: conversation ?? mainKey, startedAt: now)
+        let shown = run.text.utf8.prefix(run.sent)
+        let isMore = text.utf8.starts(with: shown)
+        let isNews = !isMore || text.utf8.count > shown.count
+        run.text = text
+        if !isMore { run.sent = 0 }
+        let news = run.told(isReplacing: !isMore)
+        runs[id] = run
+        // Some clients put the text together of what is new each time, and read nothing else.
+        return (isNews ? [assistant(id, news, now), chatDelta(id, news, now)] : [])
+            + [
+                chat(
+                    id, "final",
+                    #""message":\#(OpenClawFrames.message("assistant", text: news.whole, at: now)),"#)
+            ]
+            + end(id, .ok, at: now)
     }
 
     /// No answer will come.
     mutating func fail(_ id: String, _ reason: String, at now: Int64) -> [Event] {
         guard runs[id] != nil, runs[id]?.end == nil else { return [] }
-        let event = chat(
-            id,
-            [
-                "state": .string("error"), "errorMessage": .string("The agent did not answer: \(reason)."),
-                "errorKind": .string(reason),
-            ])
+        let words = "The agent did not answer: \(reason)."
+        let event = chat(id, "error", #""errorMessage":\#(words.json),"errorKind":\#(reason.json),"#)
         return [event] + end(id, .error(reason), at: now)
     }
 
     /// The client gave the message up.
     mutating func abort(_ id: String, at now: Int64) -> [Event] {
         guard runs[id] != nil, runs[id]?.end == nil else { return [] }
-        return [chat(id, ["state": .string("aborted")])] + end(id, .aborted, at: now)
+        return [chat(id, "aborted")] + end(id, .aborted, at: now)
     }
 
     private mutating func end(_ id: String, _ end: End, at now: Int64) -> [Event] {
-        runs[id]?.end = end
-        runs[id]?.endedAt = now
-        runs[id]?.forget()
+        runs[id]?.close(end, at: now)
         ended.append(id)
         while ended.count > Self.remembered { runs[ended.removeFirst()] = nil }
-        var lifecycle: [String: JSONValue] = ["phase": .string("end"), "endedAt": .integer(now)]
-        if case .error(let reason) = end {
-            lifecycle["phase"] = .string("error")
-            lifecycle["error"] = .string(reason)
-        }
-        var events = [agent(id, "lifecycle", lifecycle, now)]
+        let phase =
+            if case .error(let reason) = end { #""error","error":\#(reason.json)"# } else { #""end""# }
+        var events = [agent(id, "lifecycle", #"{"phase":\#(phase),"endedAt":\#(now)}"#, now)]
         if let request = runs[id]?.agentRequest { events.append(.answer(request, summary(id))) }
         for waiter in waiters where waiter.run == id { events.append(.answer(waiter.request, status(id))) }
         waiters.removeAll { $0.run == id }
@@ -202,28 +223,31 @@ struct OpenClawRuns: Sendable {
 
     /// What is told of a run.
     enum Event: Sendable, Equatable {
-        case event(String, [String: JSONValue])
+        /// - Parameter payload: JSON text.
+        case event(String, payload: String)
         /// The second answer to a request.
         case answer(String, [String: JSONValue])
     }
 
-    private mutating func chat(_ id: String, _ facts: [String: JSONValue]) -> Event {
-        .event("chat", numbered(id, facts))
+    private mutating func chatDelta(_ id: String, _ news: News, _ now: Int64) -> Event {
+        let message = OpenClawFrames.message("assistant", text: news.whole, at: now)
+        let replaces = news.isReplacing ? #""replace":true,"# : ""
+        return chat(id, "delta", #""deltaText":\#(news.delta),"message":\#(message),\#(replaces)"#)
     }
 
-    private mutating func agent(
-        _ id: String, _ stream: String, _ data: [String: JSONValue], _ now: Int64
-    ) -> Event {
-        .event(
-            "agent",
-            numbered(id, ["stream": .string(stream), "ts": .integer(now), "data": .object(data)]))
+    /// - Parameter facts: members of a JSON object, each with a comma behind it.
+    private mutating func chat(_ id: String, _ state: String, _ facts: String = "") -> Event {
+        .event("chat", payload: #"{"state":"\#(state)",\#(facts)\#(numbered(id))}"#)
     }
 
-    private mutating func numbered(_ id: String, _ facts: [String: JSONValue]) -> [String: JSONValue] {
-        runs[id]?.seq += 1
-        return facts.merging([
-            "runId": .string(id), "sessionKey": .string(runs[id]?.sessionKey ?? mainKey),
-            "seq": .integer(runs[id]?.seq ?? 1),
-        ]) { $1 }
+    private mutating func assistant(_ id: String, _ news: News, _ now: Int64) -> Event {
+        agent(id, "assistant", #"{"text":\#(news.whole),"delta":\#(news.delta)}"#, now)
     }
+
+    /// - Parameter data: JSON text.
+    private mutating func agent(_ id: String, _ stream: String, _ data: String, _ now: Int64) -> Event {
+        .event("agent", payload: #"{"stream":"\#(stream)","ts":\#(now),"data":\#(data),\#(numbered(id))}"#)
+    }
+
+    private mutating func numbered(_ id: String) -> String { runs[id]?.numbered() ?? #""runId":\#(id.json)"# }
 }
