@@ -1,4 +1,4 @@
-.PHONY: help run test lint bench fuzz chaos package
+.PHONY: help run test lint bench fuzz chaos package upgrade-test
 
 help:
 	@echo "make run    build and run everything on this machine; scripts/run --help lists the variables"
@@ -8,6 +8,7 @@ help:
 	@echo "make fuzz   random input against everything that reads untrusted bytes; TIME=seconds"
 	@echo "make package  Debian packages of a release build, in .build/packages"
 	@echo "make chaos  processes killed at random while devices send; MINUTES, DEVICES, SEED"
+	@echo "make upgrade-test  a rolling upgrade from an older commit under devices; OLD, OLD_TREE, DEVICES"
 
 run:
 	@scripts/run
@@ -29,3 +30,6 @@ chaos:
 
 package:
 	@scripts/package
+
+upgrade-test:
+	@scripts/upgrade-test
