@@ -1,4 +1,4 @@
-.PHONY: help run test lint bench fuzz chaos lab-test package
+.PHONY: help run test lint bench fuzz chaos lab-test package upgrade-test
 
 help:
 	@echo "make run    build and run everything on this machine; scripts/run --help lists the variables"
@@ -9,6 +9,7 @@ help:
 	@echo "make package  Debian packages of a release build, in .build/packages"
 	@echo "make chaos  processes killed at random while devices send; MINUTES, DEVICES, SEED"
 	@echo "make lab-test  three hosts on this machine, of which each can be lost; as root; DEVICES"
+	@echo "make upgrade-test  a rolling upgrade from an older commit under devices; OLD, OLD_TREE, DEVICES"
 
 run:
 	@scripts/run
@@ -33,3 +34,6 @@ lab-test:
 
 package:
 	@scripts/package
+
+upgrade-test:
+	@scripts/upgrade-test

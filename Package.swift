@@ -10,6 +10,7 @@ let strict: [SwiftSetting] = [
 
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -46,8 +47,8 @@ func channel(_ name: String) -> Target {
 /// Everything a server process is made of.
 let server: [Target.Dependency] = [
     "Agents", "PairingCore", "Cryptography", "Postgres", "PairingStore", "ChannelHost", "PairingKernel",
-    "NodesConfiguration", "NodesProcess", "PrometheusMetrics", log, metrics, lifecycle, unixSignals,
-    arguments,
+    "NodesConfiguration", "NodesProcess", "PrometheusMetrics", "Traces", log, metrics, tracing, lifecycle,
+    unixSignals, arguments,
 ]
 
 let package = Package(
@@ -66,6 +67,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -86,7 +88,15 @@ let package = Package(
         module("PairingCore"),
         module("Unix"),
         module("Cryptography", ["CLibCrypto"]),
-        module("Postgres", ["CLibPQ", "Unix", log, metrics, lifecycle]),
+        module(
+            "Traces",
+            [
+                "PairingCore", log, metrics, tracing, lifecycle,
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ]),
+        module("Postgres", ["CLibPQ", "Unix", log, metrics, tracing, lifecycle]),
         module(
             "PairingStore", ["PairingCore", "Postgres"],
             resources: [
@@ -118,17 +128,22 @@ let package = Package(
         module(
             "Agents",
             [
-                "PairingCore", "Cryptography", metrics,
+                "PairingCore", "Cryptography", metrics, tracing,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
         module(
             "PairingKernel",
-            ["PairingCore", "PairingStore", "ChannelHost", "Agents", "Cryptography", log, metrics, lifecycle]),
+            [
+                "PairingCore", "PairingStore", "ChannelHost", "Agents", "Cryptography", log, metrics, tracing,
+                lifecycle,
+            ]),
         module("NodesProtocol", ["PairingCore"]),
         module("PrometheusMetrics", [.product(name: "CoreMetrics", package: "swift-metrics")]),
-        module("DeviceGateway", ["PairingKernel", "NodesProtocol", "Unix", log, metrics, lifecycle] + nio),
+        module(
+            "DeviceGateway",
+            ["PairingKernel", "NodesProtocol", "Traces", "Unix", log, metrics, tracing, lifecycle] + nio),
         module("DeviceClient", ["PairingCore", "Cryptography", "NodesProtocol"] + nio),
         module("FastCGI", ["CFastCGI", "Unix", log, lifecycle]),
         module("AdminPages", ["PairingKernel", "FastCGI"]),
@@ -141,7 +156,8 @@ let package = Package(
             [
                 "CNodesBuild", "PairingCore", "Cryptography", "Postgres", "PairingStore", "ChannelHost",
                 "Agents",
-                "PairingKernel", "NodesConfiguration", "PrometheusMetrics", log, metrics, lifecycle,
+                "PairingKernel", "NodesConfiguration", "PrometheusMetrics", "Traces", log, metrics, tracing,
+                lifecycle,
             ]),
 
         .executableTarget(
@@ -195,6 +211,7 @@ let package = Package(
             exclude: ["Golden"]),
         tests("AgentsTests", ["Agents", "PairingCore"] + nio),
         tests("CryptographyTests", ["Cryptography"]),
+        tests("TracesTests", ["Traces", "PairingCore", tracing]),
         tests("UnixTests", ["Unix"]),
         tests("PairingCoreTests", ["PairingCore"]),
         tests("NodesProtocolTests", ["NodesProtocol", "PairingCore"], exclude: ["GoClaw", "Golden"]),
@@ -222,11 +239,12 @@ let package = Package(
             [
                 "NodesProcess", "NodesConfiguration", "PairingCore", "PairingKernel", "Postgres",
                 "ChannelHost", "Agents",
-                "FastCGI", "DeviceGateway", "nodes-gateway",
+                "FastCGI", "DeviceGateway", "nodes-gateway", log,
             ]),
         .target(
             name: "PostgresTestSupport", path: "Tests/PostgresTestSupport", swiftSettings: strict),
-        tests("PostgresTests", ["Postgres", "PostgresTestSupport", log, metrics, lifecycle]),
+        tests(
+            "PostgresTests", ["Postgres", "PostgresTestSupport", "Traces", log, metrics, tracing, lifecycle]),
         tests("FastCGITests", ["FastCGI", "Unix", log, lifecycle]),
         tests(
             "NodesctlTests",

@@ -3,6 +3,7 @@ import FoundationEssentials
 import NIOCore
 import NIOHTTP1
 import Synchronization
+import Tracing
 
 /// How long an answer may take.
 package struct AgentTimes: Sendable, Equatable {
@@ -44,6 +45,8 @@ package final class AgentHTTP: Sendable {
         // Who is not there is said at once; whoever asks decides when to try again.
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.dnsOverride = addresses
+        // It would tell of whole addresses, and some hold a secret.
+        configuration.tracing.tracer = nil
         client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }
 
@@ -74,6 +77,9 @@ package final class AgentHTTP: Sendable {
         request.headers = headers
         request.headers.replaceOrAdd(name: "Content-Type", value: "application/json")
         request.headers.replaceOrAdd(name: "User-Agent", value: "goclaw-nodes")
+        if let context = ServiceContext.current {
+            InstrumentationSystem.instrument.inject(context, into: &request.headers, using: HeaderWriter())
+        }
         request.body = .bytes(ByteBuffer(string: body))
         let prepared = request
         let progress = Progress<Value>()
@@ -91,6 +97,13 @@ package final class AgentHTTP: Sendable {
                 return buffer
             }
             return try await read(response.status, body, progress.settle)
+        }
+    }
+
+    /// Tells an agent what its request is a part of, where that is recorded.
+    private struct HeaderWriter: Injector {
+        func inject(_ value: String, forKey key: String, into carrier: inout HTTPHeaders) {
+            carrier.replaceOrAdd(name: key, value: value)
         }
     }
 

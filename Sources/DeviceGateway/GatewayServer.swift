@@ -6,6 +6,7 @@ import NodesProtocol
 import PairingCore
 import PairingKernel
 import ServiceLifecycle
+import Traces
 
 /// Serves the devices' WebSockets, and health and metrics beside them, on one Unix socket.
 ///
@@ -22,15 +23,17 @@ public struct GatewayServer: Service {
 
     /// - Parameters:
     ///   - group: its threads serve the sockets and nothing else.
+    ///   - tracer: records what requests lead to; `nil` where nobody wants to know.
     ///   - metricsType: the `Content-Type` of `metricsText`.
     ///   - metricsText: what `/metrics` answers; called on any thread.
-    public init(
+    package init(
         kernel: Kernel, sessions: DeviceSessions, settings: GatewaySettings,
         group: MultiThreadedEventLoopGroup = .singleton, clock: @escaping WallClock, metricsType: String,
-        metricsText: @escaping @Sendable () -> String, logger: Logger
+        metricsText: @escaping @Sendable () -> String, tracer: RecordingTracer?, logger: Logger
     ) {
         context = GatewayContext(
-            kernel: kernel, sessions: sessions, settings: settings, clock: clock, logger: logger)
+            kernel: kernel, sessions: sessions, settings: settings, clock: clock, tracer: tracer,
+            logger: logger)
         self.group = group
         self.metricsText = metricsText
         self.metricsType = metricsType

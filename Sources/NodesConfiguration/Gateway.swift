@@ -76,8 +76,8 @@ extension NodesConfiguration {
             publicOrigins = reader.list(
                 "gateway.public_origins", form: "list of origins",
                 expected:
-                    "http or https, a host and perhaps a port, such as https://nodes.example.org; an app's "
-                    + "own origin belongs in gateway.device_origins",
+                    "http or https, a host and perhaps a port and no path, such as https://nodes.example.org; an "
+                    + "app's own origin belongs in gateway.device_origins",
                 isRequired: program == .server,
                 "The origins that people and devices dial. They alone decide which `Origin` may post, which `Host` "
                     + "is served, and whether cookies are `Secure`."

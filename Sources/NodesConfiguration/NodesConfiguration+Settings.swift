@@ -28,10 +28,14 @@ extension NodesConfiguration {
         for problem in agentReader.problems { reader.problem(problem) }
         messages = Messages(&reader)
         webhooks = Webhooks(&reader)
+        tracing = Tracing(&reader)
         templatesDirectory = reader.path(
             "templates.directory", default: "/usr/share/goclaw-nodes/templates",
             "The folder of the pages' Mustache templates.")
         logLevel = reader.choice("log.level", default: .info, "The least severe messages that are logged.")
+        logFormat = reader.choice(
+            "log.format", default: .text, "How they are written: lines for people, or JSON, an object a line."
+        )
         instanceName = reader.text(
             "instance.name", default: "",
             "What this process calls itself in logs and metrics; empty to let it use its host's name.")

@@ -71,6 +71,14 @@ public struct NodesConfiguration: Sendable {
         case trace, debug, info, notice, warning, error, critical
     }
 
+    /// How the log is written.
+    public enum LogFormat: String, Sendable, CaseIterable {
+        /// Lines for people.
+        case text
+        /// An object a line.
+        case json
+    }
+
     /// Which set of features is served.
     public let edition: Edition
     /// How the database is reached.
@@ -93,10 +101,14 @@ public struct NodesConfiguration: Sendable {
     public let messages: Messages
     /// Who else is told of events.
     public let webhooks: Webhooks
+    /// Who is told what requests lead to.
+    public let tracing: Tracing
     /// The folder of the pages' templates.
     public let templatesDirectory: String
     /// The least severe messages that are logged.
     public let logLevel: LogLevel
+    /// How they are written.
+    public let logFormat: LogFormat
     /// What this process calls itself in logs and metrics; empty to let it use its host's name.
     public let instanceName: String
 

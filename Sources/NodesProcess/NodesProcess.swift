@@ -10,6 +10,9 @@ import PairingKernel
 import PairingStore
 import Postgres
 import PrometheusMetrics
+import ServiceLifecycle
+import Traces
+import Tracing
 
 /// What every program here is made of: its configuration, its log and metrics, the database's connections and
 /// the kernel over them.
@@ -29,6 +32,9 @@ public struct NodesProcess: Sendable {
     public let pool: PostgresPool
     /// Every use case.
     public let kernel: Kernel
+    /// Records what requests lead to; `nil` where `tracing.otlp_endpoint` names nobody who wants to know.
+    package let tracer: RecordingTracer?
+    private let traceExporter: TraceExporter?
 
     /// Reads the configuration and makes everything else of it. Connects to nothing yet, and loads the channel
     /// plugins, which takes as long as they need to start.
@@ -49,14 +55,17 @@ public struct NodesProcess: Sendable {
         configuration = try await NodesConfiguration.load(
             file: file, environment: ProcessInfo.processInfo.environment, for: use)
         let level = logLevel ?? Logger.Level(rawValue: configuration.logLevel.rawValue) ?? .info
-        LoggingSystem.bootstrap { label in
-            var handler = StreamLogHandler.standardError(label: label)
-            handler.logLevel = level
-            return handler
-        }
+        let format = configuration.logFormat
+        LoggingSystem.bootstrap(
+            { label, provider in Self.logHandler(label, format, level, provider) },
+            metadataProvider: .traces)
         metrics = PrometheusRegistry()
         MetricsSystem.bootstrap(metrics)
         logger = Logger(label: program)
+        traceExporter = use == .server ? Self.exporter(program, configuration, logger) : nil
+        tracer = traceExporter?.tracer(
+            percent: configuration.tracing.sampledPercent, perSecond: configuration.tracing.tracesPerSecond)
+        if let tracer { InstrumentationSystem.bootstrap(tracer) }
 
         var database = try PostgresConfiguration(configuration.database.url)
         database.maximumConnections = configuration.database.poolSize
@@ -77,6 +86,20 @@ public struct NodesProcess: Sendable {
         kernel = try Kernel(
             store: PairingStore(pool: pool, limits: MessageLimits(configuration.messages)),
             channels: channels, settings: settings, clock: { .now }, logger: logger)
+    }
+
+    private static func logHandler(
+        _ label: String, _ format: NodesConfiguration.LogFormat, _ level: Logger.Level,
+        _ provider: Logger.MetadataProvider?
+    ) -> any LogHandler {
+        var handler: any LogHandler =
+            switch format {
+            case .text: StreamLogHandler.standardError(label: label)
+            case .json: JSONLogHandler(program: label, clock: { .now }, write: StandardError.write)
+            }
+        handler.logLevel = level
+        handler.metadataProvider = provider
+        return handler
     }
 
     private static func accountKey(_ file: String?) throws(ConfigurationError) -> [UInt8]? {
@@ -110,10 +133,25 @@ public struct NodesProcess: Sendable {
     }
 
     /// What operators call this process: the configuration's `instance.name`, or the host's name.
-    public var name: String {
+    public var name: String { Self.name(configuration) }
+
+    private static func name(_ configuration: NodesConfiguration) -> String {
         configuration.instanceName.isEmpty
             ? ProcessInfo.processInfo.hostName : configuration.instanceName
     }
+
+    private static func exporter(
+        _ program: String, _ configuration: NodesConfiguration, _ logger: Logger
+    ) -> TraceExporter? {
+        guard let endpoint = configuration.tracing.endpoint else { return nil }
+        return TraceExporter(
+            endpoint: endpoint,
+            resource: TraceResource(program: program, instance: name(configuration), version: version),
+            logger: logger)
+    }
+
+    /// What ends after everything else; run it before the pool.
+    public var upkeep: [any Service] { traceExporter.map { [$0] } ?? [] }
 
     /// Ends the channel plugins, once nothing calls them any more; takes a few seconds where one does not end.
     public func stopChannels() async {
@@ -135,6 +173,14 @@ public struct NodesProcess: Sendable {
     ///   to be refused.
     public func schema(listens: Bool) -> SchemaService {
         SchemaService(pool: pool, database: database, listens: listens, logger: logger)
+    }
+}
+
+extension Logger.MetadataProvider {
+    /// Which trace a line belongs to, where that is recorded.
+    fileprivate static let traces = Logger.MetadataProvider {
+        guard let trace = ServiceContext.current?.traceID else { return [:] }
+        return ["traceId": "\(trace)"]
     }
 }
 

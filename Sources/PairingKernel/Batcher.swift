@@ -1,6 +1,7 @@
 import PairingCore
 import PairingStore
 import Synchronization
+import Tracing
 
 /// Carries out what arrives together as one: while a batch is under way, the next one gathers.
 ///
@@ -38,6 +39,8 @@ final class Batcher<Request: Sendable, Result: Sendable>: Sendable {
         var cost: Int
         var deadline: ContinuousClock.Instant
         var continuation: CheckedContinuation<Result, any Error>
+        /// What it is a part of, where that is recorded.
+        var context = ServiceContext.current
     }
 
     private struct State {
@@ -116,8 +119,8 @@ final class Batcher<Request: Sendable, Result: Sendable>: Sendable {
                 return (false, true, watches)
             }
             if isRefused { continuation.resume(throwing: Refusal.overloaded) }
-            if starts { Task { await self.drain() } }
-            if watches { Task { await self.watch() } }
+            if starts { Task.detached { await self.drain() } }
+            if watches { Task.detached { await self.watch() } }
         }
     }
 
@@ -142,6 +145,7 @@ final class Batcher<Request: Sendable, Result: Sendable>: Sendable {
         }
     }
 
+    /// As `watch` and `retry` it works for many, so that it is no part of whoever began it.
     private func drain() async {
         while let batch = nextBatch() { await run(batch[...]) }
     }
@@ -191,7 +195,11 @@ final class Batcher<Request: Sendable, Result: Sendable>: Sendable {
         let batch = withoutOvertaking(batch)
         if batch.isEmpty { return }
         do {
-            let results = try await perform(batch.map(\.request))
+            // A batch of several is told of as a part of the first.
+            let context = batch.lazy.compactMap(\.context).first
+            let results = try await ServiceContext.withValue(context) {
+                try await perform(batch.map(\.request))
+            }
             for (waiter, result) in zip(batch, results) { waiter.continuation.resume(returning: result) }
         } catch {
             switch StoreFailure(error) {
@@ -236,8 +244,8 @@ final class Batcher<Request: Sendable, Result: Sendable>: Sendable {
             defer { state.isWatched = true }
             return (starts, !state.isWatched)
         }
-        if starts { Task { await self.retry() } }
-        if watches { Task { await self.watch() } }
+        if starts { Task.detached { await self.retry() } }
+        if watches { Task.detached { await self.watch() } }
         return batch.filter { !isHeld($0) }
     }
 

@@ -103,6 +103,7 @@ extension DeviceSessions {
     func accept(
         _ messages: [SentMessage], from origin: MessageOrigin, in channel: ChannelSession, _ lane: MessageLane
     ) async throws(Refusal) -> [Result<MessageReceipt, Refusal>] {
+        dispatcher.traces.remember(messages, of: origin.session.senderID)
         var results = try await acceptOnce(messages, from: origin, in: channel, lane)
         for _ in 1..<Self.mostTries {
             let again = results.indices.filter { results[$0].isNumberTaken }

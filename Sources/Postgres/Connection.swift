@@ -18,6 +18,8 @@ final class Connection {
     private(set) var isAwaited = false
     /// Whose answer nobody waits for any more makes even a commit give up.
     var abandonment: Abandonment?
+    /// The span of the current job, where it is recorded.
+    var trace: StatementTrace?
 
     private let handle: OpaquePointer
     private let statementTimeout: Duration
@@ -133,6 +135,19 @@ final class Connection {
     ///
     /// - Returns: each statement's rows.
     func run(_ statements: [Statement]) throws(PostgresError) -> [PostgresRows] {
+        guard let trace else { return try send(statements) }
+        trace.sends(statements)
+        // Within a transaction that has begun the server knows.
+        guard transactionStatus == PQTRANS_IDLE else { return try send(statements) }
+        var named = statements
+        let place = statements.first?.sql == Transaction.beginning ? 1 : 0
+        named.insert(try trace.naming(), at: place)
+        var rows = try send(named)
+        rows.remove(at: place)
+        return rows
+    }
+
+    private func send(_ statements: [Statement]) throws(PostgresError) -> [PostgresRows] {
         if !prepared.hasRoom(for: statements.count) {
             try runScript("DEALLOCATE ALL")
             prepared.removeAll()

@@ -26,11 +26,11 @@ final class Abandonment: Sendable {
 
 /// One request to the server to cancel what a connection is running.
 ///
-/// `PQcancel` opens a connection of its own, blocks and isn't encrypted even where the connection is (PostgreSQL 15
-/// manual, 34.7 "Canceling Queries in Progress"), so it runs on a thread of its own.
+/// It opens a connection of its own and blocks, so it runs on a thread of its own. Before libpq 17 it isn't encrypted even
+/// where the connection is (PostgreSQL 15 manual, 34.7 "Canceling Queries in Progress").
 struct CancelRequest: @unchecked Sendable {
     // Sendable: the request belongs to exactly one thread at a time, first to the one that makes it and then to the
-    // one it starts; and `PQcancel` only reads it.
+    // one it starts.
     private let request: OpaquePointer
 
     /// How many requests are under way in this process. A server that swallows them must not collect threads; its
@@ -41,7 +41,7 @@ struct CancelRequest: @unchecked Sendable {
     /// To be called on the connection's thread.
     static func send(for connection: OpaquePointer) {
         guard underway.add(1, ordering: .relaxed).newValue <= mostUnderway,
-            let request = PQgetCancel(connection)
+            let request = nodes_cancel_make(connection)
         else {
             underway.subtract(1, ordering: .relaxed)
             return
@@ -51,14 +51,13 @@ struct CancelRequest: @unchecked Sendable {
     }
 
     private func run() {
-        var message = [CChar](repeating: 0, count: 256)
         // It may come too late to have an effect, so its own failure means nothing more.
-        _ = PQcancel(request, &message, Int32(message.count))
+        nodes_cancel_send(request)
         finish()
     }
 
     private func finish() {
-        PQfreeCancel(request)
+        nodes_cancel_free(request)
         Self.underway.subtract(1, ordering: .relaxed)
     }
 }

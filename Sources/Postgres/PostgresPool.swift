@@ -132,14 +132,19 @@ public final class PostgresPool: Service, Sendable {
         let id = PoolMachine.JobID(number: lastJob.add(1, ordering: .relaxed).newValue)
         let deadline = ContinuousClock.now + (acquireTimeout ?? configuration.acquireTimeout)
         let interruption = Interruption()
+        let trace = StatementTrace(program: configuration.applicationName)
+        let submitted = ContinuousClock.now
         do {
-            return try await withTaskCancellationHandler {
+            let result = try await withTaskCancellationHandler {
                 try await withCheckedThrowingContinuation { continuation in
                     submit(
                         Job(
                             id: id, deadline: deadline, interruption: interruption,
                             run: { connection in
+                                trace?.begins(after: .now - submitted)
+                                connection.trace = trace
                                 let result = Swift.Result { try work(connection) }
+                                connection.trace = nil
                                 return { continuation.resume(with: result) }
                             },
                             refuse: { continuation.resume(throwing: $0) }))
@@ -148,8 +153,11 @@ public final class PostgresPool: Service, Sendable {
                 interruption.request(.cancelled)
                 apply { $0.withdraw(id, now: .now) }
             }
-        } catch let error as PostgresError {
-            metrics.failed(error)
+            trace?.ends(nil)
+            return result
+        } catch {
+            trace?.ends(error as? PostgresError)
+            if let error = error as? PostgresError { metrics.failed(error) }
             throw error
         }
     }

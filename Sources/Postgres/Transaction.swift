@@ -10,6 +10,9 @@ public final class Transaction {
     /// The last statement's error, to be told if the closure swallowed it.
     fileprivate var failure: PostgresError?
 
+    /// What each begins with.
+    static let beginning = "BEGIN"
+
     /// Statements whose answers nobody waits for yet, in order.
     fileprivate var unsent: [Statement] = []
     /// How many go together at most, so that no amount of them fills the memory.
@@ -17,7 +20,7 @@ public final class Transaction {
 
     fileprivate init(_ connection: Connection) throws(PostgresError) {
         self.connection = connection
-        unsent = [try Statement("BEGIN")]
+        unsent = [try Statement(Self.beginning)]
     }
 
     /// Runs one statement and answers with its rows.

@@ -46,10 +46,10 @@ struct NodesGateway: AsyncParsableCommand {
         let server = GatewayServer(
             kernel: process.kernel, sessions: sessions, settings: settings, clock: { .now },
             metricsType: PrometheusRegistry.contentType, metricsText: { process.metrics.text() },
-            logger: process.logger)
+            tracer: process.tracer, logger: process.logger)
         // Shut down in the opposite order: the sockets go first, what they rest on last.
         var group = ServiceGroupConfiguration(
-            services: [
+            services: process.upkeep + [
                 process.pool, process.pulse, process.schema(listens: true), listener, sessions,
                 process.kernel.sweeper(), webhooks, server,
             ],

@@ -37,13 +37,15 @@ struct NodesKernel: AsyncParsableCommand {
         ) { request in
             if let answer = await status.respond(to: request) { return answer }
             let start = ContinuousClock.now
-            let answer = await pages.respond(to: request)
+            let answer = await process.tracer.recording(request) { await pages.respond(to: request) }
             pageMetrics.answered(answer.status, in: ContinuousClock.now - start)
             return answer
         }
         // Shut down in the opposite order: what has been accepted is still answered from the database.
         var group = ServiceGroupConfiguration(
-            services: [process.pool, process.pulse, process.schema(listens: false), server],
+            services: process.upkeep + [
+                process.pool, process.pulse, process.schema(listens: false), server,
+            ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: process.logger)
         group.maximumGracefulShutdownDuration = configuration.kernel.requestTimeout + .seconds(5)
         group.maximumCancellationDuration = .seconds(5)

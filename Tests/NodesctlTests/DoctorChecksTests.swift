@@ -166,6 +166,9 @@ struct DoctorChecksTests {
         .nginx("nginx.page_timeout", .warning, "fastcgi_read_timeout 60s", "fastcgi_read_timeout 10s"),
         .nginx("nginx.body_size", .warning, "client_max_body_size 64k", "client_max_body_size 1k"),
         .nginx("nginx.body_size", .warning, "client_max_body_size 64k", "client_max_body_size 0"),
+        .nginx(
+            "nginx.http3", .error, "listen 443 ssl http2;", "listen 443 ssl http2; listen 443 quic;"
+        ),
         .nginx("nginx.pages", .warning, "location / {", "location /nodes {"),
         .nginx("nginx.upstreams", .warning, "gateway-1.sock max_fails=0", "gateway-1.sock"),
         .nginx("nginx.status_listener", .error, "listen 127.0.0.1:8081", "listen 8081"),

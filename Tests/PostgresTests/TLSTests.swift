@@ -40,7 +40,54 @@ extension OnServer {
                 let error = try await failure { try await pool.ping() }
                 #expect(error.code == .connectionFailed)
             }
+            try await clientCertificate(of: cluster)
             try await cluster.remove()
+        }
+
+        /// Who shows the certificate that the server asks for is let in, and who shows none is not.
+        private func clientCertificate(of cluster: PostgresCluster) async throws {
+            let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
+            defer { try? FileManager.default.removeItem(at: folder) }
+            let (certificate, key) = (folder.path() + "/client.crt", folder.path() + "/client.key")
+            let openssl = Process()
+            openssl.executableURL = URL(filePath: "/usr/bin/openssl")
+            openssl.arguments = [
+                "req", "-x509", "-newkey", "ed25519", "-nodes", "-days", "2", "-subj", "/CN=certified",
+                "-keyout", key, "-out", certificate,
+            ]
+            openssl.standardError = FileHandle.nullDevice
+            try openssl.run()
+            openssl.waitUntilExit()
+            let text = try String(contentsOfFile: certificate, encoding: .utf8)
+            let rules = [
+                "hostssl all certified 127.0.0.1/32 cert", "local all all trust",
+                "host all all 127.0.0.1/32 trust",
+            ].map { "('\($0)')" }.joined(separator: ", ")
+            for statement in [
+                "CREATE ROLE certified LOGIN",
+                "COPY (SELECT unnest(string_to_array('\(text)', E'\\n'))) TO '\(cluster.folder)/data/ca.crt'",
+                "COPY (VALUES \(rules)) TO '\(cluster.folder)/data/pg_hba.conf'",
+                "ALTER SYSTEM SET ssl_ca_file = 'ca.crt'", "SELECT pg_reload_conf()",
+            ] {
+                try await cluster.administer(statement)
+            }
+            let url = """
+                postgresql://certified@127.0.0.1:\(cluster.port)/postgres?sslmode=verify-full\
+                &sslrootcert=\(cluster.certificate)
+                """
+            try await withPool(url + "&sslcert=\(certificate)&sslkey=\(key)") { pool in
+                try await eventually("the server has read its rules") {
+                    (try? await pool.query("SELECT current_user AS u")[0].text("u")) == "certified"
+                }
+                let row = try await pool.query(
+                    "SELECT client_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()")[0]
+                #expect(try row.text("client_dn") == "/CN=certified")
+            }
+            try await withPool(url + "&sslcert=/nonexistent") { pool in
+                let refusal = try await failure { try await pool.ping() }
+                #expect(refusal.code == .connectionFailed)
+            }
         }
     }
 }

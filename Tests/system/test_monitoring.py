@@ -15,7 +15,7 @@ DASHBOARD = json.loads((FOLDER / "dashboard.json").read_text())
 EXPRESSIONS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
 # Prometheus's own, of every target.
 UP = {"up"}
-METRIC = re.compile(r"\b(?:gateway|kernel|postgres|channel|metrics|agent|messages|webhooks?)_[a-z_]+\b|\bup\b")
+METRIC = re.compile(r"\b(?:gateway|kernel|postgres|channel|metrics|agent|messages|webhooks?|trace)_[a-z_]+\b|\bup\b")
 
 
 def promtool(*arguments: str) -> str:

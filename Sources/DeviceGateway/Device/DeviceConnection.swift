@@ -229,8 +229,13 @@ final class DeviceConnection: WebSocketApplication {
             case .send(let frame, let isDelivery): send(frame, isDelivery: isDelivery)
             case .call(let ticket, let call): perform(call, ticket)
             case .accept(let tickets, let messages, let grant):
-                ask(.messages, tickets) { [context, handle] in
-                    await context.sessions.send(messages, grant: grant, on: handle).map(DeviceAnswer.init)
+                ask(.messages, tickets) { [context, handle, trace = request.trace] in
+                    await context.recording(MethodName.messageSend.rawValue, linkedTo: trace) { span in
+                        span?.carries(messages.count)
+                        let results = await context.sessions.send(messages, grant: grant, on: handle)
+                        if case .failure(let refusal) = results.first { span?.refused(refusal) }
+                        return results.map(DeviceAnswer.init)
+                    }
                 }
             case .acknowledge(let tickets, let numbers, let grant):
                 ask(.acknowledgements, tickets) { [context, handle] in
@@ -262,10 +267,17 @@ final class DeviceConnection: WebSocketApplication {
         peer.refundSignature = { [context, address = request.address] in
             context.refundSignature(address, now: .now())
         }
+        // Until it is somebody, what a socket asks is a part of what it was opened for.
+        let parent = isAuthenticated ? nil : request.trace
+        let link = isAuthenticated ? request.trace : nil
         Task { [context, handle, peer] in
             let start = ContinuousClock.now
-            let answer = await call.perform(
-                kernel: context.kernel, sessions: context.sessions, peer: peer, socket: handle)
+            let answer = await context.recording(call.method.rawValue, in: parent, linkedTo: link) { span in
+                let answer = await call.perform(
+                    kernel: context.kernel, sessions: context.sessions, peer: peer, socket: handle)
+                if case .refusal(let refusal) = answer { span?.refused(refusal) }
+                return answer
+            }
             context.metrics.answerTime.record(duration: ContinuousClock.now - start)
             handle.perform { connection in
                 connection.run { $0.answered(ticket, answer, now: $1) }

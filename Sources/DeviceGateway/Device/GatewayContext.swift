@@ -5,6 +5,7 @@ import NodesProtocol
 import PairingCore
 import PairingKernel
 import Synchronization
+import Traces
 
 /// What all sockets of one gateway share. Thread-safe.
 final class GatewayContext: Sendable {
@@ -13,6 +14,8 @@ final class GatewayContext: Sendable {
     let facts: ServerFacts
     let clock: WallClock
     let logger: Logger
+    /// Records what requests lead to; `nil` where nobody wants to know.
+    let tracer: RecordingTracer?
     let metrics = GatewayMetrics()
     /// What the codecs of other dialects say of this server.
     private let openClawFacts: OpenClawDialect.Facts
@@ -25,11 +28,12 @@ final class GatewayContext: Sendable {
 
     init(
         kernel: Kernel, sessions: DeviceSessions, settings: GatewaySettings, clock: @escaping WallClock,
-        logger: Logger
+        tracer: RecordingTracer?, logger: Logger
     ) {
         self.kernel = kernel
         self.sessions = sessions
         self.clock = clock
+        self.tracer = tracer
         self.logger = logger
         facts = ServerFacts(instanceID: sessions.instanceID, settings: settings)
         admission = Mutex(SocketAdmission(limits: settings.socketLimits))

@@ -114,22 +114,26 @@ final class DeviceHTTPConnection {
         self.body = ByteBuffer()
         let settings = context.facts.settings
         Task { [context, handle, request] in
-            let result: Result<(Question, ChatCompletionRequest), Refusal>
-            do throws(Refusal) {
-                // Here, because a large body takes its time (I10).
-                let wanted = try ChatCompletionRequest(parsing: body.readableBytesView)
-                let message = SentMessage(
-                    id: messageID,
-                    body: JSONValue.object(["type": .string("text"), "text": .string(wanted.text)]).text,
-                    agent: try context.agent(named: wanted.model, of: device),
-                    conversation: wanted.conversation)
-                let question = try await context.sessions.ask(message, of: device, at: request.address) {
-                    event in
-                    handle.perform { $0.told(event) }
+            let result: Result<(Question, ChatCompletionRequest), Refusal> = await context.recording(
+                MethodName.messageSend.rawValue, in: request.trace
+            ) { span in
+                do throws(Refusal) {
+                    // Here, because a large body takes its time (I10).
+                    let wanted = try ChatCompletionRequest(parsing: body.readableBytesView)
+                    let message = SentMessage(
+                        id: messageID,
+                        body: JSONValue.object(["type": .string("text"), "text": .string(wanted.text)]).text,
+                        agent: try context.agent(named: wanted.model, of: device),
+                        conversation: wanted.conversation)
+                    let question = try await context.sessions.ask(message, of: device, at: request.address) {
+                        event in
+                        handle.perform { $0.told(event) }
+                    }
+                    return .success((question, wanted))
+                } catch {
+                    span?.refused(error)
+                    return .failure(error)
                 }
-                result = .success((question, wanted))
-            } catch {
-                result = .failure(error)
             }
             handle.perform(orElse: {
                 // Nobody waits any more.

@@ -1,6 +1,7 @@
 import NIOHTTP1
 import NodesProtocol
 import PairingCore
+import Traces
 
 /// A request of a device that speaks HTTP, as far as its head says; under ``DeviceHTTPRequest/prefix``.
 struct DeviceHTTPRequest: Sendable, Equatable {
@@ -25,12 +26,15 @@ struct DeviceHTTPRequest: Sendable, Equatable {
     var token: DeviceToken?
     /// The device's name of the message.
     var messageID: String?
+    /// What the request is a part of.
+    var trace: TraceParent?
 
     /// Reads a head whose path is under ``prefix``.
     ///
     /// - Throws: the answer, in the interface's own form.
     init(_ head: HTTPRequestHead, path: String, address: ClientAddress) throws(HTTPRefusal) {
         self.address = address
+        trace = TraceParent(head)
         let models = "models/"
         let name = String(path.dropFirst(Self.prefix.count))
         switch (head.method, name) {

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOHTTP1
 import PairingCore
+import Traces
 
 /// An HTTP answer, whole and small.
 public struct HTTPAnswer: Sendable, Equatable {
@@ -35,6 +36,8 @@ public struct UpgradeRequest: Sendable, Equatable {
     public var usesSubprotocol: Bool
     /// What is spoken, by the path.
     public var dialect = DialectName.nodes
+    /// What the upgrade is a part of.
+    package var trace: TraceParent?
 }
 
 /// Which requests become WebSockets (RFC 6455 §4.2), and what the others are told.
@@ -108,7 +111,7 @@ public struct UpgradePolicy: Sendable {
             UpgradeRequest(
                 address: address, origins: dialled,
                 usesSubprotocol: !isOpenClaw && offersSubprotocol(head),
-                dialect: isOpenClaw ? .openclaw : .nodes))
+                dialect: isOpenClaw ? .openclaw : .nodes, trace: TraceParent(head)))
     }
 
     /// A request that is answered with a refusal.
@@ -229,5 +232,14 @@ public struct UpgradePolicy: Sendable {
             default: false
             }
         }
+    }
+}
+
+extension TraceParent {
+    /// What nginx passes on of the client's, or makes; more than one are none (W3C Trace Context, §4.3).
+    init?(_ head: HTTPRequestHead) {
+        let fields = head.headers["traceparent"]
+        guard fields.count == 1 else { return nil }
+        self.init(header: fields[0])
     }
 }

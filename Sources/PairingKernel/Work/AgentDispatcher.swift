@@ -35,6 +35,7 @@ final class AgentDispatcher: Sendable {
     let agents: AgentDirectory
     let logger: Logger
     let metrics = AgentWorkMetrics()
+    let traces = MessageTraces()
     let state: Mutex<State>
     private let asks = AsyncStream.makeStream(of: AgentWorkMachine.Ask.self)
     let claims = Wake()
@@ -189,7 +190,7 @@ final class AgentDispatcher: Sendable {
 
     /// Asks an agent in a task that can be cancelled alone, and waits for its end.
     private func call(_ ask: AgentWorkMachine.Ask, _ audience: some AgentAudience) async {
-        let call = Task { await self.answer(ask, audience) }
+        let call = Task { await traces.asking(ask) { await self.answer(ask, audience) } }
         let isAwaited = state.withLock { state in
             state.calls[ask.id] = call
             return state.machine.awaits(ask.id)
@@ -203,7 +204,8 @@ final class AgentDispatcher: Sendable {
         _ = state.withLock { $0.calls.removeValue(forKey: ask.id) }
     }
 
-    private func answer(_ ask: AgentWorkMachine.Ask, _ audience: some AgentAudience) async {
+    /// - Returns: whether the agent answered.
+    private func answer(_ ask: AgentWorkMachine.Ask, _ audience: some AgentAudience) async -> Bool {
         let answer: AgentWorkMachine.Answer
         do throws(AgentFailure) {
             let agent = try agent(named: ask.agent)
@@ -228,6 +230,8 @@ final class AgentDispatcher: Sendable {
             await audience.tell(
                 .failed(messageID: ask.messageID, reason: reason, isRetrying: true), ask.sender)
         }
+        if case .replied = answer { return true }
+        return false
     }
 
     private func agent(named name: String) throws(AgentFailure) -> any Agent {

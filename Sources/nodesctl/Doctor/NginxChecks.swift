@@ -61,7 +61,7 @@ enum NginxChecks {
             ]
         }
         return sites.sites.flatMap { webSockets($0, settings) + pages($0, settings) }
-            + origins(sites, settings) + upstreams(sites) + statusListener(sites)
+            + http3(sites) + origins(sites, settings) + upstreams(sites) + statusListener(sites)
             + workers(facts, sites, settings, gateways)
             + facts.certificates.flatMap { certificate($0, now: facts.now) }
     }
@@ -175,6 +175,16 @@ enum NginxChecks {
     }
 
     // Who is reached where.
+
+    /// nginx has no `$http_host` in HTTP/3 (nginx's ticket 2281), and the one in its place lacks the port.
+    private static func http3(_ sites: NginxSites) -> [Finding] {
+        sites.sites.filter { $0.listens.contains(where: \.isQUIC) }.map {
+            .error(
+                "nginx.http3", $0.name, found: "a listen line with quic",
+                expected: "HTTP/1.1 and HTTP/2: of HTTP/3 nginx does not say which host was dialled",
+                advice: "Leave quic and http3 out; its requests are answered with 421.")
+        }
+    }
 
     private static func origins(
         _ sites: NginxSites, _ settings: ConfigurationFacts.Settings

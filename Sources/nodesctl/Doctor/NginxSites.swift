@@ -22,6 +22,8 @@ struct NginxSites: Equatable, Sendable {
         /// `nil` for a unix socket.
         var port: Int?
         var isTLS: Bool
+        /// Whether it is HTTP/3's.
+        var isQUIC: Bool
         /// Whether only this machine reaches it.
         var isLoopback: Bool
     }
@@ -133,6 +135,7 @@ extension NginxSites.Listen {
     fileprivate init(_ arguments: [String]) {
         let address = arguments.first ?? "80"
         isTLS = arguments.contains("ssl")
+        isQUIC = arguments.contains("quic")
         if address.hasPrefix("unix:") {
             port = nil
             isLoopback = true

@@ -89,12 +89,16 @@ def eventually(condition, what: str, timeout: float = 60):
 class Deployment(Stack):
     """PostgreSQL, gateways, kernels and nginx on ports and in folders of their own."""
 
-    def __init__(self, folder: pathlib.Path, *, gateways: int = 2, kernels: int = 2, settings: dict | None = None):
+    def __init__(
+        self, folder: pathlib.Path, *, gateways: int = 2, kernels: int = 2, settings: dict | None = None,
+        programs: pathlib.Path | None = None,
+    ):  # fmt: skip
+        """`programs`: the folder of others than this tree's."""
         count = max(gateways, kernels)
         port, status_port, *direct = free_ports(2 + count)
         super().__init__(
             folder,
-            binaries=binaries(),
+            binaries=programs or binaries(),
             port=port,
             status_port=status_port,
             gateways=gateways,
