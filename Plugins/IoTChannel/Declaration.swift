@@ -57,6 +57,12 @@ struct Declaration: Sendable {
         return details
     }
 
+    /// The time in which the reading that comes most often should have come three times, at least 3 s: a moment without
+    /// a connection is no silence.
+    var silence: Duration {
+        max(.seconds(3), .milliseconds(3 * (readings.map(\.periodMs).min() ?? Self.maximumPeriod)))
+    }
+
     /// The names of the first readings, for a refusal.
     private var declaredNames: String {
         let room = 4

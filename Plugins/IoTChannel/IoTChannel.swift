@@ -13,10 +13,10 @@ struct IoTChannel: Channel {
         var minimumPeriodMs: Int?
     }
 
-    static let identity = Identity(id: "iot", displayName: "IoT", version: "1.1.0")
+    static let identity = Identity(id: "iot", displayName: "IoT", version: "1.2.0")
 
-    /// Agents want a minute's readings rather than each, and to hear of a sensor that went silent; a command that is
-    /// late is worse than none.
+    /// Agents want a minute's readings rather than each, and to hear of a sensor that went silent, which each sensor's own
+    /// periods decide; a command that is late is worse than none.
     static var declarations: Declarations {
         var declarations = Declarations()
         declarations.batchMessages = 100
@@ -64,6 +64,12 @@ struct IoTChannel: Channel {
     func opened(_ session: Session) throws(Refusal) -> Declaration {
         // The shortest period was checked when the device paired; what was approved stays approved.
         try Declaration(metadata: session.metadata, minimumPeriod: 1)
+    }
+
+    func silencePeriods(of session: Session, state declaration: Declaration) -> [Duration]? {
+        // And once more when that has lasted for a day.
+        let missed = declaration.silence
+        return missed < .seconds(24 * 3600) ? [missed, .seconds(24 * 3600)] : [missed]
     }
 
     func receive(

@@ -13,12 +13,13 @@ struct MobileChannel: Channel {
         var requireKey: Bool?
     }
 
-    static let identity = Identity(id: "mobile", displayName: "Mobile", version: "1.1.0")
+    static let identity = Identity(id: "mobile", displayName: "Mobile", version: "1.2.0")
 
-    /// An app that is in the background has to be woken.
+    /// An app that is in the background has to be woken; one in front shows that somebody writes.
     static var declarations: Declarations {
         var declarations = Declarations()
         declarations.pushHook = "mobile"
+        declarations.typing = true
         return declarations
     }
 
@@ -62,10 +63,12 @@ struct MobileChannel: Channel {
         _ message: DeviceMessage, in session: Session, state: inout Void
     ) throws(Refusal) -> Answer<Output> {
         switch try message.body.decode(MobileMessage.self) {
-        case .receipt:
-            return [.message(AgentMessage(body: message.body))]
+        case .receipt(let number, let status):
+            return [.receipt(MessageReceipt(number: number, isRead: status == .read))]
+        case .background(let isBackground): return .ephemeral(isBackground: isBackground)
+        case .typing: return .ephemeral()
         case .content:
-            let receipt = MobileMessage.Receipt(messageID: message.id, status: .delivered)
+            let receipt = AppReceipt(messageID: message.id, status: .delivered)
             return [
                 .message(AgentMessage(body: message.body)),
                 .frame(DeviceFrame(event: "receipt", payload: try JSON(encoding: receipt))),
@@ -77,8 +80,8 @@ struct MobileChannel: Channel {
         _ message: AgentMessage, in session: Session, state: inout Void
     ) throws(Refusal) -> Answer<DeviceFrame> {
         // What an agent says is its own affair; only a receipt gets a frame of its own.
-        if case .receipt(let receipt)? = try? message.body.decode(MobileMessage.self) {
-            let delivered = MobileMessage.DeliveredReceipt(messageSeq: message.number, receipt)
+        if let saying = try? message.body.decode(AppReceipt.Saying.self), let receipt = AppReceipt(saying) {
+            let delivered = DeliveredReceipt(messageSeq: message.number, receipt)
             return [DeviceFrame(event: "receipt", payload: try JSON(encoding: delivered))]
         }
         return [DeviceFrame(event: message.part == nil ? "message" : "message.part", message: message)]

@@ -13,8 +13,15 @@ struct WebChannel: Channel {
         var maximumCharacters: Int?
     }
 
-    static let identity = Identity(id: "web", displayName: "Web", version: "1.1.0")
+    static let identity = Identity(id: "web", displayName: "Web", version: "1.2.0")
     static let maximumCharacters = 32_000
+
+    /// Whoever looks at the page wants to see that somebody writes.
+    static var declarations: Declarations {
+        var declarations = Declarations()
+        declarations.typing = true
+        return declarations
+    }
 
     private let requiresKey: Bool
     private let maximumCharacters: Int

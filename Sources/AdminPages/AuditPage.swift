@@ -174,8 +174,19 @@ final class AuditEventItem: PageModel {
     private var facts: [DetailItem] {
         guard case .object(let members) = try? JSONValue(parsing: event.details.utf8) else { return [] }
         return members.sorted { $0.key < $1.key }.map { name, value in
-            DetailItem(Detail(label: Self.words(of: name), value: value.string ?? value.text))
+            DetailItem(Detail(label: Self.words(of: name), value: Self.words(of: value, named: name)))
         }
+    }
+
+    /// A moment is one for people, too; a list is its members.
+    private static func words(of value: JSONValue, named name: String) -> String {
+        if name.hasSuffix("At") || name == "until", let milliseconds = value.wholeNumber {
+            return PageTime(Timestamp(milliseconds: milliseconds)).text
+        }
+        if case .array(let values) = value, values.allSatisfy({ $0.string != nil }) {
+            return values.compactMap(\.string).joined(separator: ", ")
+        }
+        return value.string ?? value.text
     }
 
     /// `otherAddress` as `other address`.

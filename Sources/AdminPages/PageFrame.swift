@@ -98,7 +98,7 @@ struct SidebarGroup: PageModel {
             }
             entries.append(
                 SidebarEntry(
-                    label: "Web hooks", path: Route.webhooks.path, icon: "channels",
+                    label: "Web hooks", path: Route.webhooks.path, icon: "hooks",
                     isCurrent: isAtWebhooks))
             entries.append(
                 SidebarEntry(

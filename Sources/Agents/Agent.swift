@@ -14,6 +14,9 @@ package protocol Agent: Sendable {
     /// Whether it has any use for ``AgentRequest/tools``.
     var usesTools: Bool { get }
 
+    /// Whether it wants to hear what is no message: what became of one of its own on the device.
+    var hearsNotices: Bool { get }
+
     /// The answer to a message, where that takes neither time nor anybody else; `nil` where it has to be asked for.
     ///
     /// - Parameter body: the message: JSON text.
@@ -41,6 +44,9 @@ extension Agent {
 
     /// No.
     package var usesTools: Bool { false }
+
+    /// No: a model has nothing to say to them.
+    package var hearsNotices: Bool { false }
 
     /// Nothing.
     package var context: ContextLimits { .none }

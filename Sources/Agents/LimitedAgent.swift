@@ -57,6 +57,7 @@ package final class LimitedAgent: Agent {
     package var retries: RetryPolicy { limits.retries }
     package var context: ContextLimits { agent.context }
     package var usesTools: Bool { agent.usesTools }
+    package var hearsNotices: Bool { agent.hearsNotices }
     private let agent: any Agent
     private let limits: Limits
     private let state: Mutex<State>

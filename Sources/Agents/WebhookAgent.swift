@@ -24,6 +24,7 @@ package struct WebhookAgent: Agent {
     }
 
     package let name: String
+    package var hearsNotices: Bool { true }
     private let settings: Settings
     private let http: AgentHTTP
     private let clock: WallClock

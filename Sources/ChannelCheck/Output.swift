@@ -44,6 +44,8 @@ struct Output: Equatable, Sendable {
     var ticket: UInt64?
     var itemBytes = 0
     var isEphemeral = false
+    /// Whether it says what became of an agent's message.
+    var hasReceipt = false
 
     /// Adds what the answer to a ticket brought.
     mutating func append(_ later: Output) {
@@ -52,6 +54,7 @@ struct Output: Equatable, Sendable {
         frames += later.frames
         reason = later.reason ?? reason
         isEphemeral = isEphemeral || later.isEphemeral
+        hasReceipt = hasReceipt || later.hasReceipt
         ticket = nil
     }
 }

@@ -48,7 +48,8 @@ final class TestSink: @unchecked Sendable {
                 context: Unmanaged.passRetained(self).toOpaque(),
                 description: sinkDescription, limits: sinkLimits, detail: sinkDetail, message: sinkMessage,
                 frame: sinkFrame, reason: sinkReason, later: sinkLater, ephemeral: sinkEphemeral,
-                frame_to: sinkFrameTo))
+                frame_to: sinkFrameTo, receipt: sinkReceipt, background: sinkBackground,
+                silence: sinkSilence))
     }
 
     /// Opens the sink for a call on this thread.
@@ -67,7 +68,7 @@ final class TestSink: @unchecked Sendable {
         }
     }
 
-    fileprivate func put(
+    func put(
         _ what: String, into calls: [Call], _ take: (inout Output) -> Taken
     ) -> goclaw_status {
         let answer = open.withLock { open -> (goclaw_status, String?, TestHost)? in
@@ -145,24 +146,26 @@ final class TestSink: @unchecked Sendable {
 
 // The functions of the table.
 
-private func sink(_ table: UnsafePointer<goclaw_sink>?) -> TestSink? {
+func testSink(_ table: UnsafePointer<goclaw_sink>?) -> TestSink? {
     guard let context = table?.pointee.context else { return nil }
     return Unmanaged<TestSink>.fromOpaque(context).takeUnretainedValue()
 }
 
-private let misplaced = goclaw_status(GOCLAW_MISPLACED)
+let misplaced = goclaw_status(GOCLAW_MISPLACED)
 
 private func sinkDescription(
     table: UnsafePointer<goclaw_sink>?, record: UnsafePointer<goclaw_description>?
 ) -> goclaw_status {
-    sink(table)?.put("description", into: [.describe]) { output in
+    testSink(table)?.put("description", into: [.describe]) { output in
         output.descriptions += 1
         if let problem = problem(with: record) { return .broken(problem) }
         guard let record = record.flatMap(wholeDescription) else { return .broken("is null") }
         guard let id = copy(record.id), let name = copy(record.display_name),
             let version = copy(record.version)
         else { return .broken("has a text that is not UTF-8, or null with a length") }
-        if record.flags != 0 { return .broken("has flags \(record.flags), where none has a meaning") }
+        if record.flags & ~UInt32(GOCLAW_DESCRIPTION_TYPING) != 0 {
+            return .broken("has flags \(record.flags), of which some have no name")
+        }
         if let problem = withUnsafePointer(to: record, { ChannelDeclarations.problem(inDescriptionAt: $0) }) {
             return .broken(problem)
         }
@@ -174,7 +177,7 @@ private func sinkDescription(
 private func sinkLimits(
     table: UnsafePointer<goclaw_sink>?, record: UnsafePointer<goclaw_limits>?
 ) -> goclaw_status {
-    sink(table)?.put("limits record", into: [.create]) { output in
+    testSink(table)?.put("limits record", into: [.create]) { output in
         output.limitsRecords += 1
         if let problem = problem(with: record) { return .broken(problem) }
         guard let record = record?.pointee else { return .broken("is null") }
@@ -190,7 +193,7 @@ private func sinkLimits(
 private func sinkDetail(
     table: UnsafePointer<goclaw_sink>?, label: goclaw_text, value: goclaw_text
 ) -> goclaw_status {
-    sink(table)?.put("detail", into: [.review]) { output in
+    testSink(table)?.put("detail", into: [.review]) { output in
         guard output.details.count < CallOutput.maximumDetails else {
             return .full("more than \(CallOutput.maximumDetails) details")
         }
@@ -208,7 +211,7 @@ private func sinkDetail(
 private func sinkMessage(
     table: UnsafePointer<goclaw_sink>?, record: UnsafePointer<goclaw_agent_message>?
 ) -> goclaw_status {
-    sink(table)?.put("message", into: [.receive]) { output in
+    testSink(table)?.put("message", into: [.receive]) { output in
         guard !output.isEphemeral else {
             return .broken("comes of an ephemeral message, which no agent hears of")
         }
@@ -238,7 +241,7 @@ private func sinkMessage(
 private func sinkFrame(
     table: UnsafePointer<goclaw_sink>?, record: UnsafePointer<goclaw_frame>?
 ) -> goclaw_status {
-    sink(table)?.put("frame", into: [.sessionOpened, .receive, .deliver]) { output in
+    testSink(table)?.put("frame", into: [.sessionOpened, .receive, .deliver]) { output in
         guard output.frames.count < CallOutput.maximumItems else {
             return .full("more than \(CallOutput.maximumItems) frames")
         }
@@ -249,14 +252,16 @@ private func sinkFrame(
 private func sinkFrameTo(
     table: UnsafePointer<goclaw_sink>?, session: UInt64, record: UnsafePointer<goclaw_frame>?
 ) -> goclaw_status {
-    guard let sink = sink(table) else { return misplaced }
+    guard let sink = testSink(table) else { return misplaced }
     if sink.isOpen(for: .tick), !sink.knows(session: session) { return goclaw_status(GOCLAW_GONE) }
     return sink.put("frame for a session", into: [.tick]) { take(record, &$0) }
 }
 
 private func sinkEphemeral(table: UnsafePointer<goclaw_sink>?) -> goclaw_status {
-    sink(table)?.put("mark of an ephemeral message", into: [.receive]) { output in
-        guard output.messages.isEmpty else { return .broken("comes after a message for an agent") }
+    testSink(table)?.put("mark of an ephemeral message", into: [.receive]) { output in
+        guard output.messages.isEmpty, !output.hasReceipt else {
+            return .broken("comes after a message for an agent, or a receipt")
+        }
         output.isEphemeral = true
         return .taken
     } ?? misplaced
@@ -285,7 +290,7 @@ private func take(_ record: UnsafePointer<goclaw_frame>?, _ output: inout Output
 private func sinkReason(
     table: UnsafePointer<goclaw_sink>?, code: goclaw_text, message: goclaw_text
 ) -> goclaw_status {
-    sink(table)?.put(
+    testSink(table)?.put(
         "reason", into: [.describe, .create, .review, .sessionOpened, .receive, .deliver, .tick]
     ) { output in
         guard let code = copy(code), isName(code) else {
@@ -305,7 +310,7 @@ private func sinkReason(
     } ?? misplaced
 }
 
-private func sinkLater(table: UnsafePointer<goclaw_sink>?) -> goclaw_ticket { sink(table)?.later() ?? 0 }
+private func sinkLater(table: UnsafePointer<goclaw_sink>?) -> goclaw_ticket { testSink(table)?.later() ?? 0 }
 
 /// The size of a description of ABI 1.0.
 private let firstDescriptionSize = UInt32(

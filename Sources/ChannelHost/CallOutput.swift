@@ -45,6 +45,8 @@ package struct CallOutput: Sendable {
     var details: [Detail] = []
     var output = ChannelOutput()
     var emissions: [Emission] = []
+    /// The silence periods of a session's device; `nil` for those of the description.
+    var silence: [Duration]?
     var reasonCode: String?
     var reasonMessage: String?
     /// A ticket was taken, so that the call may return GOCLAW_LATER.
@@ -63,10 +65,13 @@ package struct CallOutput: Sendable {
         output.messages += later.output.messages
         output.frames += later.output.frames
         output.isEphemeral = output.isEphemeral || later.output.isEphemeral
+        output.receipts += later.output.receipts
+        output.background = later.output.background ?? output.background
         itemBytes += later.itemBytes
         isIncomplete =
             isIncomplete || later.isIncomplete || output.messages.count > Self.maximumItems
-            || output.frames.count > Self.maximumItems || itemBytes > Self.maximumItemBytes
+            || output.frames.count > Self.maximumItems || output.receipts.count > Self.maximumItems
+            || itemBytes > Self.maximumItemBytes
         brokenRule = later.brokenRule ?? brokenRule
         if later.reasonCode != nil { (reasonCode, reasonMessage) = (later.reasonCode, later.reasonMessage) }
         ticket = nil

@@ -12,6 +12,8 @@ public struct ChannelDeclarations: Sendable, Equatable {
     public var commandLifetime: Duration?
     /// The name of the operator's hook for devices that are not connected.
     public var pushHook: String?
+    /// Whether a device is told when an agent begins to answer it.
+    public var typing = false
 
     /// Asks for nothing.
     public init() {}
@@ -47,22 +49,7 @@ public struct ChannelDeclarations: Sendable, Equatable {
             throw DeclarationProblem(
                 "has command_lifetime_ms \(record.command_lifetime_ms), expected up to a year")
         }
-        let count = Int(record.silence_count)
-        var periods: [UInt64] = []
-        if count > 0 {
-            guard count <= Self.maximumPeriods, let start = record.silence_periods_ms,
-                UInt(bitPattern: start) % UInt(MemoryLayout<UInt64>.alignment) == 0
-            else {
-                throw DeclarationProblem(
-                    "has \(count) silence periods, expected up to 8 at silence_periods_ms")
-            }
-            periods = Array(UnsafeBufferPointer(start: start, count: count))
-        }
-        guard periods.allSatisfy({ (1...year).contains($0) }), zip(periods, periods.dropFirst()).allSatisfy(<)
-        else {
-            throw DeclarationProblem(
-                "has silence periods \(periods), expected each greater than the one before, up to a year")
-        }
+        silencePeriods = try Self.periods(record.silence_periods_ms, count: record.silence_count)
         if record.push_hook.len > 0 {
             guard let name = record.push_hook.copyName() else {
                 throw DeclarationProblem("has a push_hook that is not [a-z][a-z0-9_]{0,63}")
@@ -74,14 +61,36 @@ public struct ChannelDeclarations: Sendable, Equatable {
         }
         batchMessages = record.batch_messages == 0 ? nil : Int(record.batch_messages)
         batchTime = duration(record.batch_ms)
-        silencePeriods = periods.compactMap(duration)
         commandLifetime = duration(record.command_lifetime_ms)
+        typing = Int(record.flags) & GOCLAW_DESCRIPTION_TYPING != 0
+    }
+
+    /// Reads silence periods.
+    ///
+    /// - Throws: what makes no sense.
+    package static func periods(
+        _ start: UnsafePointer<UInt64>?, count: UInt32
+    ) throws(DeclarationProblem) -> [Duration] {
+        if count == 0 { return [] }
+        guard count <= maximumPeriods, let start,
+            UInt(bitPattern: start) % UInt(MemoryLayout<UInt64>.alignment) == 0
+        else {
+            throw DeclarationProblem("has \(count) silence periods, expected up to 8 at silence_periods_ms")
+        }
+        let periods = Array(UnsafeBufferPointer(start: start, count: Int(count)))
+        guard periods.allSatisfy({ (1...366 * day).contains($0) }),
+            zip(periods, periods.dropFirst()).allSatisfy(<)
+        else {
+            throw DeclarationProblem(
+                "has silence periods \(periods), expected each greater than the one before, up to a year")
+        }
+        return periods.map { .milliseconds(Int64($0)) }
     }
 }
 
 /// What a declaration breaks, such as `has batch_messages 2000, expected up to 1,000`.
-struct DeclarationProblem: Error {
-    let rule: String
+package struct DeclarationProblem: Error {
+    package let rule: String
 
     init(_ rule: String) { self.rule = rule }
 }

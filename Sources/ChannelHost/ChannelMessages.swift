@@ -104,6 +104,23 @@ public struct ChannelFrame: Sendable, Equatable {
     }
 }
 
+/// What a device says of an agent's message.
+public struct ChannelReceipt: Sendable, Equatable {
+    /// How far the message got.
+    public enum State: String, Sendable { case delivered, read }
+
+    /// The message's number among those to the device.
+    public var number: Int64
+    /// How far it got.
+    public var state: State
+
+    /// Wraps the two.
+    public init(number: Int64, state: State) {
+        self.number = number
+        self.state = state
+    }
+}
+
 /// What a device's message became, in the channel's order.
 public struct ChannelOutput: Sendable, Equatable {
     /// Messages for agents.
@@ -112,13 +129,20 @@ public struct ChannelOutput: Sendable, Equatable {
     public var frames: [ChannelFrame]
     /// Whether the device's message is to be stored nowhere and answered by nobody; there are no messages then.
     public var isEphemeral: Bool
+    /// What the device says of agents' messages.
+    public var receipts: [ChannelReceipt]
+    /// Whether the device is in the background from now on; `nil` where it says nothing of that.
+    public var background: Bool?
 
     /// Makes an output.
     public init(
-        messages: [ChannelAgentMessage] = [], frames: [ChannelFrame] = [], isEphemeral: Bool = false
+        messages: [ChannelAgentMessage] = [], frames: [ChannelFrame] = [], isEphemeral: Bool = false,
+        receipts: [ChannelReceipt] = [], background: Bool? = nil
     ) {
         self.messages = messages
         self.frames = frames
         self.isEphemeral = isEphemeral
+        self.receipts = receipts
+        self.background = background
     }
 }

@@ -18,6 +18,7 @@ public final class ChannelSession: Sendable {
         var isClosed = false
         /// The device was greeted.
         var isGreeted = false
+        var silence: [Duration]?
     }
 
     /// How far the plugin knows the session.
@@ -54,6 +55,12 @@ public final class ChannelSession: Sendable {
 
     /// Sends a frame that the channel made by itself, unless the session has ended.
     func emit(_ frame: ChannelFrame) { if takesFrames { onFrame(frame) } }
+
+    /// After how long without a message its agent is to be told, as the plugin said when the session opened; `nil` where
+    /// it left that to its description.
+    public var silencePeriods: [Duration]? { state.withLock { $0.silence } }
+
+    func keep(silencePeriods: [Duration]?) { state.withLock { $0.silence = silencePeriods } }
 
     var phase: Phase { state.withLock { $0.phase } }
 

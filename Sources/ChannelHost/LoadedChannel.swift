@@ -76,7 +76,7 @@ final class LoadedChannel: Sendable {
             return (session, [])
         }
         do throws(Refusal) {
-            let frames = try await waiting { completion in
+            let output = try await waiting { completion in
                 call(
                     .sessionOpened, session: session,
                     body: { [plugin] sink in
@@ -85,9 +85,10 @@ final class LoadedChannel: Sendable {
                         let status = plugin.opened(session, sink)
                         session.move(to: status == goclaw_status(GOCLAW_OK) ? .open : .apart)
                         return status
-                    }, completion: { completion($0.map(\.output.frames)) })
+                    }, completion: completion)
             }
-            return (session, frames)
+            session.keep(silencePeriods: output.silence)
+            return (session, output.output.frames)
         } catch {
             // The plugin may yet accept the session, when nobody waits for that any more.
             close(session, reason: "not opened in time")

@@ -64,7 +64,8 @@ final class PluginSink: @unchecked Sendable {
                 abi_minor: UInt16(GOCLAW_ABI_MINOR), context: Unmanaged.passRetained(self).toOpaque(),
                 description: sinkDescription, limits: sinkLimits, detail: sinkDetail,
                 message: sinkMessage, frame: sinkFrame, reason: sinkReason, later: sinkLater,
-                ephemeral: sinkEphemeral, frame_to: sinkFrameTo))
+                ephemeral: sinkEphemeral, frame_to: sinkFrameTo, receipt: sinkReceipt,
+                background: sinkBackground, silence: sinkSilence))
     }
 
     /// Opens the sink for a call on this thread.
@@ -90,7 +91,7 @@ final class PluginSink: @unchecked Sendable {
     }
 
     /// Puts something in, where this call and this thread may.
-    fileprivate func put(_ item: SinkItem, _ take: (inout CallOutput) -> Taken) -> goclaw_status {
+    func put(_ item: SinkItem, _ take: (inout CallOutput) -> Taken) -> goclaw_status {
         open.withLock { $0?.put(item, take) } ?? goclaw_status(GOCLAW_MISPLACED)
     }
 
@@ -136,7 +137,7 @@ final class PluginSink: @unchecked Sendable {
 }
 
 /// Something that a plugin puts into a sink.
-private struct SinkItem {
+struct SinkItem {
     let name: String
     /// The calls it belongs into.
     let kinds: [CallKind]
@@ -159,7 +160,7 @@ private struct SinkItem {
 }
 
 /// What became of something that a plugin put into a sink.
-private enum Taken {
+enum Taken {
     case taken
     case broken(rule: String)
     case full
@@ -178,17 +179,17 @@ final class SinkPool: Sendable {
 
 // The functions of the table.
 
-private func sink(_ table: UnsafePointer<goclaw_sink>?) -> PluginSink? {
+func pluginSink(_ table: UnsafePointer<goclaw_sink>?) -> PluginSink? {
     guard let context = table?.pointee.context else { return nil }
     return Unmanaged<PluginSink>.fromOpaque(context).takeUnretainedValue()
 }
 
-private let misplaced = goclaw_status(GOCLAW_MISPLACED)
+let misplaced = goclaw_status(GOCLAW_MISPLACED)
 
 private func sinkDescription(
     table: UnsafePointer<goclaw_sink>?, record: UnsafePointer<goclaw_description>?
 ) -> goclaw_status {
-    sink(table)?.put(.description) { output in
+    pluginSink(table)?.put(.description) { output in
         guard let record = read(record), let id = record.id.copy(atMost: 1024),
             let displayName = record.display_name.copy(atMost: 1024),
             let version = record.version.copy(atMost: 1024)
@@ -207,7 +208,7 @@ private func sinkDescription(
 private func sinkLimits(
     table: UnsafePointer<goclaw_sink>?, record: UnsafePointer<goclaw_limits>?
 ) -> goclaw_status {
-    sink(table)?.put(.limits) { output in
+    pluginSink(table)?.put(.limits) { output in
         guard let record = read(record) else { return .broken(rule: "is not aligned, or null") }
         guard let limits = ChannelLimits(record) else {
             return .broken(rule: "has a rate that is not a number, or times beyond a year")
@@ -220,7 +221,7 @@ private func sinkLimits(
 private func sinkDetail(
     table: UnsafePointer<goclaw_sink>?, label: goclaw_text, value: goclaw_text
 ) -> goclaw_status {
-    sink(table)?.put(.detail) { output in
+    pluginSink(table)?.put(.detail) { output in
         guard output.details.count < CallOutput.maximumDetails else { return .full }
         guard let label = label.copy(atMost: 64 * 1024), let value = value.copy(atMost: 64 * 1024) else {
             return .broken(rule: "is not UTF-8 of at most 64 KiB")
@@ -236,7 +237,7 @@ private func sinkDetail(
 private func sinkMessage(
     table: UnsafePointer<goclaw_sink>?, record: UnsafePointer<goclaw_agent_message>?
 ) -> goclaw_status {
-    sink(table)?.put(.message) { output in
+    pluginSink(table)?.put(.message) { output in
         guard output.output.messages.count < CallOutput.maximumItems else { return .full }
         guard !output.output.isEphemeral else { return .broken(rule: "comes of an ephemeral message") }
         guard let record = read(record), let id = record.id.copy(atMost: 256),
@@ -258,7 +259,7 @@ private func sinkMessage(
 private func sinkFrame(
     table: UnsafePointer<goclaw_sink>?, record: UnsafePointer<goclaw_frame>?
 ) -> goclaw_status {
-    sink(table)?.put(.frame) { output in
+    pluginSink(table)?.put(.frame) { output in
         guard output.output.frames.count < CallOutput.maximumItems else { return .full }
         return take(record, &output) { $0.output.frames.append($1) }
     } ?? misplaced
@@ -268,17 +269,17 @@ private func sinkFrameTo(
     table: UnsafePointer<goclaw_sink>?, session: UInt64, record: UnsafePointer<goclaw_frame>?
 ) -> goclaw_status {
     // No rule is broken by what does not fit any more.
-    if let bytes = read(record)?.payload.len, let sink = sink(table), !sink.hasRoom(for: bytes) {
+    if let bytes = read(record)?.payload.len, let sink = pluginSink(table), !sink.hasRoom(for: bytes) {
         return goclaw_status(GOCLAW_EXHAUSTED)
     }
-    return sink(table)?.put(.emission, to: session) { output, session in
+    return pluginSink(table)?.put(.emission, to: session) { output, session in
         take(record, &output) { $0.emissions.append(.init(session: session, frame: $1)) }
     } ?? misplaced
 }
 
 private func sinkEphemeral(table: UnsafePointer<goclaw_sink>?) -> goclaw_status {
-    sink(table)?.put(.ephemeral) { output in
-        guard output.output.messages.isEmpty else {
+    pluginSink(table)?.put(.ephemeral) { output in
+        guard output.output.messages.isEmpty, output.output.receipts.isEmpty else {
             return .broken(rule: "has become a message for an agent")
         }
         output.output.isEphemeral = true
@@ -308,7 +309,7 @@ private func take(
 private func sinkReason(
     table: UnsafePointer<goclaw_sink>?, code: goclaw_text, message: goclaw_text
 ) -> goclaw_status {
-    sink(table)?.put(.reason) { output in
+    pluginSink(table)?.put(.reason) { output in
         // What a device sent may stand in it, however long: it is cut, not held against the channel.
         guard let code = code.copyName(), let message = message.copy(cutTo: 64 * 1024) else {
             return .broken(rule: "is not UTF-8, or has a code that is not [a-z][a-z0-9_]{0,63}")
@@ -319,7 +320,9 @@ private func sinkReason(
     } ?? misplaced
 }
 
-private func sinkLater(table: UnsafePointer<goclaw_sink>?) -> goclaw_ticket { sink(table)?.later() ?? 0 }
+private func sinkLater(table: UnsafePointer<goclaw_sink>?) -> goclaw_ticket {
+    pluginSink(table)?.later() ?? 0
+}
 
 extension ChannelLimits {
     /// - Returns: `nil` where a value makes no sense.

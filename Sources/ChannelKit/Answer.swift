@@ -37,8 +37,10 @@ public struct Answer<Item: Sendable>: Sendable, ExpressibleByArrayLiteral {
 extension Answer where Item == Output {
     /// Answers a message that is ephemeral, such as a notice of typing: the host stores nothing and asks no agent; the
     /// device gets these frames. A host of ABI 1.0 stores it, and asks no agent either.
-    public static func ephemeral(_ frames: [DeviceFrame] = []) -> Self {
-        var answer = Self.now(frames.map(Output.frame))
+    ///
+    /// - Parameter isBackground: whether the device is in the background from now on; `nil` where it says nothing of that.
+    public static func ephemeral(_ frames: [DeviceFrame] = [], isBackground: Bool? = nil) -> Self {
+        var answer = Self.now(frames.map(Output.frame) + (isBackground.map { [.background($0)] } ?? []))
         answer.isEphemeral = true
         return answer
     }

@@ -43,6 +43,12 @@ public protocol Channel: Sendable {
     /// - Throws: why it may not; no other call for this session follows.
     func opened(_ session: Session) throws(Refusal) -> SessionState
 
+    /// After how long without a message of this device its agent is told; asked after ``opened(_:)``.
+    ///
+    /// - Returns: ascending, up to 8; empty for never; `nil` for ``Declarations/silencePeriods``, which a host before
+    ///   ABI 1.2 takes in any case, and of which there has to be one.
+    func silencePeriods(of session: Session, state: SessionState) -> [Duration]?
+
     /// The connection has ended; the last call for this session.
     func closed(_ session: Session, state: SessionState, reason: String)
 
@@ -78,6 +84,9 @@ extension Channel {
 
     /// Lets every request pass to the administrator, without details.
     public func review(_ claim: Claim) throws(Refusal) -> Answer<Detail> { [] }
+
+    /// Those that are declared for every device.
+    public func silencePeriods(of session: Session, state: SessionState) -> [Duration]? { nil }
 
     /// Does nothing.
     public func closed(_ session: Session, state: SessionState, reason: String) {}

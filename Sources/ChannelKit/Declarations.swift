@@ -1,7 +1,6 @@
 /// What a channel asks the host to keep for it, since ABI 1.1.
 ///
-/// A host of 1.1 checks it, keeps it with the channel's description, and acts on all but the hook; the header's list of
-/// changes will say which one calls that.
+/// A host of 1.1 checks it, keeps it with the channel's description, and acts on it.
 public struct Declarations: Sendable {
     /// The most messages of a device that an agent is given at once, up to 1,000.
     public var batchMessages: UInt32?
@@ -14,6 +13,8 @@ public struct Declarations: Sendable {
     /// The name of the operator's hook that is to be called when there is something for a device that is not connected:
     /// `[a-z][a-z0-9_]{0,63}`.
     public var pushHook: String?
+    /// Whether a connected device gets the event `typing` when an agent begins to answer it; since ABI 1.2.
+    public var typing = false
 
     /// Asks for nothing.
     public init() {}

@@ -77,6 +77,9 @@ final class Instance<Implementation: Channel>: AnyInstance {
     override func opened(_ session: Session, _ slot: Slot, _ sink: borrowing Sink) -> Status {
         do throws(Refusal) {
             let state = try implementation.opened(session)
+            if let periods = implementation.silencePeriods(of: session, state: state) {
+                sink.put(silence: periods)
+            }
             slot.pointee = Unmanaged.passRetained(Held(session: session, state: state)).toOpaque()
             return .ok
         } catch {

@@ -27,7 +27,9 @@ struct Sink: ~Copyable {
             withText(declarations.pushHook ?? "") { hook in
                 declarations.silencePeriods.map { milliseconds($0) }.withUnsafeBufferPointer { periods in
                     var record = goclaw_description(
-                        size: recordSize(of: goclaw_description.self), flags: 0, id: id, display_name: name,
+                        size: recordSize(of: goclaw_description.self),
+                        flags: declarations.typing ? UInt32(GOCLAW_DESCRIPTION_TYPING) : 0, id: id,
+                        display_name: name,
                         version: version, batch_messages: declarations.batchMessages ?? 0,
                         silence_count: UInt32(periods.count), batch_ms: milliseconds(declarations.batchTime),
                         silence_periods_ms: periods.baseAddress,
@@ -78,6 +80,29 @@ struct Sink: ~Copyable {
         switch output {
         case .message(let message): put(message)
         case .frame(let frame): put(frame)
+        case .receipt(let receipt): put(receipt)
+        case .background(let isBackground): put(background: isBackground)
+        }
+    }
+
+    /// Says what became of an agent's message, to a host that knows what that is.
+    borrowing func put(_ receipt: MessageReceipt) {
+        guard table.pointee.size >= ChannelKit.leastSize(with: \goclaw_sink.receipt) else { return }
+        let state = receipt.isRead ? GOCLAW_RECEIPT_READ : GOCLAW_RECEIPT_DELIVERED
+        _ = table.pointee.receipt?(table, receipt.number, Int32(state))
+    }
+
+    /// Says whether the device is in the background, to a host that knows what that is.
+    borrowing func put(background isBackground: Bool) {
+        guard table.pointee.size >= ChannelKit.leastSize(with: \goclaw_sink.background) else { return }
+        _ = table.pointee.background?(table, isBackground ? 1 : 0)
+    }
+
+    /// Says after which silences the agent of the session's device is told, to a host that knows what that is.
+    borrowing func put(silence periods: [Duration]) {
+        guard table.pointee.size >= ChannelKit.leastSize(with: \goclaw_sink.silence) else { return }
+        periods.map { milliseconds($0) }.withUnsafeBufferPointer { periods in
+            _ = table.pointee.silence?(table, periods.baseAddress, UInt32(periods.count))
         }
     }
 

@@ -154,6 +154,24 @@ public enum Output: Sendable, Equatable {
     case message(AgentMessage)
     /// A frame for the device.
     case frame(DeviceFrame)
+    /// What became of an agent's message on the device. A host before ABI 1.2 hears nothing of it.
+    case receipt(MessageReceipt)
+    /// The device is in the background from now on, or in front again. A host before ABI 1.2 hears nothing of it.
+    case background(Bool)
+}
+
+/// What a device says of an agent's message.
+public struct MessageReceipt: Sendable, Equatable {
+    /// The message's ``AgentMessage/number``.
+    public var number: Int64
+    /// Whether its user has read it; else the device has it.
+    public var isRead: Bool
+
+    /// Makes a receipt.
+    public init(number: Int64, isRead: Bool) {
+        self.number = number
+        self.isRead = isRead
+    }
 }
 
 /// A JSON string.

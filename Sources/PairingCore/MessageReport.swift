@@ -26,11 +26,16 @@ public struct MessageReport: Sendable, Equatable {
     public var status: MessageStatus
     /// Why it ended with neither an answer nor an acknowledgement: a word for programs.
     public var reason: String?
+    /// When the device said that it was read; only of messages to devices.
+    public var readAt: Timestamp?
 
     /// Wraps the parts.
-    public init(sequence: Int64, status: MessageStatus, reason: String? = nil) {
+    public init(
+        sequence: Int64, status: MessageStatus, reason: String? = nil, readAt: Timestamp? = nil
+    ) {
         self.sequence = sequence
         self.status = status
         self.reason = reason
+        self.readAt = readAt
     }
 }

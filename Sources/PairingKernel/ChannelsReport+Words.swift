@@ -32,7 +32,7 @@ extension ChannelDeclarations {
     var facts: [Detail] {
         var facts: [Detail] = []
         func add(_ label: String, _ value: String) {
-            facts.append(Detail(label: "Declares " + label, value: value + " (not acted on yet)"))
+            facts.append(Detail(label: "Declares " + label, value: value))
         }
         if let batchMessages {
             let time = batchTime.map { ", or what comes in " + exactDuration($0.milliseconds) } ?? ""
@@ -44,6 +44,7 @@ extension ChannelDeclarations {
         }
         if let commandLifetime { add("commands", "worth " + exactDuration(commandLifetime.milliseconds)) }
         if let pushHook { add("push hook", pushHook) }
+        if typing { add("typing", "told when an agent begins to answer") }
         return facts
     }
 }

@@ -124,6 +124,7 @@ extension DeviceSessions {
         {
             switch output {
             case .accepted(let output) where output.isEphemeral:
+                try await note(output, from: origin)
                 results[index] = .success(
                     MessageReceipt(
                         messageID: messages[index].id, sequence: MessageReceipt.ephemeral,
@@ -131,13 +132,15 @@ extension DeviceSessions {
             case .accepted(let output):
                 // Before it is accepted: a device that gets no receipt repeats it.
                 let answersCommand = try await takeAnswer(messages[index].body, from: origin.session.sender)
+                try await note(output, from: origin)
+                let notices = try await notices(of: output.receipts, from: origin.session.sender)
                 let message = PairingStore.InboundMessage(
                     session: origin.session, messageID: messages[index].id, body: messages[index].body,
                     forwarded: answersCommand
-                        ? []
+                        ? notices
                         : output.messages.map {
                             PairingStore.ForwardedMessage(agent: $0.agent, body: $0.body)
-                        },
+                        } + notices,
                     agent: messages[index].agent.map {
                         PairingStore.NamedAgent(
                             name: $0,

@@ -77,6 +77,7 @@ public final class DeviceSessions: Service, Sendable {
     private let arrivals: Batcher<PairingStore.Arrival, PairingStore.SessionRow?>
     let lanes: [ChannelID: MessageLane]
     let acknowledgements: Batcher<PairingStore.Acknowledgement, Void>
+    let silences: Batcher<SilencePeriods, Void>
     let suspectCalls: SuspectCalls
 
     /// - Parameters:
@@ -113,7 +114,9 @@ public final class DeviceSessions: Service, Sendable {
         let dispatcher = AgentDispatcher(
             store: store, agents: agents, instanceID: instanceID, lease: kernel.settings.workLease,
             batching: Self.batching(of: kernel.channels, within: kernel.settings.batchWait),
-            lifetime: { lifetimes[$0] }, logger: logger)
+            lifetime: { lifetimes[$0] },
+            typing: { [channels = kernel.channels] in channels.channel($0)?.declarations.typing == true },
+            logger: logger)
         self.agents = agents
         self.dispatcher = dispatcher
         desk = MessageDesk(store: store, instanceID: instanceID, lifetimes: lifetimes, logger: logger)
@@ -122,6 +125,10 @@ public final class DeviceSessions: Service, Sendable {
                 ($0.id, MessageLane(of: $0.id, store: store, dispatcher: dispatcher))
             })
         suspectCalls = SuspectCalls(store: store, limit: kernel.settings.deliveryAttempts, logger: logger)
+        silences = Batcher {
+            try await store.keepSilencePeriods($0.map { ($0.sender, $0.periods) })
+            return $0.map { _ in () }
+        }
         acknowledgements = Batcher(
             key: { $0.session.senderID.key }, locks: .ofDevices(\.session.senderID, in: store)
         ) {
@@ -276,6 +283,7 @@ public final class DeviceSessions: Service, Sendable {
             work.suspects = SuspectMessages(uncleanEnds: row.uncleanEnds, newest: row.newest)
             try activate(grant, work, on: socket)
             if row.hasOpenMessages { dispatcher.want([device.senderID]) }
+            await keepSilencePeriods(of: grant, work.channel)
             return grant
         } catch {
             channels.close(work.channel, reason: "not connected")

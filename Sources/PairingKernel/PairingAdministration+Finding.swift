@@ -61,10 +61,13 @@ extension PairingAdministration {
         stored.channel = filter.channel
         stored.isConnected = filter.isConnected
         stored.pairedBy = filter.pairedBy
-        stored.agents = filter.agent.map { agent in
-            [agent]
-                + channelIDs.filter { settings.agents.defaultAgent(of: $0) == agent }
-                .map(PairingStore.DeviceFilter.channelAgent)
+        if let agent = filter.agent {
+            let defaults = settings.agents.defaults
+            stored.agents =
+                [agent]
+                + defaults.filter { $0.value == agent }.keys.map(PairingStore.DeviceFilter.channelAgent)
+            // Whatever channels there are: who asks need not have loaded them.
+            if AgentChoice.builtIn == agent { stored.otherChannels = Array(defaults.keys) }
         }
         stored.pairedWithin = filter.pairedWithin
         stored.pairedBefore = filter.pairedBefore

@@ -15,6 +15,8 @@ extension PairingStore {
         /// Only those whose messages go to one of these where they name nobody: agents' names, and
         /// ``channelAgent(of:)`` for channels; `nil` for all.
         public var agents: [String]?
+        /// With ``agents``: those for whom nobody chose as well, of any channel but these; `nil` for none.
+        public var otherChannels: [ChannelID]?
         /// Only those that were paired within that time.
         public var pairedWithin: Duration?
         /// Only those that were paired longer ago than that.
@@ -251,8 +253,11 @@ private struct DeviceWalk {
         }
         if let by = filter.pairedBy { conditions.append("w.paired_by = \(parameters.add(.text(by)))") }
         if let agents = filter.agents {
-            conditions.append(
-                "coalesce(w.agents[1], '#' || w.channel) = ANY(\(parameters.add(.texts(agents))))")
+            var condition = "coalesce(w.agents[1], '#' || w.channel) = ANY(\(parameters.add(.texts(agents))))"
+            if let others = filter.otherChannels?.map(\.text) {
+                condition += " OR w.agents[1] IS NULL AND w.channel <> ALL(\(parameters.add(.texts(others))))"
+            }
+            conditions.append("(\(condition))")
         }
         if let isConnected = filter.isConnected {
             conditions.append(

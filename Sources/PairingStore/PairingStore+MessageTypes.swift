@@ -7,11 +7,14 @@ extension PairingStore {
         public var agent: String
         /// The message: JSON text.
         public var body: String
+        /// Whether its agent is told, and asked nothing: what became of a message of the agent's own.
+        public var isNotice: Bool
 
-        /// Wraps the two.
-        public init(agent: String, body: String) {
+        /// Wraps the parts.
+        public init(agent: String, body: String, isNotice: Bool = false) {
             self.agent = agent
             self.body = body
+            self.isNotice = isNotice
         }
     }
 

@@ -136,7 +136,13 @@ extension PairingStore.InboundMessage {
     fileprivate var forwardedText: String? {
         if forwarded == [PairingStore.ForwardedMessage(agent: "", body: body)] { return nil }
         return JSONValue.array(
-            forwarded.map { .object(["agent": .string($0.agent), "body": .string($0.body)]) }
+            forwarded.map { part in
+                var members: [String: JSONValue] = [
+                    "agent": .string(part.agent), "body": .string(part.body),
+                ]
+                if part.isNotice { members["notice"] = .bool(true) }
+                return .object(members)
+            }
         ).text
     }
 

@@ -25,7 +25,7 @@ extension PairingStore {
                         SELECT a.place, m.* FROM unnest($1::text[], $2::text[]) WITH ORDINALITY
                             AS a (key, push_id, place), LATERAL (SELECT generation FROM device_streams
                                 WHERE sender_key = a.key LIMIT 1) AS d, LATERAL (
-                            SELECT sequence, done_at IS NULL AS open, ended, end_reason FROM messages
+                            SELECT sequence, done_at IS NULL AS open, ended, end_reason, read_at FROM messages
                             WHERE sender_key || '/' || generation::text || '/' || push_id
                                 = a.key || '/' || d.generation::text || '/' || a.push_id
                                 AND push_id IS NOT NULL LIMIT 1) AS m
@@ -85,7 +85,7 @@ extension PairingStore {
         try await pool.query(
             """
             SELECT m.* FROM (SELECT generation FROM device_streams WHERE sender_key = $1 LIMIT 1) AS d, LATERAL (
-                SELECT sequence, done_at IS NULL AS open, ended, end_reason FROM messages
+                SELECT sequence, done_at IS NULL AS open, ended, end_reason, read_at FROM messages
                 WHERE sender_key || '/' || generation::text || '/' || push_id
                     = $1 || '/' || d.generation::text || '/' || $2 AND push_id IS NOT NULL LIMIT 1) AS m
             """, [.text(senderID.key), .text(pushID)]
@@ -275,6 +275,6 @@ extension PostgresRow {
         MessageReport(
             sequence: try int64("sequence"),
             status: try end() ?? (try bool("open") ? .accepted : .delivered),
-            reason: try optionalText("end_reason"))
+            reason: try optionalText("end_reason"), readAt: try optionalMoment("read_at"))
     }
 }

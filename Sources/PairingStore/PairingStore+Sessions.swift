@@ -139,6 +139,7 @@ extension PairingStore {
                             generation = excluded.generation, session_id = excluded.session_id,
                             instance_id = excluded.instance_id, address = excluded.address,
                             connected_at = excluded.connected_at, last_seen_at = excluded.last_seen_at,
+                            in_background = false,
                             unclean_ends = CASE WHEN s.instance_id <> excluded.instance_id
                                 THEN least(s.unclean_ends, 1000000) + 1 ELSE 0 END
                         RETURNING s.sender_key, s.epoch, s.session_id::text AS session_id, s.unclean_ends,

@@ -187,7 +187,9 @@ extension PostgresRow {
             guard case .object(let members) = item, case .string(let agent)? = members["agent"],
                 case .string(let body)? = members["body"]
             else { throw CorruptRow(column: "forwarded") }
-            return PairingStore.ForwardedMessage(agent: agent.isEmpty ? chosen ?? "" : agent, body: body)
+            return PairingStore.ForwardedMessage(
+                agent: agent.isEmpty ? chosen ?? "" : agent, body: body,
+                isNotice: members["notice"] == .bool(true))
         }
     }
 }

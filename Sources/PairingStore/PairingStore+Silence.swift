@@ -12,6 +12,8 @@ extension PairingStore {
         public var agent: String?
         /// How many of the channel's periods its agent knows to have passed.
         public var told: Int
+        /// After which silences its agent is told, where its channel said so of this device; else `nil`.
+        public var periods: [Duration]?
         /// When its last message came; where it never sent one, when it was paired.
         public var lastAt: Timestamp
         /// How long ago that was by the database's clock.
@@ -36,7 +38,7 @@ extension PairingStore {
                         THEN clock_timestamp() + $2 * interval '1 millisecond' END
                 FROM due WHERE s.sender_key = due.sender_key
                 RETURNING s.*)
-            SELECT d.sender_id, t.generation, d.channel, t.told, m.last_at, d.agents[1] AS agent,
+            SELECT d.sender_id, t.generation, d.channel, t.told, t.periods::text[] AS periods, m.last_at, d.agents[1] AS agent,
                 (extract(epoch FROM clock_timestamp() - m.last_at) * 1000)::bigint AS silence
             FROM taken AS t
             JOIN paired_devices AS d ON d.sender_key = t.sender_key AND d.generation = t.generation,
@@ -51,6 +53,7 @@ extension PairingStore {
                 sender: PairedSender(
                     senderID: try row.senderID(), generation: Generation(try row.int64("generation"))),
                 channel: try row.channel(), agent: try row.optionalText("agent"), told: try row.int("told"),
+                periods: try row.optionalTexts("periods")?.compactMap { Int64($0).map { .milliseconds($0) } },
                 lastAt: try row.moment("last_at"),
                 silence: .milliseconds(try row.int64("silence")))
         }

@@ -14,7 +14,7 @@ extension PairingStore {
         public var acknowledged: Int64
         /// Up to which message somebody was told.
         public var told: Int64
-        /// Whether it is connected.
+        /// Whether it is connected, and not in the background.
         public var isConnected: Bool
         /// What tells this taking from what happens later.
         public var ticket: Timestamp
@@ -61,7 +61,8 @@ extension PairingStore {
             SELECT t.sender_key, coalesce(d.sender_id, t.sender_key) AS sender_id, t.generation, d.channel, t.told,
                 t.due_at, coalesce(s.next_out - 1, 0) AS newest, coalesce(s.acknowledged_out, 0) AS acknowledged,
                 EXISTS (SELECT 1 FROM device_sessions AS l JOIN instances AS i USING (instance_id)
-                    WHERE l.sender_key = t.sender_key AND i.lease_until > clock_timestamp()) AS connected
+                    WHERE l.sender_key = t.sender_key AND i.lease_until > clock_timestamp()
+                        AND NOT l.in_background) AS connected
             FROM taken AS t
             LEFT JOIN paired_devices AS d ON d.sender_key = t.sender_key AND d.generation = t.generation
                 AND d.state = 'active'
@@ -140,7 +141,10 @@ extension Transaction {
         try enqueue(
             """
             INSERT INTO waiting_devices AS w (sender_key, generation, push_hook, due_at)
-            SELECT d.sender_key, d.generation, h.hook, clock_timestamp() + a.grace * interval '1 millisecond'
+            SELECT d.sender_key, d.generation, h.hook, clock_timestamp() + CASE
+                -- One in the background reads nothing.
+                WHEN EXISTS (SELECT 1 FROM device_sessions WHERE sender_key = a.key AND in_background) THEN 0
+                ELSE a.grace END * interval '1 millisecond'
             FROM unnest($1::text[], $2::bigint[]) AS a (key, grace), LATERAL (
                 SELECT p.sender_key, p.generation, p.channel FROM device_streams AS s
                 JOIN paired_devices AS p ON p.sender_key = s.sender_key AND p.generation = s.generation

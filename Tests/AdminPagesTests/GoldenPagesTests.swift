@@ -127,6 +127,50 @@ struct GoldenPagesTests {
                     now: sampleNow))
         case "agents": return render(.agents, AgentsPage(sampleAgents, now: sampleNow))
         case "agents-empty": return render(.agents, AgentsPage([], now: sampleNow))
+        case "accounts":
+            return render(.accounts, AccountsPage(accounts: sampleAccounts, reader: "admin", now: sampleNow))
+        case "accounts-problem":
+            return render(
+                .accounts,
+                AccountsPage(
+                    accounts: [sampleAccounts[0]], reader: "admin", typed: (hostileText, .viewer),
+                    problem: "A name has 1 to 64 small letters, digits and . _ @ -.", now: sampleNow))
+        case "person":
+            return render(
+                .person, PersonPage(account: sampleAccounts[2], reader: "admin", now: sampleNow),
+                notice: Notice(.accountDisabled, SenderID("noc-screen")))
+        case "person-removal":
+            return render(
+                .removal, PersonPage(account: sampleAccounts[1], reader: "admin", now: sampleNow))
+        case "audit":
+            return render(
+                .audit,
+                AuditPage(
+                    query: AuditQuery(), page: Audit.Page(events: sampleEvents, next: 4708), now: sampleNow))
+        case "audit-filtered":
+            var query = AuditQuery()
+            (query.who, query.what, query.device, query.before) = (
+                hostileText, "future.event", "kiosk-7", 4708
+            )
+            return render(.audit, AuditPage(query: query, page: Audit.Page(), now: sampleNow))
+        case "invitations":
+            return render(
+                .invitations,
+                InvitationsPage(
+                    invitations: sampleInvitations, channels: ["iot", "mobile", "web"], seed: "c2VlZA",
+                    now: sampleNow))
+        case "invitations-made":
+            return render(
+                .invitations,
+                InvitationsPage(
+                    invitations: [sampleInvitations[0]], channels: ["web"], seed: "c2VlZA",
+                    made: [sampleMadeInvitation], now: sampleNow))
+        case "invitations-problem":
+            return render(
+                .invitations,
+                InvitationsPage(
+                    invitations: [], channels: ["web"], seed: "c2VlZA", typed: hostileText,
+                    problem: "“\(hostileText)” is no sender ID.", now: sampleNow))
         case "login":
             return renderSignedOut(.login, LoginPage(formToken: "form-token", next: ReturnPath("/nodes?q=x")))
         case "login-problem":
@@ -155,7 +199,8 @@ struct GoldenPagesTests {
             "revoked-by-reader", "device", "channels",
             "channels-empty", "agents", "agents-empty", "login", "login-problem",
             "logout",
-            "unknown-page", "browser",
+            "unknown-page", "browser", "accounts", "accounts-problem", "person", "person-removal", "audit",
+            "audit-filtered", "invitations", "invitations-made", "invitations-problem",
         ])
     func golden(name: String) throws {
         let html = try #require(Self.page(name, PageTemplates(sources: templateSources())))
@@ -169,7 +214,11 @@ struct GoldenPagesTests {
     @Test("I7: what a device says of itself never becomes markup")
     func hostile() throws {
         let templates = try PageTemplates(sources: templateSources())
-        for name in ["nodes", "deny", "nodes-filtered", "channels", "agents", "login-problem"] {
+        for name in [
+            "nodes", "deny", "nodes-filtered", "channels", "agents", "login-problem", "accounts-problem",
+            "audit",
+            "audit-filtered", "invitations-problem",
+        ] {
             let html = try #require(Self.page(name, templates))
             #expect(!html.contains("<script>alert"))
             #expect(!html.contains("' onmouseover"))

@@ -90,6 +90,66 @@ struct ABITests {
         #expect(host.status[0].misbehaviours == 0)
     }
 
+    @Test(
+        "A plugin built against the frozen header of version 1.2 loads and works, and what it says of its devices is kept"
+    )
+    func frozenPluginOfMinorTwo() async throws {
+        let cage = try Cage()
+        try await cage.add(
+            "plugin", source: repository.appending(path: "Tests/abi/v1.2/plugin.c"),
+            headers: repository.appending(path: "Tests/abi/v1.2"))
+        let host = cage.load()
+        defer { host.shutdown() }
+        #expect(host.refused == [])
+        #expect(host.channels.map(\.abi) == ["1.2"])
+        #expect(host.channels.map(\.declarations.typing) == [true])
+        let (often, _) = try await host.open(try opening("often")) { _ in }
+        #expect(often.silencePeriods == [.seconds(3), .seconds(6)])
+        let (never, _) = try await host.open(try opening("never")) { _ in }
+        #expect(never.silencePeriods == [])
+        let (session, _) = try await host.open(try opening("any")) { _ in }
+        #expect(session.silencePeriods == nil)
+        func output(of body: String) async throws -> ChannelOutput {
+            let message = ChannelDeviceMessage(
+                number: 1, id: "m", receivedAt: Timestamp(milliseconds: 0), body: body)
+            return try await host.receive(message, in: session)
+        }
+        #expect(
+            try await output(of: "\"read\"")
+                == ChannelOutput(receipts: [
+                    ChannelReceipt(number: 4, state: .delivered), ChannelReceipt(number: 4, state: .read),
+                    ChannelReceipt(number: 5, state: .read),
+                ]))
+        #expect(try await output(of: "\"hidden\"") == ChannelOutput(isEphemeral: true, background: true))
+        #expect(try await output(of: "\"shown\"") == ChannelOutput(background: false))
+        #expect(host.status[0].misbehaviours == 0)
+    }
+
+    @Test(
+        "What makes no sense of a device is the plugin's fault",
+        arguments: ["number", "state", "ephemeral"])
+    func senselessWord(id: String) async throws {
+        let cage = try Cage()
+        try await cage.add("wrong_word")
+        let host = cage.load()
+        defer { host.shutdown() }
+        let (session, _) = try await host.open(try opening()) { _ in }
+        let message = ChannelDeviceMessage(
+            number: 1, id: id, receivedAt: Timestamp(milliseconds: 0), body: "1")
+        let refused = try await refusal { try await host.receive(message, in: session) }
+        #expect(refused?.reason == "channel_failed")
+    }
+
+    @Test("Silence periods of a device that are not ascending are the plugin's fault")
+    func senselessSilence() async throws {
+        let cage = try Cage()
+        try await cage.add("wrong_word")
+        let host = cage.load()
+        defer { host.shutdown() }
+        let refused = try await refusal { try await host.open(try opening("falling")) { _ in } }
+        #expect(refused?.reason == "channel_failed")
+    }
+
     @Test("A plugin of version 1.0 declares nothing")
     func declaresNothing() async throws {
         let cage = try Cage()
@@ -164,7 +224,8 @@ struct ABITests {
     }
 
     @Test(
-        "Every table and record of a frozen version is the beginning of today's", arguments: ["v1", "v1.1"])
+        "Every table and record of a frozen version is the beginning of today's",
+        arguments: ["v1", "v1.1", "v1.2"])
     func growsAtTheEnd(version: String) throws {
         let old = try Header(repository.appending(path: "Tests/abi/\(version)/goclaw_channel.h"))
         let new = try Header(current)
@@ -179,7 +240,8 @@ struct ABITests {
     }
 
     @Test(
-        "Every change of the ABI has a dated line and a minor version of its own", arguments: ["v1", "v1.1"])
+        "Every change of the ABI has a dated line and a minor version of its own",
+        arguments: ["v1", "v1.1", "v1.2"])
     func changeLog(version: String) throws {
         let old = try Header(repository.appending(path: "Tests/abi/\(version)/goclaw_channel.h"))
         let new = try Header(current)
@@ -211,7 +273,7 @@ struct ABITests {
             #expect(comment.contains("Threads:"), "\(line)")
             #expect(comment.contains("Ownership:"), "\(line)")
         }
-        #expect(count == 29)
+        #expect(count == 32)
     }
 }
 

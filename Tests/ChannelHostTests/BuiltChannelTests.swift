@@ -213,17 +213,39 @@ struct BuiltChannelTests {
             output.frames == [
                 ChannelFrame(event: "receipt", payload: #"{"messageId":"m-1","status":"delivered"}"#)
             ])
+        let read = #"{"type":"receipt","messageSeq":7,"status":"read"}"#
+        #expect(
+            try await host.receive(message(read), in: session)
+                == ChannelOutput(receipts: [ChannelReceipt(number: 7, state: .read)]))
         let receipt = #"{"type":"receipt","messageId":"m-9","status":"read"}"#
-        #expect(try await host.receive(message(receipt), in: session).frames == [])
         let frames = try await host.deliver(ChannelAgentMessage(number: 1, body: receipt), in: session)
         #expect(
             frames == [
                 ChannelFrame(
                     event: "receipt", payload: #"{"messageId":"m-9","messageSeq":1,"status":"read"}"#)
             ])
-        let bad = #"{"type":"receipt","messageId":"m-9","status":"eaten"}"#
-        let refused = try await refusal { try await host.receive(message(bad), in: session) }
-        #expect(refused?.reason == "invalid_message")
+        for bad in [
+            #"{"type":"receipt","messageSeq":7,"status":"eaten"}"#, #"{"type":"receipt","status":"read"}"#,
+            #"{"type":"receipt","messageSeq":0,"status":"read"}"#,
+        ] {
+            let refused = try await refusal { try await host.receive(message(bad), in: session) }
+            #expect(refused?.reason == "invalid_message")
+        }
+    }
+
+    @Test("mobile: an app in the background, and one in which somebody writes, says so; neither is kept")
+    func mobileBackground() async throws {
+        let host = try await load()
+        defer { host.shutdown() }
+        let (session, _) = try await host.open(try opening("b1c9", channel: "mobile")) { _ in }
+        defer { host.close(session, reason: "bye") }
+        for (type, background) in [("background", true), ("foreground", false), ("typing", nil)]
+            as [(_, Bool?)]
+        {
+            #expect(
+                try await host.receive(message(#"{"type":"\#(type)"}"#), in: session)
+                    == ChannelOutput(isEphemeral: true, background: background))
+        }
     }
 
     private static let sensor = #"""

@@ -16,7 +16,7 @@ struct LoadingTests {
         #expect(channel.id.text == "zoo")
         #expect(channel.displayName == "Zoo")
         #expect(channel.version == "1.0.0")
-        #expect(channel.abi == "1.1")
+        #expect(channel.abi == "1.2")
         #expect(channel.path == library.path())
         #expect(channel.sha256.count == 64)
         #expect(channel.swiftVersion == nil)
@@ -33,7 +33,7 @@ struct LoadingTests {
             ("null_table", "goclaw_channel_entry returned no table: this machine has no giraffe"),
             ("silent_null_table", "goclaw_channel_entry returned no table, and did not log why"),
             ("unaligned_table", "not aligned"),
-            ("other_major", "the library's table speaks channel ABI 9.1, this process 1.1"),
+            ("other_major", "the library's table speaks channel ABI 9.2, this process 1.2"),
             ("small_table", "says that it has 24 bytes, expected at least 48"),
             ("zero_size", "says that it has 0 bytes, expected at least 48"),
             ("null_functions", "lacks destroy, review, which are required"),
@@ -95,7 +95,7 @@ struct LoadingTests {
             (["id": "Zoo!"], "\"id\" is not a channel ID"), (["abi": "one"], "\"abi\" is not a version"),
             (["sha256": "AB"], "\"sha256\" is not 64 hexadecimal digits"),
             (["version": ""], "\"version\" is not 1 to 64 characters"),
-            (["abi": "2.0"], "zoo.so's manifest speaks channel ABI 2.0, this process 1.1"),
+            (["abi": "2.0"], "zoo.so's manifest speaks channel ABI 2.0, this process 1.2"),
             (["swift": "5.9.2"], "zoo.so was built with Swift 5.9.2, this process runs on Swift 6."),
             (
                 ["sha256": String(repeating: "0", count: 64)],

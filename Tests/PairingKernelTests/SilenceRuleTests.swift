@@ -16,4 +16,11 @@ struct SilenceRuleTests {
         let rule = SilenceRule(periods: [.seconds(60), .seconds(3600)])
         #expect(rule.step(told: told, silence: .seconds(silence)) == step)
     }
+
+    @Test("Of a device without periods nothing is told but a return")
+    func none() {
+        let rule = SilenceRule(periods: [])
+        #expect(rule.step(told: 0, silence: .seconds(99)) == .look(after: .seconds(86400)))
+        #expect(rule.step(told: 1, silence: .seconds(99)) == .tellReturn)
+    }
 }

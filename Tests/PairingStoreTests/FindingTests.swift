@@ -78,6 +78,12 @@ struct FindingTests {
             #expect(try await numbers { $0.agents = ["support"] } == (1...60).filter { $0 % 4 == 0 })
             let answered = (1...60).filter { $0 % 4 == 0 || $0 % 10 == 0 }
             #expect(try await numbers { $0.agents = ["support", "#iot"] } == answered)
+            let iot = try #require(ChannelID("iot"))
+            #expect(
+                try await numbers {
+                    $0.agents = ["nobody"]
+                    $0.otherChannels = [iot]
+                } == (1...60).filter { $0 % 4 != 0 && $0 % 10 != 0 })
             #expect(
                 try await numbers {
                     $0.agents = ["support", "#iot"]

@@ -115,6 +115,18 @@ struct PlanTests {
             _ = try await store.pushReport(of: session.senderID, pushID: push.pushID)
         }
         try await measured?("push, status and abort")
+        for (session, (row, number)) in zip(sessions, zip(begun, numbers)).prefix(5) {
+            let sender = PairingStore.PairedSender(
+                senderID: session.senderID, generation: session.generation)
+            for isRead in [false, true] {
+                #expect(try await store.receipted(number, isRead: isRead, by: sender) != nil)
+            }
+            try await store.keepSilencePeriods([(sender, [.seconds(3)]), (sender, nil)])
+            let live = PairingStore.LiveSession(
+                senderID: session.senderID, generation: session.generation, epoch: try #require(row).epoch)
+            try await store.setBackground(true, of: live)
+        }
+        try await measured?("receipted, keepSilencePeriods and setBackground")
         let awaited = zip(sessions, accepted).map { session, sequence in
             PairingStore.AwaitedMessage(
                 sender: PairingStore.PairedSender(

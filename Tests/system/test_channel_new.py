@@ -80,7 +80,7 @@ def test_a_new_channel_in_swift_builds_and_passes(built, tmp_path):
     )
     status, report = check(built, library)
     assert not_passed(report) == {} and status == 0
-    assert report["channel"] == {"id": "my-sensor", "displayName": "my-sensor", "version": "0.1.0", "abi": "1.1"}
+    assert report["channel"] == {"id": "my-sensor", "displayName": "my-sensor", "version": "0.1.0", "abi": "1.2"}
 
 
 def test_a_new_channel_is_written_nowhere_else(built, tmp_path):

@@ -93,10 +93,15 @@ def test_an_app_is_told_what_became_of_its_message_and_receipts_travel_as_such(n
     say(app, {"text": "hello"}, "m-1")
     assert app.socket.event("receipt") == {"messageId": "m-1", "status": "delivered"}
     assert app.socket.event("message")["message"] == {"text": "hello"}
-    receipt = {"type": "receipt", "messageId": "a-1", "status": "read"}
-    say(app, receipt)
-    # The echo agent answers a receipt with itself; to the app it is a receipt, not a message.
-    assert app.socket.event("receipt") == {"messageSeq": 2, "messageId": "a-1", "status": "read"}
+    receipt = {"type": "receipt", "messageId": "m-1", "status": "read"}
+    nodes.nodesctl("messages", "push", app.sender_id, json.dumps(receipt), "--id", "p-1")
+    # To the app an agent's receipt is one, not a message.
+    assert app.socket.event("receipt") == {"messageSeq": 2, "messageId": "m-1", "status": "read"}
+    # What the app says of an agent's message is no question: the echo agent, that says everything back, says nothing.
+    say(app, {"type": "receipt", "messageSeq": 1, "status": "read"})
+    say(app, {"text": "next"}, "m-2")
+    assert app.socket.event("receipt") == {"messageId": "m-2", "status": "delivered"}
+    assert app.socket.event("message")["message"] == {"text": "next"}
     assert refusal_of(app, {"type": "receipt", "status": "lost"}).reason == "invalid_message"
 
 

@@ -56,7 +56,7 @@ def nodes(agent, tmp_path_factory):
     key.write_text("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())
     settings = {
         "agents": {"readings": {"type": "webhook", "url": agent.url, "key_file": str(key)}},
-        "channels": {"default_agents": {"iot": "readings", "zoo": "readings"}},
+        "channels": {"default_agents": {"iot": "readings", "zoo": "readings", "mobile": "readings"}},
         "messages": {"batch_wait": "3s"},
     }
     with deployed(gateways=2, kernels=1, settings=settings) as nodes:
@@ -107,6 +107,22 @@ def test_an_agent_gets_every_reading_once_and_in_order_in_batches_across_the_end
         sensor.kill()
         sensor.wait()
         reader.join(10)
+
+    # It is reported silent once it has missed three of its periods, but not before 3 s; and back.
+    def reported() -> list[str]:
+        return [message["type"] for message in agent.heard("hall-1") if "silentMs" in message]
+
+    eventually(lambda: reported()[-1:] == ["silent"], "the sensor is reported silent")
+    assert agent.heard("hall-1")[-1]["silentMs"] >= 3000
+    sensor = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+    again = threading.Thread(target=lambda: told.extend(map(json.loads, sensor.stdout)), daemon=True)
+    again.start()
+    try:
+        eventually(lambda: reported()[-1:] == ["back"], "the sensor is reported back")
+    finally:
+        sensor.kill()
+        sensor.wait()
+        again.join(10)
     accepted = max(event["messageSeq"] for event in told if event["event"] == "accepted")
     open_ones = "SELECT count(*) FROM messages WHERE sender_key = 'hall-1' AND direction = 'in' AND done_at IS NULL"
     eventually(lambda: nodes.rows(open_ones) == [(0,)], "what was accepted arrives")
@@ -155,6 +171,58 @@ def test_an_agent_is_told_of_a_device_that_fell_silent_and_of_its_return(nodes: 
         lambda: nodes.rows("SELECT due_at IS NULL FROM device_silence WHERE sender_key = 'watch-1'") == [(True,)],
         "nobody looks at the device any more",
     )
+
+
+def test_receipts_of_an_app_are_carried_back_to_the_agent_that_said_the_message(nodes: Deployment, agent):
+    app = nodes.device("mobile", "phone-1")
+    app.pair(nodes.administrator())
+    program = signed_in(nodes, make_token(nodes, "send"))
+
+    def receipts() -> list[dict]:
+        return [message for message in agent.heard("phone-1") if message.get("type") == "receipt"]
+
+    def receipt(number: int, status: str, identifier: str) -> dict:
+        said = {"type": "receipt", "messageSeq": number, "status": status}
+        return app.socket.request("message.send", {"messageId": identifier, "message": said})
+
+    # The agent's answer, and what a program has it say.
+    app.socket.request("message.send", {"messageId": "q1", "message": {"question": 1}})
+    assert app.socket.event("message")["message"] == {"answer": 42}
+    program.request(
+        "message.push", {"senderId": "phone-1", "pushId": "p1", "agent": "readings", "message": "wake up"}
+    )
+    assert app.socket.event("message")["messageSeq"] == 2
+    receipt(1, "delivered", "r1")
+    receipt(1, "read", "r2")
+    report = program.request("message.status", {"senderId": "phone-1", "pushId": "p1"})
+    assert report["status"] == "accepted" and "readAt" not in report
+    receipt(2, "read", "r3")
+    # Repeated, and of a message that does not exist: no harm.
+    receipt(2, "read", "r3")
+    receipt(99, "read", "r4")
+    app.socket.request("message.ack", {"messageSeq": 2})
+    eventually(lambda: len(receipts()) == 3, "the agent hears of all three")
+    times = [message["at"] for message in receipts()]
+    assert times == sorted(times)
+    assert receipts() == [
+        {"type": "receipt", "status": "delivered", "messageSeq": 1, "inReplyTo": "q1", "at": times[0]},
+        {"type": "receipt", "status": "read", "messageSeq": 1, "inReplyTo": "q1", "at": times[1]},
+        {"type": "receipt", "status": "read", "messageSeq": 2, "pushId": "p1", "at": times[2]},
+    ]
+    report = program.request("message.status", {"senderId": "phone-1", "pushId": "p1"})
+    assert report["status"] == "delivered" and report["readAt"] == times[2]
+    # What an agent answers to a receipt is for nobody.
+    assert nodes.rows("SELECT count(*) FROM messages WHERE sender_key = 'phone-1' AND direction = 'out'") == [(2,)]
+    open_ones = "SELECT count(*) FROM messages WHERE sender_key = 'phone-1' AND done_at IS NULL"
+    eventually(lambda: nodes.rows(open_ones) == [(0,)], "nothing waits")
+
+
+def test_an_app_is_told_that_its_agent_begins_to_answer(nodes: Deployment, agent):
+    app = nodes.device("mobile", "phone-2")
+    app.pair(nodes.administrator())
+    app.socket.request("message.send", {"messageId": "q1", "message": {"question": 1}})
+    assert app.socket.event("typing") == {"inReplyTo": "q1", "agent": "readings"}
+    assert app.socket.event("message")["inReplyTo"] == "q1"
 
 
 def test_what_an_agent_says_is_not_delivered_after_its_time(nodes: Deployment, agent):

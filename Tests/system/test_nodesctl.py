@@ -300,6 +300,47 @@ def test_everything_paired_since_a_time_is_revoked_after_a_confirmation(deploy):
     assert called(nodes, "devices", "list") == []
 
 
+def test_devices_are_found_as_on_the_page_and_what_is_said_of_them_is_changed(nodes: Deployment):
+    administrator = nodes.administrator()
+    mark = fresh_sender()
+    near, far = nodes.device("web", f"{mark}-near"), nodes.device("mobile", f"{mark}-far")
+    for device in (near, far):
+        device.pair(administrator)
+    far.close()
+
+    def found(*options: str) -> list[str]:
+        return [row["senderId"] for row in called(nodes, "devices", "list", "--filter", mark, *options)]
+
+    eventually(lambda: found("--connected") == [near.sender_id], "the session's end is known")
+    assert found("--away") == [far.sender_id]
+    assert sorted(found("--sort", "name")) == sorted([far.sender_id, near.sender_id])
+    assert found("--channel", "mobile") == [far.sender_id]
+    assert found("--paired-within", "1h", "--paired-by", "admin", "--limit", "1") == found()[:1]
+    assert found("--paired-before", "1h") == found("--paired-by", "nobody") == found("--channel", "iot") == []
+    assert set(found("--agent", "echo")) == {near.sender_id, far.sender_id}
+    assert "No paired device is like that." in nodes.nodesctl("devices", "list", "--filter", fresh_sender()).stdout
+    for wrong in (["--connected", "--away"], ["--paired-within", "soon"], ["--sort", "size"], ["--limit", "0"]):
+        assert failed(nodes, "devices", "list", *wrong)[0] == USAGE
+
+    assert called(nodes, "devices", "rename", far.sender_id, "Field \u202ephone")["label"] == "Field phone"
+    assert called(nodes, "devices", "note", far.sender_id, "belongs to Ada")["note"] == "belongs to Ada"
+    ends = called(nodes, "devices", "expire", far.sender_id, "--in", "30d")["expiresAt"]
+    assert abs(ends / 1000 - time.time() - 30 * 86400) < 300
+    sheet = nodes.nodesctl("devices", "show", far.sender_id).stdout
+    assert "Field phone" in sheet and "belongs to Ada" in sheet and "Ends" in sheet
+    assert [row["senderId"] for row in called(nodes, "devices", "list", "--filter", "Field phone")] == [far.sender_id]
+    assert "Field phone" in nodes.nodesctl("devices", "list", "--filter", far.sender_id).stdout
+    for change in (["rename", far.sender_id], ["note", far.sender_id], ["expire", far.sender_id, "--never"]):
+        called(nodes, "devices", *change)
+    [row] = called(nodes, "devices", "show", far.sender_id)
+    assert row["label"] is row["note"] is row["expiresAt"] is None
+    changes = nodes.rows(
+        "SELECT actor_kind FROM events WHERE event = 'device.changed' AND sender_id = %s", far.sender_id)
+    assert changes == [("operating_system",)] * 6
+    assert failed(nodes, "devices", "rename", fresh_sender(), "x")[0] == NOT_FOUND
+    assert failed(nodes, "devices", "expire", far.sender_id)[0] == USAGE
+
+
 # Accounts, tokens, the rest.
 
 

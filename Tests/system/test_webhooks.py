@@ -206,6 +206,19 @@ def test_a_device_that_is_away_is_told_of_through_the_push_gateway_without_the_m
     nodes.rows("UPDATE waiting_devices SET due_at = now() WHERE due_at IS NOT NULL")
     eventually(lambda: nodes.rows("SELECT 1 FROM waiting_devices") == [], "nothing waits any more")
     assert len(receiver.told("message.waiting")) == 2
+    # One in the background is as one that is away, though its connection stands; its place is kept.
+    send = {"messageId": "b-1", "message": {"type": "background"}}
+    assert phone.socket.request("message.send", send)["status"] == "ephemeral"
+    nodes.nodesctl(*push, phone.sender_id, '"in your pocket"', "--id", "m-4")
+    eventually(lambda: len(receiver.told("message.waiting")) == 3, "it is told of a phone in the background")
+    assert receiver.told("message.waiting")[-1]["data"]["messageSeq"] == 4
+    assert phone.socket.event("message")["message"] == "in your pocket"
+    phone.socket.request("message.ack", {"messageSeq": 4})
+    send = {"messageId": "b-2", "message": {"type": "foreground"}}
+    assert phone.socket.request("message.send", send)["status"] == "ephemeral"
+    assert nodes.rows("SELECT in_background FROM device_sessions WHERE sender_key = lower(%s)", phone.sender_id) == [
+        (False,)
+    ]
 
 
 @pytest.mark.parametrize("javascript", [True, False])

@@ -9,6 +9,8 @@ const element = (id) => document.getElementById(id);
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "always" });
 /** How many messages a browser keeps to show them after a reload. */
 const KEPT = 200;
+/** How long an agent is shown as writing of which nothing comes, in milliseconds. */
+const TYPING = 30_000;
 
 // The conversation: what was said, as far as this browser keeps it.
 
@@ -94,6 +96,15 @@ const handlers = {
     change(inReplyTo, {});
     show(entry, true);
   },
+  event(name, { inReplyTo, agent }) {
+    if (name !== "typing" || parts.has(inReplyTo)) return;
+    const entry = { id: `parts-${inReplyTo}`, from: agent ?? "agent", text: "…", isTyping: true };
+    parts.set(inReplyTo, entry);
+    change(inReplyTo, {});
+    show(entry, true);
+    // An agent may answer nothing, or later.
+    setTimeout(() => parts.get(inReplyTo) === entry && cutOff(inReplyTo), TYPING);
+  },
   failed({ inReplyTo, reason, retrying }) {
     cutOff(inReplyTo);
     const why = {
@@ -108,7 +119,8 @@ const handlers = {
 function cutOff(messageId) {
   const entry = parts.get(messageId);
   parts.delete(messageId);
-  if (entry) show({ ...entry, note: "Cut off here.", isBad: true });
+  if (entry?.isTyping) remove(entry.id);
+  else if (entry) show({ ...entry, note: "Cut off here.", isBad: true });
 }
 
 // What the person is told.

@@ -9,6 +9,8 @@
  *   2026-11-27  1.1  At the ends: goclaw_sink.ephemeral and goclaw_sink.frame_to; in goclaw_description what
  *                    the host is asked to keep: batch_messages to push_hook.
  *   2026-11-27       Hosts act on what they are asked to keep.
+ *   2026-11-27  1.2  At the end of goclaw_sink: receipt, background and silence; GOCLAW_RECEIPT_… for the
+ *                    first; GOCLAW_DESCRIPTION_TYPING, the first bit of goclaw_description.flags.
  *
  * HOW IT FITS TOGETHER
  *
@@ -72,7 +74,7 @@ extern "C" {
 #endif
 
 #define GOCLAW_ABI_MAJOR 1
-#define GOCLAW_ABI_MINOR 1
+#define GOCLAW_ABI_MINOR 2
 
 /* UTF-8, not terminated by NUL. ptr may be null only where len is 0. */
 typedef struct goclaw_text {
@@ -111,6 +113,12 @@ enum {
     GOCLAW_CREDENTIAL_KEY = 1    /* An Ed25519 key, whose possession it proved. */
 };
 
+/* Bits of goclaw_description.flags. */
+enum {
+    GOCLAW_DESCRIPTION_TYPING = 1 /* Since 1.2. When an agent begins to answer a message, its device, where it is
+                                   * connected, gets the host's event "typing". */
+};
+
 /* Bits of goclaw_limits.flags. */
 enum {
     GOCLAW_LIMITS_KEY_REQUIRED = 1 /* The host refuses a device with a bare token before review. */
@@ -122,12 +130,18 @@ enum {
     GOCLAW_MESSAGE_LAST = 2  /* With GOCLAW_MESSAGE_PART: the last one. */
 };
 
+/* What a device says of a message of an agent; since 1.2. */
+enum {
+    GOCLAW_RECEIPT_DELIVERED = 1, /* It has reached the device, as the device sees it. */
+    GOCLAW_RECEIPT_READ = 2       /* Its user has read it. */
+};
+
 /* ---- Records ---- */
 
 /* What a plugin says about itself; it does not depend on the configuration. */
 typedef struct goclaw_description {
     uint32_t size;
-    uint32_t flags;
+    uint32_t flags;           /* GOCLAW_DESCRIPTION_… */
     goclaw_text id;           /* [a-z][a-z0-9_-]{0,31}; the same as in the manifest. */
     goclaw_text display_name; /* For administrators; up to 64 characters. */
     goclaw_text version;      /* The plugin's own, such as "1.4.0"; the same as in the manifest. */
@@ -135,8 +149,7 @@ typedef struct goclaw_description {
     /* Since 1.1: what the channel asks the host to keep for it, as a plugin keeps no state that matters. A
      * zero or empty member asks for nothing. A host of 1.1 checks these members, refuses a plugin whose
      * values make no sense, keeps them with the channel's description and shows them to the operator. The
-     * first hosts of 1.1 acted on none of them. THIS ONE CALLS NO HOOK yet and acts on the others. A dated
-     * line above will tell of the first host that calls it. */
+     * first hosts of 1.1 acted on none of them; this one acts on all. */
     uint32_t batch_messages;     /* The most messages of a device that an agent is given at once, up to 1,000. */
     uint32_t silence_count;      /* How many silence_periods_ms there are, up to 8. */
     uint64_t batch_ms;           /* How long the first message of a batch waits for others, up to a day; it
@@ -285,6 +298,31 @@ struct goclaw_sink {
      * Threads: in the call.
      * Ownership: frame and its texts are borrowed; the sink copies. */
     goclaw_status (*frame_to)(const goclaw_sink *sink, uint64_t session, const goclaw_frame *frame);
+
+    /* Since 1.2. Says what became of an agent's message on the device; in receive. number is the message's, as
+     * deliver was given it; receipt is a GOCLAW_RECEIPT_…. The host keeps when a message was read, and tells
+     * the agent that said it, in words of its own and in order with the device's other messages; a model is
+     * not asked, and nothing is answered. A number that no message has, or that is no longer kept, does no
+     * harm. A host takes at least 64 of a call. Of an ephemeral message it breaks a rule: it would be lost.
+     * Threads: in the call.
+     * Ownership: none. */
+    goclaw_status (*receipt)(const goclaw_sink *sink, int64_t number, int32_t receipt);
+
+    /* Since 1.2. Says whether the device is in the background, where it reads nothing though its connection may
+     * stand; in receive, also of an ephemeral message. Its place is kept: messages wait for it under their
+     * numbers, and the push hook is called as for a device that is away. It holds until the device says
+     * otherwise or connects anew.
+     * Threads: in the call.
+     * Ownership: none. */
+    goclaw_status (*background)(const goclaw_sink *sink, int32_t is_background);
+
+    /* Since 1.2. Says after how long without a message of this device its agent is told, in place of the silence
+     * periods of the description, of which there has to be one; in session_opened. Rules as there; a count of
+     * zero: its agent is told nothing. The host keeps it until the next session of the device says otherwise;
+     * one that says nothing goes back to those of the description.
+     * Threads: in the call.
+     * Ownership: periods_ms is borrowed; the sink copies. */
+    goclaw_status (*silence)(const goclaw_sink *sink, const uint64_t *periods_ms, uint32_t count);
 };
 
 /* Writes an answer into the sink and returns how the call ended; see goclaw_host.answer.

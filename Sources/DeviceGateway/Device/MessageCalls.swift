@@ -59,6 +59,7 @@ extension JSONValue {
             "status": .string(report.status.rawValue),
         ]
         if let reason = report.reason { payload["reason"] = .string(reason) }
+        if let readAt = report.readAt { payload["readAt"] = .integer(readAt.milliseconds) }
         return .object(payload)
     }
 }

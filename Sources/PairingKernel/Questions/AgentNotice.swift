@@ -5,13 +5,15 @@ import Synchronization
 public enum AgentNotice: Sendable, Equatable {
     /// A piece of the answer to a message; of each attempt they are numbered from 0.
     case part(messageID: String, agent: String, number: Int, text: String)
+    /// An agent begins to answer a message.
+    case typing(messageID: String, agent: String)
     /// An agent failed to answer a message, and whether it is to be asked again.
     case failed(messageID: String, reason: String, isRetrying: Bool)
 
     /// The device's message it is about.
     var messageID: String {
         switch self {
-        case .part(let messageID, _, _, _), .failed(let messageID, _, _): messageID
+        case .part(let messageID, _, _, _), .typing(let messageID, _), .failed(let messageID, _, _): messageID
         }
     }
 
@@ -24,6 +26,12 @@ public enum AgentNotice: Sendable, Equatable {
                 payload: JSONValue.object([
                     "inReplyTo": .string(messageID), "agent": .string(agent),
                     "part": .integer(Int64(number)), "text": .string(text),
+                ]).text)
+        case .typing(let messageID, let agent):
+            OutboundFrame(
+                event: "typing",
+                payload: JSONValue.object([
+                    "inReplyTo": .string(messageID), "agent": .string(agent),
                 ]).text)
         case .failed(let messageID, let reason, let isRetrying):
             OutboundFrame(

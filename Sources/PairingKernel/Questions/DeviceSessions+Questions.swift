@@ -143,8 +143,8 @@ extension DeviceSessions {
             case .part(_, let agent, let number, let text):
                 reader(.part(agent: agent, number: number, text: text))
             case .failed(_, let reason, isRetrying: true): reader(.retrying(reason: reason))
-            // The end itself follows.
-            case .failed: break
+            // The end itself follows; and who waits knows that an answer is made.
+            case .failed, .typing: break
             }
         }
     }

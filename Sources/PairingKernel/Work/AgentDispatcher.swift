@@ -36,6 +36,8 @@ final class AgentDispatcher: Sendable {
     let logger: Logger
     let metrics = AgentWorkMetrics()
     let traces = MessageTraces()
+    /// Whether devices of that channel are told when an agent begins to answer.
+    private let typing: @Sendable (ChannelID) -> Bool
     let state: Mutex<State>
     private let asks = AsyncStream.makeStream(of: AgentWorkMachine.Ask.self)
     let claims = Wake()
@@ -54,8 +56,10 @@ final class AgentDispatcher: Sendable {
         store: PairingStore, agents: AgentDirectory, instanceID: InstanceID, lease: Duration,
         limits: AgentWorkMachine.Limits = AgentWorkMachine.Limits(),
         batching: @escaping @Sendable (ChannelID) -> Batching? = { _ in nil },
-        lifetime: @escaping @Sendable (ChannelID) -> Duration? = { _ in nil }, logger: Logger
+        lifetime: @escaping @Sendable (ChannelID) -> Duration? = { _ in nil },
+        typing: @escaping @Sendable (ChannelID) -> Bool = { _ in false }, logger: Logger
     ) {
+        self.typing = typing
         self.store = store
         self.agents = agents
         self.logger = logger
@@ -165,9 +169,8 @@ final class AgentDispatcher: Sendable {
     private func ask(_ asks: [AgentWorkMachine.Ask]) {
         var answered: [(AgentWorkMachine.AskID, AgentWorkMachine.Answer)] = []
         for ask in asks {
-            if let agent = try? agents.agent(named: ask.agent), let answer = agent.answerAtOnce(to: ask.body)
-            {
-                answered.append((ask.id, AgentWorkMachine.Answer(answer, of: agent)))
+            if let answer = answerAtOnce(to: ask) {
+                answered.append((ask.id, answer))
             } else {
                 self.asks.continuation.yield(ask)
             }
@@ -175,6 +178,13 @@ final class AgentDispatcher: Sendable {
         if answered.isEmpty { return }
         // What follows them is asked by this, a message of each device at a time.
         apply { machine in for (id, answer) in answered { machine.answered(id, answer, now: .now) } }
+    }
+
+    /// What needs neither time nor anybody else; `nil` where an agent has to be asked.
+    private func answerAtOnce(to ask: AgentWorkMachine.Ask) -> AgentWorkMachine.Answer? {
+        guard let agent = try? agents.agent(named: ask.agent) else { return nil }
+        if ask.isNotice, !agent.hearsNotices { return .replied(nil) }
+        return agent.answerAtOnce(to: ask.body).map { AgentWorkMachine.Answer($0, of: agent) }
     }
 
     // MARK: Agents
@@ -206,9 +216,12 @@ final class AgentDispatcher: Sendable {
 
     /// - Returns: whether the agent answered.
     private func answer(_ ask: AgentWorkMachine.Ask, _ audience: some AgentAudience) async -> Bool {
-        let answer: AgentWorkMachine.Answer
+        var answer: AgentWorkMachine.Answer
         do throws(AgentFailure) {
             let agent = try agent(named: ask.agent)
+            if typing(ask.channel), !ask.isNotice {
+                await audience.tell(.typing(messageID: ask.messageID, agent: ask.agent), ask.sender)
+            }
             do throws(AgentFailure) {
                 let tools = try await audience.tools(for: ask, of: agent)
                 answer = AgentWorkMachine.Answer(
@@ -225,8 +238,9 @@ final class AgentDispatcher: Sendable {
             answer = .failed(reason: error.reason.rawValue, delay: nil)
             report(error, ask)
         }
+        if ask.isNotice { answer = answer.ofNotice }
         let isAwaited = apply { $0.answered(ask.id, answer, now: .now) }
-        if isAwaited, case .failed(let reason, .some) = answer {
+        if isAwaited, !ask.isNotice, case .failed(let reason, .some) = answer {
             await audience.tell(
                 .failed(messageID: ask.messageID, reason: reason, isRetrying: true), ask.sender)
         }

@@ -45,6 +45,11 @@ extension PairingStore {
 }
 
 extension AgentWorkMachine.Answer {
+    /// The same of what was no question: nobody is told what the agent says to it, nor that it was told in vain.
+    var ofNotice: Self {
+        if case .failed(_, .some) = self { self } else { .replied(nil) }
+    }
+
     init(_ answer: AgentAnswer, of agent: any Agent) {
         self =
             switch answer {

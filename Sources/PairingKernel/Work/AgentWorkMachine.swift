@@ -44,6 +44,8 @@ struct AgentWorkMachine: Sendable {
         let body: String
         /// How often the message failed before.
         let attempts: Int
+        /// Whether the agent is told, and asked nothing.
+        var isNotice = false
     }
 
     /// What an agent's answer came to.
@@ -242,14 +244,16 @@ struct AgentWorkMachine: Sendable {
         calls[id] = Call(key: key, agent: agent, deadline: now + limits.time)
         callsByAgent[agent, default: 0] += 1
         for index in indices { device.items[index].phase = .asked(id) }
-        let bodies = indices.map { device.items[$0].work.parts[device.items[$0].part].body }
+        let parts = indices.map { device.items[$0].work.parts[device.items[$0].part] }
+        let bodies = parts.map(\.body)
         let work = device.items[last].work
         actions.asks.append(
             Ask(
                 id: id, sender: device.sender, channel: device.channel, sequence: work.sequence,
                 first: asBatch ? device.items[indices[0]].work.sequence : nil,
                 messageID: work.messageID, conversation: work.conversation, part: part, agent: agent,
-                body: asBatch ? "[\(bodies.joined(separator: ","))]" : bodies[0], attempts: work.attempts))
+                body: asBatch ? "[\(bodies.joined(separator: ","))]" : bodies[0], attempts: work.attempts,
+                isNotice: parts.allSatisfy(\.isNotice)))
         return true
     }
 

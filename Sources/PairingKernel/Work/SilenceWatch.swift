@@ -6,7 +6,7 @@ import PairingStore
 
 /// What to do about a device from which nothing came for a while.
 struct SilenceRule: Sendable, Equatable {
-    /// After which silences its agent is told, ascending; one at least.
+    /// After which silences the agent is told, ascending; where there is none it never is.
     let periods: [Duration]
 
     enum Step: Equatable {
@@ -31,7 +31,9 @@ struct SilenceRule: Sendable, Equatable {
     }
 
     /// How often a silent device is looked at.
-    private var recheck: Duration { min(max(periods[0] / 10, .milliseconds(500)), .seconds(30)) }
+    private var recheck: Duration {
+        min(max((periods.first ?? .seconds(300)) / 10, .milliseconds(500)), .seconds(30))
+    }
 }
 
 /// Tells agents of devices that fell silent and of those that are back, as their channels declare.
@@ -91,7 +93,10 @@ struct SilenceWatch: Sendable {
     private func look(
         at device: PairingStore.SilentDevice
     ) async -> (PairingStore.PairedSender, Int, Duration) {
-        guard let rule = rules[device.channel] else { return (device.sender, device.told, .seconds(3600)) }
+        guard let declared = rules[device.channel] else {
+            return (device.sender, device.told, .seconds(3600))
+        }
+        let rule = device.periods.map(SilenceRule.init) ?? declared
         switch rule.step(told: device.told, silence: device.silence) {
         case .look(let pause): return (device.sender, device.told, pause)
         case .tell(let passed): return await tell(device, "silent", knows: passed)

@@ -68,9 +68,10 @@ struct MessagesCommand: AsyncParsableCommand {
         func run(at desk: Desk) async throws {
             let report = try await desk.kernel.messages.status(ofPush: id, to: sender, by: desk.authority)
             let reason = report.reason.map { " (\($0))" } ?? ""
+            let read = report.readAt.map { ", read at \($0.text)" } ?? ""
             try desk.print(
                 .report(report, of: id, to: sender),
-                "Message \(report.sequence) for \(sender) is \(report.status.rawValue)\(reason).")
+                "Message \(report.sequence) for \(sender) is \(report.status.rawValue)\(reason)\(read).")
         }
     }
 }
@@ -82,6 +83,7 @@ extension JSONValue {
         .object([
             "senderId": .string(sender.text), "pushId": .string(id), "messageSeq": .integer(report.sequence),
             "status": .string(report.status.rawValue), "reason": report.reason.map(JSONValue.string) ?? .null,
+            "readAt": .time(report.readAt),
         ])
     }
 }

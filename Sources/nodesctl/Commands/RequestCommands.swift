@@ -19,9 +19,9 @@ struct RequestsCommand: AsyncParsableCommand {
         var filter = ""
 
         func run(at desk: Desk) async throws {
-            let rows = try await allPages { after in
+            let rows = try await allPages { after, size in
                 try await desk.administration.pendingRequests(
-                    filter: filter, after: after, limit: 200, by: desk.authority)
+                    filter: filter, after: after, limit: size, by: desk.authority)
             }
             let hidesCodes = desk.kernel.settings.requiresTypedCode
             var table = TextTable("REQUEST", "CHANNEL", "SENDER", "CODE", "NAME", "ADDRESS", "EXPIRES")
@@ -54,73 +54,6 @@ struct RequestsCommand: AsyncParsableCommand {
             try desk.print(.object(["senderId": .string(sender.text)]), "\(sender) may ask again at once.")
         }
     }
-}
-
-/// `nodesctl devices`
-struct DevicesCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "devices", abstract: "Paired devices.",
-        subcommands: [List.self, Show.self, SetAgentCommand.self])
-
-    /// `nodesctl devices list`
-    struct List: OperatorCommand {
-        static let configuration = CommandConfiguration(
-            commandName: "list", abstract: "List the paired devices, newest first.")
-
-        @OptionGroup var options: OperatorOptions
-
-        @Option(help: "Only those with this in their sender ID, channel or name.")
-        var filter = ""
-
-        func run(at desk: Desk) async throws {
-            let rows = try await allPages { after in
-                try await desk.administration.pairedDevices(
-                    filter: filter, after: after, limit: 200, by: desk.authority)
-            }
-            var table = TextTable(
-                "CHANNEL", "SENDER", "GENERATION", "NAME", "PAIRED", "PAIRED BY", "CONNECTED", "INSTANCE",
-                "LAST SEEN")
-            for row in rows {
-                let device = row.device
-                table.add(
-                    device.channel.text, device.senderID.text, device.generation.description,
-                    device.profile.displayName, device.pairedAt.text, device.pairedBy,
-                    row.isConnected ? "yes" : "no", row.instanceName ?? "", row.lastSeenAt?.text ?? "")
-            }
-            try desk.print(
-                .array(rows.map(JSONValue.device)), rows.isEmpty ? "No device is paired." : table.text)
-        }
-    }
-
-    /// `nodesctl devices show`
-    struct Show: OperatorCommand {
-        static let configuration = CommandConfiguration(
-            commandName: "show", abstract: "Show every pairing of a sender ID, newest first.")
-
-        @OptionGroup var options: OperatorOptions
-
-        @Argument(help: "The device's sender ID.", transform: readSenderID)
-        var sender: SenderID
-
-        func run(at desk: Desk) async throws {
-            let rows = try await desk.administration.device(sender, by: desk.authority)
-            try desk.print(.array(rows.map(JSONValue.device)), rows.map(\.sheet).joined(separator: "\n\n"))
-        }
-    }
-}
-
-/// Every row of a list that comes in pages.
-private func allPages<Row>(
-    _ page: (String?) async throws -> PairingAdministration.Page<Row>
-) async throws -> [Row] {
-    var rows: [Row] = []
-    var after: String?
-    repeat {
-        let next = try await page(after)
-        rows += next.rows
-        after = next.next
-    } while after != nil
-    return rows
 }
 
 /// Reads a sender ID for a command's argument.
