@@ -46,6 +46,10 @@ extension PostgresConfiguration {
             "tcp_user_timeout": "15000",
         ]
         var complete = parameters.merging(defaults) { given, _ in given }
+        // Of several servers a standby is none that anything here could work with.
+        if ServerList(parameters).count > 1, complete["target_session_attrs"] == nil {
+            complete["target_session_attrs"] = "read-write"
+        }
         complete["client_encoding"] = "UTF8"
         if let server = lastServer.address {
             complete.merge(ServerList(complete).beginning(with: server)) { _, ordered in ordered }

@@ -40,6 +40,16 @@ import Testing
         #expect(try !PostgresConfiguration("host=/run/postgresql target_session_attrs=any").choosesServer)
     }
 
+    @Test("Of several servers the one that accepts changes is taken, unless the string says otherwise")
+    func attributes() throws {
+        func attributes(_ url: String) throws -> String? {
+            try PostgresConfiguration(url).connectionParameters["target_session_attrs"]
+        }
+        #expect(try attributes("postgresql://a,b/nodes") == "read-write")
+        #expect(try attributes("postgresql://a,b/nodes?target_session_attrs=primary") == "primary")
+        #expect(try attributes("postgresql://a/nodes") == nil)
+    }
+
     @Test("Every copy of a configuration follows where one was led")
     func shared() throws {
         let configuration = try PostgresConfiguration("postgresql://a,b:5433/nodes")

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+import subprocess
 
 import pytest
 from support.deployment import Deployment, deployed, eventually
@@ -31,6 +32,22 @@ def later(nodes: Deployment):
     nodes.start_database()
 
 
+def kept_events(nodes: Deployment, position: int) -> str:
+    """What `nodesctl events follow --json` prints, up to that position."""
+    with subprocess.Popen(
+        [str(nodes.binaries / "nodesctl"), "events", "follow", "--from", "0", "--json"],
+        env={**nodes.environment, "NODES_CONFIG": str(nodes.config / "nodesctl.json")},
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as following:  # fmt: skip
+        lines = []
+        for line in following.stdout:
+            lines.append(line)
+            if json.loads(line)["position"] >= position:
+                break
+        following.terminate()
+    return "".join(lines)
+
+
 def push(nodes: Deployment, sender: str, name: str) -> None:
     nodes.nodesctl("messages", "push", sender, json.dumps(name), "--id", name)
 
@@ -44,9 +61,12 @@ def test_i8_nothing_that_was_numbered_after_the_backup_is_numbered_again(nodes: 
     device.socket.request("message.ack", {"messageSeq": 1})
     push(nodes, device.sender_id, "waiting")
     assert device.socket.event("message")["messageSeq"] == 2
+    revoked = nodes.device()
+    revoked.pair(administrator)
+    revoked.close()
     gateway, kernel = nodes.gateways[0], nodes.kernels[0]
     verified = json.loads(nodes.nodesctl("backup", "verify", "--json").stdout)
-    assert verified["sound"] and verified["epoch"] == 1 and verified["devices"] == 1 and not verified["faults"]
+    assert verified["sound"] and verified["epoch"] == 1 and verified["devices"] == 2 and not verified["faults"]
     assert verified["gateways"]
     with later(nodes):
         device.reconnect()
@@ -56,9 +76,17 @@ def test_i8_nothing_that_was_numbered_after_the_backup_is_numbered_again(nodes: 
         device.socket.request("message.ack", {"messageSeq": 3})
         lost = nodes.device()
         lost.pair(administrator)
+        nodes.nodesctl("revoke", revoked.sender_id, "--yes")
         lost_position = nodes.rows("SELECT position FROM event_counter")[0][0]
         lost_head = nodes.nodesctl("audit", "head").stdout.strip()
         lost_epoch = nodes.rows("SELECT epoch FROM device_sessions WHERE sender_key = %s", device.sender_id.lower())
+        kept = kept_events(nodes, lost_position)
+    # Whoever kept the events knows what is gone, and which device is paired again.
+    missing = nodes.nodesctl("backup", "missing", "-", stdin=kept, check=False)
+    assert missing.returncode == 65, missing.stderr
+    assert f"pairing.approved  web/{lost.sender_id}  by admin" in missing.stdout
+    assert missing.stdout.splitlines()[-1] == f"nodesctl revoke {revoked.sender_id} --channel web"
+    assert device.sender_id not in missing.stdout
     # The gateway says so by itself, and a device that is not paired any more does not stay.
     eventually(lambda: "taken back to an earlier moment" in nodes.log_of(gateway), "the gateway notices")
     lost.socket.wait_closed()

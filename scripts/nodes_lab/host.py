@@ -84,6 +84,7 @@ class Host:
                 "--initial-cluster", members, "--initial-cluster-state", "new", "--initial-cluster-token", "lab",
                 # Of a machine that does other things as well. A member that comes back does not start an election.
                 "--heartbeat-interval", "200", "--election-timeout", "2000", "--pre-vote", "--log-level", "warn",
+                "--enable-v2",
             ],
             as_database=True,
         )  # fmt: skip
@@ -121,7 +122,9 @@ class Host:
             "scope": "lab",
             "name": self.name,
             "restapi": {"listen": f"{self.address}:{PATRONI_PORT}", "connect_address": f"{self.address}:{PATRONI_PORT}"},
-            "etcd3": {"hosts": addresses},
+            # Not etcd3: with that, this Patroni writes the leader's key without looking whose it is, so that a former
+            # primary that comes back takes it from the new one, with what it had committed for itself.
+            "etcd": {"hosts": addresses},
             "bootstrap": {
                 "dcs": {
                     **TIMES,

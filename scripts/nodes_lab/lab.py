@@ -132,6 +132,8 @@ class Lab:
         try:
             self.listener = socket.create_server(("127.0.0.1", self.port), backlog=4096)
             self.port = self.listener.getsockname()[1]
+            # nginx takes an inherited socket as it is: a worker would wait in it for whom another one was quicker to take.
+            self.listener.setblocking(False)
         except OSError as error:
             raise Failure(f"port {self.port} cannot be used ({error.strerror}); choose another with --port") from None
         self.control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

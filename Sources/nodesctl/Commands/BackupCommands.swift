@@ -12,7 +12,7 @@ struct BackupCommand: AsyncParsableCommand {
             or a replica took over that had not caught up: stop every server, run nodesctl backup verify, then nodesctl \
             backup restored, and start them again.
             """,
-        subcommands: [Verify.self, Restored.self])
+        subcommands: [Verify.self, Restored.self, BackupMissingCommand.self])
 
     /// `nodesctl backup verify`
     struct Verify: OperatorCommand {

@@ -218,9 +218,16 @@ def cut_the_primary_off(nodes: LabDeployment, crowd: Crowd, clock: Clock, primar
 
 def kill_the_whole_host(nodes: LabDeployment, crowd: Crowd, clock: Clock, primary: str) -> dict:
     nodes.lab("kill", primary)
+    killed_at = time.monotonic()
+    # Nobody else takes over before Patroni's `ttl` is over.
+    eventually(
+        lambda: not any(host["gateway"] or host["kernel"] for host in nodes.status().values()),
+        "every gateway and kernel says that it is not ready", 15,
+    )  # fmt: skip
+    red = time.monotonic() - killed_at
     eventually(lambda: (nodes.primary() or primary) != primary, "another host is the primary", SERVED_WITHIN)
     clock.wait_for_service()
-    return {}
+    return {"all_not_ready_after_s": round(red, 1)}
 
 
 def fill_the_disk(nodes: LabDeployment, crowd: Crowd, clock: Clock, primary: str) -> dict:
