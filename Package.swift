@@ -110,6 +110,7 @@ let package = Package(
                 .embedInCode("Migrations/v018_webhooks.sql"),
                 .embedInCode("Migrations/v019_conversations.sql"),
                 .embedInCode("Migrations/v020_command_calls.sql"),
+                .embedInCode("Migrations/v021_passkeys.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(
@@ -183,7 +184,11 @@ let package = Package(
         tests("ArchitectureTests", []),
         tests(
             "FuzzTests",
-            ["AdminPages", "Agents", "DeviceGateway", "FastCGI", "NodesProtocol", "PairingCore"] + nio),
+            [
+                "AdminPages", "Agents", "Cryptography", "DeviceGateway", "FastCGI", "NodesProtocol",
+                "PairingCore",
+            ]
+                + nio),
         tests("ChannelKitTests", ["ChannelKit", "CGoClawChannel"]),
         tests("ChannelHostTests", ["ChannelHost", "Cryptography", "PairingCore", log]),
         tests(

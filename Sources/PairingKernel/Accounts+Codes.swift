@@ -193,6 +193,6 @@ extension Accounts {
         .unauthorized, "wrong_code",
         "The code is wrong. Type the one that the app shows now, or a recovery code.")
 
-    private static let signInEnded = Refusal(
+    static let signInEnded = Refusal(
         .unauthorized, "sign_in_ended", "This sign-in took too long, or was finished. Begin again.")
 }

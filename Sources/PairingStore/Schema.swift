@@ -64,5 +64,8 @@ public enum Schema {
         Migration(
             number: 20, name: "command_calls",
             sql: String(decoding: PackageResources.v020_command_calls_sql, as: UTF8.self)),
+        Migration(
+            number: 21, name: "passkeys",
+            sql: String(decoding: PackageResources.v021_passkeys_sql, as: UTF8.self)),
     ]
 }

@@ -51,6 +51,8 @@ OF_PAGES_AND_COMMANDS = {
     # Accounts, invitations and the audit.
     "bad_invitation", "bad_window", "broken_chain", "codes_unreadable", "no_key",
     "no_offer", "password_changed", "passwords_differ", "replayed_code", "scope_of_owner",
+    "no_name", "no_session", "passkey_challenge", "passkey_copied", "passkey_origin", "passkey_taken",
+    "passkey_unreadable", "passkey_unverified", "too_many_passkeys", "unknown_passkey", "wrong_passkey",
     "sign_in_ended", "unknown_invitation", "unknown_session", "wrong_code",
     # Restored databases.
     "gateways_running",
