@@ -5,7 +5,7 @@ help:
 	@echo "make test   every test, against real PostgreSQL, nginx and Chromium"
 	@echo "make lint   style and syntax of every file"
 	@echo "make bench  the measurements, with the machine's description"
-	@echo "make fuzz   random input against everything that reads untrusted bytes; TIME=seconds"
+	@echo "make fuzz   random input against everything that reads untrusted bytes; TIME=seconds, PAGES=requests"
 	@echo "make screenshots  every page in both themes at three widths, in .build/screenshots; FOLDER"
 	@echo "make package  Debian packages of a release build, in .build/packages"
 	@echo "make chaos  processes killed at random while devices send; MINUTES, DEVICES, SEED"

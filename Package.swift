@@ -121,6 +121,7 @@ let package = Package(
                 .embedInCode("Migrations/v019_conversations.sql"),
                 .embedInCode("Migrations/v020_command_calls.sql"),
                 .embedInCode("Migrations/v021_device_word.sql"),
+                .embedInCode("Migrations/v022_passkeys.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(
@@ -201,7 +202,11 @@ let package = Package(
         tests("ArchitectureTests", []),
         tests(
             "FuzzTests",
-            ["AdminPages", "Agents", "DeviceGateway", "FastCGI", "NodesProtocol", "PairingCore"] + nio),
+            [
+                "AdminPages", "Agents", "Cryptography", "DeviceGateway", "FastCGI", "NodesProtocol",
+                "PairingCore",
+            ]
+                + nio),
         tests("ChannelKitTests", ["ChannelKit", "CGoClawChannel"]),
         tests("ChannelHostTests", ["ChannelHost", "Cryptography", "PairingCore", log]),
         tests(

@@ -65,6 +65,9 @@ extension AdminPages {
         case "reset-codes":
             try await accounts.resetCodes(of: name, from: address, by: authority)
             kind = .codesReset
+        case "remove-passkeys":
+            try await accounts.removePasskeys(of: name, from: address, by: authority)
+            kind = .passkeysRemoved
         case "disable":
             try await accounts.setDisabled(true, name, from: address, by: authority)
             kind = .accountDisabled

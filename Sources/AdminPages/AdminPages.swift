@@ -84,7 +84,7 @@ public struct AdminPages: Sendable {
         default: break
         }
         guard let session = visit.session else {
-            if visit.isPost, try visit.cookie(.session) != nil {
+            if visit.isPost {
                 await kernel.accounts.note(.noSession, of: visit.path, from: visit.address, by: nil)
             }
             return signInFirst(visit)

@@ -14,6 +14,9 @@ struct Notice: Equatable, PageModel {
         case sessionEnded = "session-ended"
         case codesOn = "codes-on"
         case codesOff = "codes-off"
+        case passkeyAdded = "passkey-added"
+        case passkeyRemoved = "passkey-removed"
+        case passkeysRemoved = "passkeys-removed"
         case accountMade = "account-made"
         case roleChanged = "role-changed"
         case passwordReset = "password-reset"
@@ -36,7 +39,8 @@ struct Notice: Equatable, PageModel {
         /// Whether it names a device or an account.
         var hasSubject: Bool {
             switch self {
-            case .signedOut, .passwordChanged, .sessionEnded, .codesOn, .codesOff, .windowAlways,
+            case .signedOut, .passwordChanged, .sessionEnded, .codesOn, .codesOff, .passkeyAdded,
+                .passkeyRemoved, .windowAlways,
                 .windowNever,
                 .windowOpen, .invitationWithdrawn, .webhookAdded, .webhookTested, .webhookRotated,
                 .webhookEnabled, .webhookDisabled, .webhookRemoved:
@@ -86,6 +90,9 @@ struct Notice: Equatable, PageModel {
             case .sessionEnded: "Signed out elsewhere"
             case .codesOn: "One-time codes are on"
             case .codesOff: "One-time codes are off"
+            case .passkeyAdded: "Passkey added"
+            case .passkeyRemoved: "Passkey removed"
+            case .passkeysRemoved: "Passkeys removed"
             case .accountMade: "Account made"
             case .roleChanged: "Role changed"
             case .passwordReset: "Password set"
@@ -118,6 +125,9 @@ struct Notice: Equatable, PageModel {
             case .sessionEnded: "What was open there ends within seconds."
             case .codesOn: "Signing in takes a code of your app from now on."
             case .codesOff: "Signing in takes your password alone from now on."
+            case .passkeyAdded: "It signs you in from now on."
+            case .passkeyRemoved: "It signs nobody in any more."
+            case .passkeysRemoved: "signs in with the password, and can add passkeys anew."
             case .accountMade: "can sign in from now on."
             case .roleChanged: "has its new role from now on."
             case .passwordReset: "signs in with the new password; all its sessions have ended."

@@ -50,11 +50,13 @@ extension AdminPages {
             try await accounts.stopCodes(
                 password: form?["password"] ?? "", at: try seat(of: visit), in: session)
             return seeOther(.account, saying: Notice(.codesOff), visit)
-        default: throw PageFault.staleForm
+        default:
+            guard let answer = try await changePasskeys(visit, session) else { throw PageFault.staleForm }
+            return answer
         }
     }
 
-    private func seat(of visit: Visit) throws -> Seat {
+    func seat(of visit: Visit) throws -> Seat {
         guard let address = visit.address else { throw PageFault.noAddress(visit.request.remoteAddress) }
         return Seat(address: address, browser: try visit.cookie(.browser))
     }
@@ -64,7 +66,8 @@ extension AdminPages {
     ) async throws -> Answer {
         let page = OwnAccountPage(
             role: session.role, sessions: try await kernel.accounts.ownSessions(session),
-            codes: try await kernel.accounts.ownCodes(session), problem: problem, now: now())
+            codes: try await kernel.accounts.ownCodes(session),
+            passkeys: try await kernel.accounts.ownPasskeys(session), problem: problem, now: now())
         return render(.account, title: "Your account", page, visit, status: status)
     }
 }
@@ -74,6 +77,7 @@ struct OwnAccountPage: PageModel {
     var role: Role
     var sessions: [OwnSession]
     var codes: OwnCodes
+    var passkeys = OwnPasskeys(passkeys: [])
     /// Why a form was not carried out.
     var problem: String?
     var now: Timestamp
@@ -91,6 +95,9 @@ struct OwnAccountPage: PageModel {
         case "offer": codes.offer.map(CodeOfferItem.init)
         case "codesLeft": codes.recoveryCodesLeft
         case "hasRecoveryCodes": !codes.recoveryCodes.isEmpty
+        case "hasPasskeys": !passkeys.passkeys.isEmpty
+        case "passkeys": passkeys.passkeys.map { PasskeyItem($0, now: now) }
+        case "passkeyOffer": passkeys.offer.map(PasskeyOfferItem.init)
         case "recoveryCodes": codes.recoveryCodes.map(TextItem.init)
         default: nil
         }

@@ -13,13 +13,13 @@ public struct PageTemplates: Sendable {
     enum Page: String, CaseIterable {
         case login, logout, nodes, channels, agents, requests, decision, device, revocation, selection,
             message, browser
-        case code, account, accounts, person, removal, audit, invitations
+        case code, passkey, account, accounts, person, removal, audit, invitations
         case webhooks, webhook, unhook
     }
 
     private static let partials = [
         "layout", "metadata", "past", "reason", "request", "profile", "rivals", "time", "channel", "alert",
-        "plugin", "export", "filters", "qr", "roles", "window",
+        "plugin", "export", "filters", "qr", "roles", "window", "passkeys",
     ]
 
     private let trees: [Page: [TemplateNode]]

@@ -15,13 +15,14 @@ extension AdminPages {
         return .seeOther(Route.login.path + "?next=" + percentEncoded(next.text))
     }
 
-    func signInForm(_ visit: Visit) throws -> Answer {
+    func signInForm(_ visit: Visit) async throws -> Answer {
         let query = try visit.query()
         let next = ReturnPath(query["next"])
         if visit.session != nil { return .seeOther(next?.text ?? Route.home.path) }
         if query["step"] == "code", try visit.cookie(.waiting) != nil {
             return try codeForm(visit, CodePage(formToken: "", next: next), status: 200)
         }
+        if query["step"] == "passkey" { return try await passkeyForm(visit, next: next) }
         return try signInForm(visit, LoginPage(formToken: "", next: next), status: 200)
     }
 
@@ -34,6 +35,12 @@ extension AdminPages {
         else {
             again.problem = "The form was out of date, or your browser keeps no cookies. Try again."
             return try signInForm(visit, again, status: 403)
+        }
+        if form?["action"] == "passkey" {
+            return try await beginPasskeySignIn(visit, browser: browser, next: next)
+        }
+        if form?["credential"] != nil {
+            return try await signInWithPasskey(visit, browser: browser, next: next)
         }
         if let code = form?["code"] {
             return try await signIn(visit, code: code, browser: browser, next: next)
@@ -98,7 +105,7 @@ extension AdminPages {
 
     private func waiting(_ visit: Visit) throws -> String { try visit.cookie(.waiting) ?? "" }
 
-    private func knownAddress(of visit: Visit) throws(PageFault) -> ClientAddress {
+    func knownAddress(of visit: Visit) throws(PageFault) -> ClientAddress {
         guard let address = visit.address else {
             kernel.webServerFaults.noAddress(visit.request.remoteAddress)
             throw .noAddress(visit.request.remoteAddress)
@@ -106,7 +113,7 @@ extension AdminPages {
         return address
     }
 
-    private func signedIn(
+    func signedIn(
         _ visit: Visit, _ signIn: SignIn, from address: ClientAddress, next: ReturnPath?
     ) async throws -> Answer {
         // Whoever signs in again in the same browser leaves no session behind that nobody can end.
@@ -133,7 +140,7 @@ extension AdminPages {
             .settingCookie(visit.cookieHeader(.session, "", for: .zero))
     }
 
-    private func signInForm(_ visit: Visit, _ page: LoginPage, status: Int) throws -> Answer {
+    func signInForm(_ visit: Visit, _ page: LoginPage, status: Int) throws -> Answer {
         try bound(visit) { token in
             var page = page
             page.formToken = token
@@ -150,7 +157,7 @@ extension AdminPages {
     }
 
     /// A form with the token of the browser's cookie, which it makes where there is none.
-    private func bound(_ visit: Visit, _ form: (_ token: String) -> Answer) throws -> Answer {
+    func bound(_ visit: Visit, _ form: (_ token: String) -> Answer) throws -> Answer {
         let known = try visit.cookie(.browser).flatMap { Base64URL.decode($0, count: 32) == nil ? nil : $0 }
         let browser = try known ?? kernel.accounts.makeBrowserSecret()
         let answer = form(kernel.accounts.csrfToken(browser: browser))

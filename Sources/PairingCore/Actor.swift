@@ -83,6 +83,10 @@ public enum EventName: String, Sendable, Hashable, CaseIterable {
     /// From now on signing in takes a one-time code as well.
     case adminTOTPEnabled = "admin.totp_enabled"
     case adminTOTPDisabled = "admin.totp_disabled"
+    /// Somebody may sign in with a passkey from now on.
+    case adminPasskeyAdded = "admin.passkey_added"
+    case adminPasskeyRenamed = "admin.passkey_renamed"
+    case adminPasskeyRemoved = "admin.passkey_removed"
     /// Somebody signed in with a recovery code.
     case adminRecoveryCodeUsed = "admin.recovery_code_used"
     /// Something was tried that the role or scope does not allow, or with a form or session that is none.

@@ -191,4 +191,49 @@ extension RefusalKind {
     package static let role = RefusalKind(
         .forbidden, "role",
         "This account's role does not cover this. Ask an administrator to do it, or for another role.")
+
+    package static let wrongPasskey = RefusalKind(
+        .unauthorized, "wrong_passkey",
+        "This passkey signs nobody in here. Use another one, or your name and password.")
+
+    package static let passkeyCopied = RefusalKind(
+        .unauthorized, "passkey_copied",
+        "This passkey was used elsewhere meanwhile: there may be a copy of it. Sign in with your "
+            + "password and remove it.")
+
+    package static let passkeyTaken = RefusalKind(
+        .failedPrecondition, "passkey_taken",
+        "This passkey is in use already. Nothing was added.")
+
+    package static let tooManyPasskeys = RefusalKind(
+        .failedPrecondition, "too_many_passkeys",
+        "The account has as many passkeys as it can have. Remove one first.")
+
+    package static let unknownPasskey = RefusalKind(
+        .failedPrecondition, "unknown_passkey",
+        "You have no such passkey any more. Nothing was changed.")
+
+    package static let noName = RefusalKind(
+        .invalidRequest, "no_name",
+        "Give the passkey a name, such as that of its device.")
+
+    package static let passkeyOrigin = RefusalKind(
+        .failedPrecondition, "passkey_origin",
+        "The passkey was used on a page of another address than this installation's.")
+
+    package static let passkeyUnverified = RefusalKind(
+        .failedPrecondition, "passkey_unverified",
+        "The device did not check who you are. Set a PIN or a fingerprint up on it first.")
+
+    package static let passkeyChallenge = RefusalKind(
+        .failedPrecondition, "passkey_challenge",
+        "This took too long, or was done before. Begin again.")
+
+    package static let passkeyUnreadable = RefusalKind(
+        .failedPrecondition, "passkey_unreadable",
+        "This is no passkey that was asked for. Begin again.")
+
+    package static let noSession = RefusalKind(
+        .failedPrecondition, "no_session",
+        "Passkeys are added in a browser that is signed in.")
 }

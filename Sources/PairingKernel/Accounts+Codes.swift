@@ -179,5 +179,5 @@ extension Accounts {
 
     private static let wrongCode = Refusal(.wrongCode)
 
-    private static let signInEnded = Refusal(.signInEnded)
+    static let signInEnded = Refusal(.signInEnded)
 }

@@ -90,7 +90,7 @@ extension Accounts {
         case csrf
         /// A form that another site sent.
         case crossSite = "cross_site"
-        /// A form of a session that has ended, or never was one.
+        /// A form of a session that has ended, or of nobody who is signed in.
         case noSession = "no_session"
     }
 
@@ -115,7 +115,7 @@ extension Accounts {
         await note(trespass.rawValue, [:], of: action, from: address, by: authority?.actor ?? .system)
     }
 
-    private func note(
+    func note(
         _ reason: String, _ details: [String: JSONValue], of action: String, from address: ClientAddress?,
         by actor: Actor
     ) async {

@@ -24,6 +24,8 @@ extension PairingStore {
         ("webhooks", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
         ("push_hooks", ["SELECT", "INSERT", "UPDATE"]),
         ("waiting_devices", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
+        ("passkeys", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
+        ("passkey_challenges", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
         ("recovery_codes", ["SELECT", "INSERT", "UPDATE", "DELETE"]),
         ("api_tokens", ["SELECT", "UPDATE"]),
         ("sign_in_failures", ["SELECT", "INSERT", "UPDATE", "DELETE"]),

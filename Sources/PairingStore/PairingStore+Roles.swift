@@ -135,22 +135,25 @@ extension PairingStore {
         }
     }
 
-    /// Records that something was refused; one event a minute at most for each actor, address, reason and action, so
-    /// that nobody fills the feed.
+    /// Records that something was refused; one event a minute at most for each actor, address, reason and action, and
+    /// of somebody who is not signed in for each address and reason, so that nobody fills the feed.
     public func recordRefused(
         _ details: [String: JSONValue], by origination: Origination
     ) async throws {
         try await pool.transaction { transaction in
             let text = JSONValue.object(details).text
+            // Strangers choose the action, and events stay for ever: whatever they try is one.
+            let isNobody = origination.actor == .system
             let recent = try transaction.query(
                 """
                 SELECT 1 FROM events WHERE position > (SELECT max(position) - 200 FROM events)
-                    AND event = $1 AND actor = $2 AND address IS NOT DISTINCT FROM $3 AND details = $4::jsonb
+                    AND event = $1 AND actor = $2 AND address IS NOT DISTINCT FROM $3
+                    AND (details = $4::jsonb OR $5 AND details->'reason' = $4::jsonb->'reason')
                     AND at > clock_timestamp() - interval '1 minute' LIMIT 1
                 """,
                 [
                     .text(EventName.adminRefused.rawValue), .text(origination.actor.name),
-                    .text(origination.address?.description), .json(text),
+                    .text(origination.address?.description), .json(text), .bool(isNobody),
                 ])
             guard recent.isEmpty else { return }
             try transaction.record(.adminRefused, by: origination, details: .object(details))

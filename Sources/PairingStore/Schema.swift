@@ -67,5 +67,8 @@ public enum Schema {
         Migration(
             number: 21, name: "device_word",
             sql: String(decoding: PackageResources.v021_device_word_sql, as: UTF8.self)),
+        Migration(
+            number: 22, name: "passkeys",
+            sql: String(decoding: PackageResources.v022_passkeys_sql, as: UTF8.self)),
     ]
 }

@@ -29,8 +29,7 @@ struct TemplateFiles {
         templates = try PageTemplates(sources: sources)
         let assets = try [
             "pages.css", "more.css", "print.css", "pages.js", "dialogs.js", "live.js", "lists.js",
-            "tables.js",
-            "icons.svg", "icon.svg",
+            "tables.js", "passkeys.js", "icons.svg", "icon.svg",
         ].flatMap {
             try Self.read("\(directory)/static/\($0)")
         }

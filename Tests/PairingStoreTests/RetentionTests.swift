@@ -131,6 +131,8 @@ struct RetentionTests {
                 "token_id", "code_hash", "secret_hash",
                 // Sealed under a key that the store never sees.
                 "totp_secret", "secret", "old_secret", "secret_since", "old_secret_until",
+                // What names a passkey, which is no secret.
+                "passkey_id", "credential_id",
                 // Of what happened, which is no secret.
                 "hash", "chain_hash",
             ]

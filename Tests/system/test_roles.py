@@ -126,6 +126,29 @@ def test_a_stolen_token_and_a_session_that_ended_change_nothing_and_are_audited(
     administrator.deny(request["requestId"], request["code"])
 
 
+def test_who_is_not_signed_in_changes_nothing_whatever_they_say_they_are_and_is_audited(nodes: Deployment, administrator):
+    device = nodes.device()
+    request = device.ask()
+    path = f"/nodes/requests/{request['requestId']}/approve"
+    before = what_is(nodes)
+    token = administrator.csrf_token
+    forged = {
+        "X-Forwarded-User": "admin", "X-Remote-User": "admin", "Authorization": "Basic YWRtaW46YWRtaW4=",
+        "X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "X-Forwarded-Host": administrator.host,
+        "X-Original-URL": "/login", "Proxy": "http://127.0.0.1",
+    }  # fmt: skip
+    for number, headers in enumerate([{}, forged]):
+        # One event a minute for each address.
+        address = f"127.0.0.{90 + number}"
+        stranger = Administrator(nodes.origin, address=address)
+        answer = stranger.post(path, {"csrf_token": token, "code": request["code"]}, headers)
+        assert answer.status == 303 and answer.location.startswith("/login")
+        noted = "SELECT details->>'reason' FROM events WHERE event = 'admin.refused' AND address = %s"
+        assert nodes.rows(noted, address) == [("no_session",)]
+    assert what_is(nodes) == before
+    administrator.deny(request["requestId"], request["code"])
+
+
 def test_the_last_administrator_stays_one(nodes: Deployment, administrator):
     made(nodes, "otto", "operator")
     token = administrator.csrf_token

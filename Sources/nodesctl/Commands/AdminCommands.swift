@@ -9,7 +9,7 @@ struct AdminCommand: AsyncParsableCommand {
         commandName: "admin", abstract: "Accounts, what each may do, and their sessions.",
         subcommands: [
             Create.self, Password.self, SetRole.self, Disable.self, Enable.self, EndSessions.self,
-            ResetCodes.self, Unlock.self, List.self, Remove.self,
+            ResetCodes.self, ResetPasskeys.self, Unlock.self, List.self, Remove.self,
         ], aliases: ["admins"])
 
     /// Where a password comes from.

@@ -80,6 +80,27 @@ extension AdminCommand {
         }
     }
 
+    /// `nodesctl admin reset-passkeys`
+    struct ResetPasskeys: OperatorCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "reset-passkeys",
+            abstract: "Remove every passkey of an account, when a device that holds one is lost or stolen.",
+            discussion:
+                "The account's password, and its one-time codes where it takes them, stay as they are.")
+
+        @OptionGroup var options: OperatorOptions
+
+        @Argument(help: "The account's name.")
+        var name: String
+
+        func run(at desk: Desk) async throws {
+            let removed = try await desk.accounts.removePasskeys(of: name, by: desk.authority)
+            try desk.print(
+                .object(["username": .string(name), "removed": .integer(Int64(removed))]),
+                "Removed \(removed) \(removed == 1 ? "passkey" : "passkeys") of \(terminalText(name)).")
+        }
+    }
+
     /// `nodesctl admin reset-totp`
     struct ResetCodes: OperatorCommand {
         static let configuration = CommandConfiguration(
