@@ -40,6 +40,10 @@ class PostgresProxy:
         self.server = lambda: None
         self._lock = threading.Lock()
         self._cuts: list[Cut] = []
+        # What is not let through: connections that LISTEN, or all.
+        self._is_deaf = False
+        self._is_severed = False
+        self._listening: set[socket.socket] = set()
         self._open: set[socket.socket] = set()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self.path))
@@ -56,6 +60,36 @@ class PostgresProxy:
         with self._lock:
             self._cuts.append(cut)
         return cut
+
+    def deafen(self) -> int:
+        """Ends the connections that LISTEN, and each that begins to; how many there were."""
+        with self._lock:
+            self._is_deaf = True
+            listening = list(self._listening)
+        for each in listening:
+            _end(each)
+        return len(listening)
+
+    def sever(self) -> int:
+        """Ends every connection, and each that is opened; how many there were."""
+        with self._lock:
+            self._is_severed = True
+            opened = list(self._open)
+        for each in opened:
+            _end(each)
+        return len(opened) // 2
+
+    def heal(self) -> None:
+        """Lets everything through again."""
+        with self._lock:
+            self._is_deaf = self._is_severed = False
+
+    def _admits(self, client: socket.socket, statement: str) -> bool:
+        if not re.match(r"\s*LISTEN\b", statement, re.I):
+            return True
+        with self._lock:
+            self._listening.add(client)
+            return not self._is_deaf
 
     def close(self) -> None:
         self._listener.close()
@@ -78,7 +112,10 @@ class PostgresProxy:
         server = socket.socket(socket.AF_UNIX)
         with self._lock:
             self._open |= {client, server}
+            is_severed = self._is_severed
         try:
+            if is_severed:
+                return
             server.connect(str(self.server()))
             connection = _Connection(self, client, server)
             if connection.greet():
@@ -93,6 +130,7 @@ class PostgresProxy:
                 _end(each)
             with self._lock:
                 self._open -= {client, server}
+                self._listening.discard(client)
 
     def _match(self, statement: str) -> Cut | None:
         with self._lock:
@@ -136,6 +174,8 @@ class _Connection:
             while message := _message(self.client):
                 kind, body = message
                 statement = self._statement(kind, body)
+                if statement is not None and not self.proxy._admits(self.client, statement):
+                    break
                 if statement is not None and self.cut is None:
                     self.cut = self.proxy._match(statement)
                 self.server.sendall(_framed(kind, body))
