@@ -9,6 +9,7 @@ import urllib.parse
 import pytest
 from support.deployment import Deployment
 from support.device import Refused
+from support.frames import BINARY, CONTINUATION, PING, TEXT, Client, closing, frame
 from support.goclaw import Browser
 from support.openclaw import Operator
 from websockets.exceptions import InvalidStatus
@@ -105,6 +106,24 @@ def test_an_apps_origin_opens_sockets_where_it_is_listed_and_does_nothing_else(d
         assert status == 403 and "sent from another site" in text, app
     for stranger in ("null", "capacitor://localhost.evil", "https://app.example:8443"):
         assert " 403 " in upgrade(nodes, Origin=stranger), stranger
+
+
+@pytest.mark.parametrize("path", ["/ws", "/", "/gateway", "/__openclaw__/gateway"])
+def test_every_path_declines_compression_and_is_strict_about_frames(nodes: Deployment, path: str):
+    cases = [
+        (frame(TEXT, b"{}", rsv=4), 1002), (frame(TEXT, b"{}", mask=None), 1002), (frame(3, b"{}"), 1002),
+        (frame(CONTINUATION, b"{}"), 1002), (frame(PING, b"x", fin=False), 1002), (frame(PING, b"x" * 126), 1002),
+        (frame(TEXT, b"\xff"), 1007), (frame(BINARY, b"\xff"), 1003 if path == "/ws" else 1007),
+        (frame(TEXT, length=b"\xff" + (1 << 30).to_bytes(8, "big")), 1009), (closing(1005), 1002),
+    ]  # fmt: skip
+    for sent, code in cases:
+        client = Client(int(nodes.origin.rsplit(":", 1)[1]), path, "permessage-deflate; client_max_window_bits")
+        if path != "/ws":
+            opcode, challenge = client.read()
+            assert opcode == TEXT and json.loads(challenge)["event"] == "connect.challenge"
+        # The end follows the client's own close frame, where that is still read.
+        client.send(sent + closing(1000))
+        client.expect_close(code)
 
 
 def test_a_dialect_that_is_left_out_is_refused_with_a_clear_word(deploy):

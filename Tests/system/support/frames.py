@@ -36,14 +36,16 @@ def closing(code=None, reason=b""):
 
 
 class Client:
-    def __init__(self, port):
+    def __init__(self, port, path="/", offer=""):
+        """`offer` is what of extensions is offered, which is declined."""
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         key = base64.b64encode(os.urandom(16)).decode()
+        extensions = f"Sec-WebSocket-Extensions: {offer}\r\n" if offer else ""
         self.send(
-            f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{extensions}\r\n".encode()
         )
         while b"\r\n\r\n" not in self.buffer:
             self._receive()
@@ -53,6 +55,7 @@ class Client:
             hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
         )
         assert b"sec-websocket-accept: " + accept.lower() in head.lower()
+        assert b"sec-websocket-extensions" not in head.lower()
 
     def send(self, data):
         self.socket.sendall(data)
