@@ -14,7 +14,7 @@ def stack():
     with Agent(says("Here you are.")) as words:
         settings = {
             "agents": {"words": {"type": "openai", "model": "m", "attempts": 1, "url": words.url}},
-            "gateway": {"late_challenge": "800ms"},
+            "gateway": {"late_challenge": "200ms"},
         }
         with deployed(gateways=2, kernels=1, settings=settings) as nodes:
             yield types.SimpleNamespace(nodes=nodes, administrator=nodes.administrator())
