@@ -258,6 +258,20 @@ def test_who_leaves_is_answered_no_more_unless_the_message_has_a_name(stack):
     assert not step.was_cut and len(stack.agents["steps"].requests) == 1
 
 
+def test_i4_who_leaves_with_the_last_piece_has_read_the_answer(stack):
+    nodes = stack.nodes
+    device = paired(nodes, stack.administrator)
+    for number in range(20):
+        body = {"model": "echo", "messages": say(f"n{number}"), "stream": True}
+        response = complete(nodes, device.credential.token, body, gateway=number % 2).connection.getresponse()
+        while b"[DONE]" not in response.readline():
+            pass
+        # Before the end of the transfer is read.
+        response.close()
+    eventually(lambda: all(row[3] for row in messages(nodes, device)), "everything is settled")
+    assert [row[4] for row in messages(nodes, device)] == [None] * 40
+
+
 def test_an_agent_that_fails_is_told_in_the_interfaces_words(stack):
     nodes = stack.nodes
     device = paired(nodes, stack.administrator)
