@@ -183,10 +183,10 @@ def test_a_device_that_is_away_gets_no_command_later(house):
 
 
 def test_a_revocation_ends_the_wait_for_a_device(house):
-    device = paired(house)
+    device, administrator = paired(house), house.administrator()
     ask(device)
     command = device.socket.event("message")["message"]
-    house.administrator().revoke(device.sender_id)
+    administrator.revoke(device.sender_id)
     assert device.socket.wait_closed()[0] == 4001
     eventually(lambda: len(audited(house, device)) == 2, "the call has ended", timeout=10)
     assert audited(house, device) == audit("abandoned"), command
