@@ -206,7 +206,11 @@ extension DeviceSessions {
             origin.socket.map { socket in
                 state.withLock { $0.work[socket]?.suspects.takeInbound(messages.count) ?? false }
             } ?? true
-        if isSuspect { return try await receive(group, messages.count, origin.session, in: session) }
+        if isSuspect {
+            let results = try await receive(group, messages.count, origin.session, in: session)
+            if let socket = origin.socket, !results.contains(where: \.1.isGivenUp) { noteProof(of: socket) }
+            return results
+        }
         let shared = Mutex(group)
         let receivedAt = clock()
         let results = try await channels.receive(count: messages.count, in: session) { _, before in
@@ -215,6 +219,9 @@ extension DeviceSessions {
         let told = shared.withLock(\.told)
         return zip(results, told).map { ($1.number, Received($0, isRepeat: $1.isRepeat)) }
     }
+
+    /// A message of the session is back from its channel: what the session before was suspected of did not happen again.
+    func noteProof(of socket: SocketID) { state.withLock { $0.work[socket]?.unproven = nil } }
 
     private func crashed(_ message: PairingStore.InboundMessage) {
         MessageEnds.undeliverable.increment()
@@ -246,6 +253,7 @@ extension DeviceSessions {
                     } catch {
                         result.withLock { $0 = .failure(error) }
                     }
+                    return result.withLock(\.isBack)
                 }
             }
             // One that crashes is stored as what it is, and takes its number.
@@ -283,6 +291,11 @@ extension DeviceSessions {
 }
 
 extension DeviceSessions.Received {
+    /// Whether the channel did not answer in time.
+    fileprivate var isGivenUp: Bool {
+        if case .refused(let refusal) = self { refusal.isOf(.channelTimeout) } else { false }
+    }
+
     /// What counts of a channel's answer: what was stored stays stored, whatever the channel thinks of it by now.
     fileprivate init(_ result: Result<ChannelOutput, Refusal>, isRepeat: Bool) {
         switch result {

@@ -12,7 +12,9 @@ extension DeviceSessions {
     func change<Value: Sendable>(because reason: String, _ body: (inout State) -> Value) -> Value {
         let (value, ended) = state.withLock { state in
             let value = body(&state)
-            return (value, state.table.takeDeparted().compactMap { state.work.removeValue(forKey: $0) })
+            let ended = state.table.takeDeparted().compactMap { state.work.removeValue(forKey: $0) }
+            state.unproven.formUnion(ended.compactMap(\.unproven))
+            return (value, ended)
         }
         for work in ended { channels.close(work.channel, reason: reason) }
         return value

@@ -148,6 +148,7 @@ extension DeviceSessions: AgentAudience {
         let results: [Result<[ChannelFrame], Refusal>]
         if let first = messages.first, first.sequence <= suspects.outbound {
             guard let result = await deliver(suspect: first, to: live, in: session) else { return false }
+            if result.isBack { noteProof(of: live.id) }
             results = [result]
         } else {
             do throws(Refusal) {
@@ -198,6 +199,7 @@ extension DeviceSessions: AgentAudience {
                 } catch {
                     result.withLock { $0 = .failure(error) }
                 }
+                return result.withLock(\.isBack)
             }
             return result.withLock(\.self)
         } catch {

@@ -345,12 +345,18 @@ extension DeviceSessions {
 
     /// Tells the database of the sessions that ended; what fails is told next time.
     private func flushEnded() async {
-        let ended = state.withLock { $0.table.takeEnded() }
+        let (ended, unproven) = state.withLock { state in
+            defer { state.unproven = [] }
+            return (state.table.takeEnded(), state.unproven)
+        }
         if ended.isEmpty { return }
         do {
-            try await store.endSessions(ended.map(\.liveSession), on: instanceID)
+            try await store.endSessions(ended.map(\.liveSession), on: instanceID, unproven: unproven)
         } catch {
-            state.withLock { $0.table.giveBack(ended: ended) }
+            state.withLock { state in
+                state.table.giveBack(ended: ended)
+                state.unproven.formUnion(unproven)
+            }
         }
     }
 }

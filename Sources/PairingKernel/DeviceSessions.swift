@@ -20,6 +20,9 @@ public final class DeviceSessions: Service, Sendable {
         /// Of every socket that is a session.
         var work: [SocketID: SessionWork] = [:]
         var lease: AuthorityLease
+        /// Sessions that ended here before any message of theirs was back from its channel, though one may have ended
+        /// the process before.
+        var unproven: Set<PairingStore.LiveSession> = []
         /// Requests that were decided, whose sockets have not been told yet.
         var decided: [RequestID: SenderID] = [:]
     }
@@ -34,6 +37,8 @@ public final class DeviceSessions: Service, Sendable {
         /// Up to where the store is known to have its acknowledgements.
         var acknowledged: Int64 = 0
         var suspects = SuspectMessages()
+        /// The session, where one before it ended without a word and no message of this one is back yet.
+        var unproven: PairingStore.LiveSession?
     }
 
     /// The greatest size of a device's message as compact JSON, in bytes: what a channel makes of it, and a frame
@@ -281,6 +286,7 @@ public final class DeviceSessions: Service, Sendable {
             work.delivery = SessionDelivery(delivered: row.acknowledged, hasBacklog: row.hasOpenMessages)
             work.acknowledged = row.acknowledged
             work.suspects = SuspectMessages(uncleanEnds: row.uncleanEnds, newest: row.newest)
+            work.unproven = row.uncleanEnds > 0 ? grant.liveSession : nil
             try activate(grant, work, on: socket)
             if row.hasOpenMessages { dispatcher.want([device.senderID]) }
             await keepSilencePeriods(of: grant, work.channel)
@@ -300,6 +306,8 @@ public final class DeviceSessions: Service, Sendable {
                 state.work[socket.id] = work
                 // Under the lock, so that no `resume` comes before it.
                 if state.lease.isSuspended { socket.suspend() }
+            } else if let session = work.unproven {
+                state.unproven.insert(session)
             }
             return activation
         }

@@ -7,13 +7,20 @@ import PairingStore
 ///
 /// Only calls that may have ended a process before go this way; the others cost nothing more.
 struct SuspectCalls: Sendable {
+    /// What came of a call that was made before.
+    private enum Repeat {
+        /// It ended processes as often as it may.
+        case notMade
+        case made(isBack: Bool)
+    }
+
     private struct Call: Sendable {
         let name: PairingStore.SuspectCall
-        let body: @Sendable () async -> Void
+        let body: @Sendable () async -> Bool
     }
 
     private let first: Batcher<PairingStore.SuspectCall, Bool>
-    private let again: Batcher<Call, Bool>
+    private let again: Batcher<Call, Repeat>
     private let cleared: Batcher<PairingStore.SuspectCall, Void>
     private let logger: Logger
 
@@ -26,11 +33,10 @@ struct SuspectCalls: Sendable {
         }
         // One at a time, so that of all that were under way when a process ended only the guilty one goes on counting.
         again = Batcher(maximumBatch: 1, bounds: .init(time: .seconds(60))) { calls in
-            var results: [Bool] = []
+            var results: [Repeat] = []
             for call in calls {
                 let isMade = try await store.repeatSuspect(call.name) <= limit
-                if isMade { await call.body() }
-                results.append(isMade)
+                results.append(isMade ? .made(isBack: await call.body()) : .notMade)
             }
             return results
         }
@@ -42,16 +48,23 @@ struct SuspectCalls: Sendable {
 
     /// Makes a call.
     ///
+    /// - Parameter body: says whether the call is back. One that was given up for its time is not: it may be ending the
+    ///   process at this moment, which takes seconds where a backtrace is written and the machine is busy.
     /// - Returns: whether it was made; not where it ended processes as often as it may.
     /// - Throws: what keeps it from being recorded; it was not made then.
     func make(
-        _ call: PairingStore.SuspectCall, _ body: @escaping @Sendable () async -> Void
+        _ call: PairingStore.SuspectCall, _ body: @escaping @Sendable () async -> Bool
     ) async throws -> Bool {
+        let isBack: Bool
         if try await first.submit(call) {
-            await body()
+            isBack = await body()
         } else {
-            guard try await again.submit(Call(name: call, body: body)) else { return false }
+            guard case .made(let isBackAgain) = try await again.submit(Call(name: call, body: body)) else {
+                return false
+            }
+            isBack = isBackAgain
         }
+        guard isBack else { return true }
         do {
             try await cleared.submit(call)
         } catch {
@@ -90,6 +103,16 @@ struct SuspectMessages: Sendable {
     mutating func takeInbound(_ count: Int) -> Bool {
         defer { inbound = max(0, inbound - count) }
         return inbound > 0
+    }
+}
+
+extension Result where Failure == Refusal {
+    /// Whether a call that came to this is back from its channel.
+    var isBack: Bool {
+        switch self {
+        case .success: true
+        case .failure(let refusal): !refusal.isOf(.channelTimeout)
+        }
     }
 }
 

@@ -141,7 +141,7 @@ extension PairingStore {
                             connected_at = excluded.connected_at, last_seen_at = excluded.last_seen_at,
                             in_background = false,
                             unclean_ends = CASE WHEN s.instance_id <> excluded.instance_id
-                                THEN least(s.unclean_ends, 1000000) + 1 ELSE 0 END
+                                THEN least(s.unclean_ends, 1000000) + 1 ELSE s.unclean_ends END
                         RETURNING s.sender_key, s.epoch, s.session_id::text AS session_id, s.unclean_ends,
                             (SELECT previous::text FROM arrival a WHERE a.sender_key = s.sender_key) AS replaced
                         """,
@@ -173,18 +173,24 @@ extension PairingStore {
     }
 
     /// Marks sessions as ended, unless a newer one of the device exists.
-    public func endSessions(_ ended: [LiveSession], on instanceID: InstanceID) async throws {
+    ///
+    /// - Parameter unproven: those of them of which it is not known yet whether a message of theirs ends the process:
+    ///   what was suspected of them is suspected of the next.
+    public func endSessions(
+        _ ended: [LiveSession], on instanceID: InstanceID, unproven: Set<LiveSession> = []
+    ) async throws {
         try await pool.execute(
             """
-            UPDATE device_sessions s SET instance_id = NULL, last_seen_at = clock_timestamp()
+            UPDATE device_sessions s SET instance_id = NULL, last_seen_at = clock_timestamp(),
+                unclean_ends = CASE WHEN sender_key || '/' || epoch::text = ANY($4) THEN s.unclean_ends ELSE 0 END
             WHERE sender_key = ANY(ARRAY(SELECT sender_key FROM device_sessions
                 WHERE sender_key = ANY($1) AND instance_id IS NOT DISTINCT FROM $3
                     AND sender_key || '/' || epoch::text = ANY($2)
                 ORDER BY sender_key FOR UPDATE))
             """,
             [
-                .texts(ended.map(\.senderID.key)),
-                .texts(ended.map { "\($0.senderID.key)/\($0.epoch.number)" }), .uuid(instanceID.text),
+                .texts(ended.map(\.senderID.key)), .texts(ended.map(\.place)), .uuid(instanceID.text),
+                .texts(unproven.map(\.place)),
             ])
     }
 
@@ -264,6 +270,11 @@ extension PairingStore {
                 [.uuid(instanceID.text)])
         }
     }
+}
+
+extension PairingStore.LiveSession {
+    /// What tells it from every other one, in a comparison with `device_sessions`.
+    fileprivate var place: String { "\(senderID.key)/\(epoch.number)" }
 }
 
 extension Transaction {

@@ -23,7 +23,9 @@ struct SuspectCallTests {
         }
     }
 
-    @Test("A session that ended is told from one of which nobody said so, and those in a row are counted")
+    @Test(
+        "A session that ended is told from one of which nobody said so, and one that showed nothing counts for none (I4)"
+    )
     func uncleanEnds() async throws {
         try await StoreFixture.run { fixture in
             let device = try await fixture.paired("a")
@@ -38,14 +40,18 @@ struct SuspectCallTests {
             #expect(try await begin(on: 0) == 0)
             #expect(try await begin(on: 1) == 1)
             #expect(try await begin(on: 2) == 2)
-            // Of the same gateway's life: it is there.
-            #expect(try await begin(on: 2) == 0)
-            try await fixture.store.endSessions(
-                [
-                    PairingStore.LiveSession(
-                        senderID: device.senderID, generation: device.generation, epoch: Epoch(4))
-                ], on: StoreFixture.instances[2])
-            #expect(try await begin(on: 0) == 0)
+            // The device connects once more before it says anything: what was suspected of it still is.
+            #expect(try await begin(on: 2) == 2)
+            func end(_ epoch: Int64, on instance: Int, isProven: Bool) async throws {
+                let session = PairingStore.LiveSession(
+                    senderID: device.senderID, generation: device.generation, epoch: Epoch(epoch))
+                try await fixture.store.endSessions(
+                    [session], on: StoreFixture.instances[instance], unproven: isProven ? [] : [session])
+            }
+            try await end(4, on: 2, isProven: false)
+            #expect(try await begin(on: 0) == 2)
+            try await end(5, on: 0, isProven: true)
+            #expect(try await begin(on: 1) == 0)
         }
     }
 }

@@ -245,11 +245,16 @@ def fragile():
 
 
 def crashes_until(nodes: Deployment, body):
-    """How often the gateway died before `body` went through, and what that returned."""
+    """How often the gateway died before `body` went through, and what that returned.
+
+    On a busy machine its backtrace takes longer than a call may, so that the device hears of a channel that did not answer.
+    """
     for crashes in range(10):
         try:
             return crashes, body()
-        except (ConnectionClosed, InvalidHandshake, OSError, TimeoutError):
+        except (ConnectionClosed, InvalidHandshake, OSError, TimeoutError, Refused) as error:
+            if isinstance(error, Refused) and error.reason != "channel_timeout":
+                raise
             eventually(lambda: not nodes.gateways[0].is_running, "the plugin's crash ends its process")
             nodes.restart(nodes.gateways[0])
     raise AssertionError("the message crashes the gateway again and again")
@@ -260,12 +265,13 @@ def test_i4_a_message_that_crashes_its_channel_is_tried_a_bounded_number_of_time
 
     def send_poison() -> dict:
         victim.reconnect(0)
+        victim.reconnect(0)
         return victim.socket.request("message.send", {"messageId": "poison", "message": "crash"})
 
     crashes, receipt = crashes_until(fragile, send_poison)
-    # Once before anybody suspects it, then as often as it may be tried; a connect that is repeated on a busy machine
-    # is a session that ended well, after which nobody suspects it again.
-    assert crashes in (3, 4)
+    # Once before anybody suspects it, then as often as it may be tried. A session that ended before it said anything,
+    # and a device that connects twice, leave the suspicion as it was.
+    assert crashes == 3
     told = {"inReplyTo": "poison", "reason": "channel_crashed", "retrying": False}
     assert victim.socket.event("message.failed") == told
     report = victim.socket.request("message.status", {"messageId": "poison"})
