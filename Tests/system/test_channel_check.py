@@ -223,7 +223,7 @@ def test_a_channel_whose_ordinary_device_is_not_known_does_not_pass(built):
 def test_the_manifest_beside_the_library_is_compared(built, animal):
     library = animal("tame")
     manifest = {
-        "id": "zoo", "version": "1.0.0", "abi": "1.1", "sha256": hashlib.sha256(library.read_bytes()).hexdigest(),
+        "id": "zoo", "version": "1.0.0", "abi": "1.2", "sha256": hashlib.sha256(library.read_bytes()).hexdigest(),
     }  # fmt: skip
 
     def seen(**changes) -> tuple[str, list[str]]:

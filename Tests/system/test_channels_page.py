@@ -82,7 +82,7 @@ def test_the_page_shows_what_is_loaded_in_every_process_and_what_was_refused(sta
         for process in ("gateway-0", "gateway-1", f"kernel-{kernel} kernel, shows this page"):
             assert process in page, process
         assert f"kernel-{1 - kernel} " not in page
-        assert "future.so's manifest speaks channel ABI 9.0, this process 1.1" in page
+        assert "future.so's manifest speaks channel ABI 9.0, this process 1.2" in page
         assert "A restart would" not in page and "not loaded the same" not in page
 
 

@@ -68,7 +68,7 @@ def nodes(agent, tmp_path_factory):
         )  # fmt: skip
         library.chmod(0o755)
         digest = hashlib.sha256(library.read_bytes()).hexdigest()
-        manifest = {"id": "zoo", "version": "1.0.0", "abi": "1.1", "sha256": digest}
+        manifest = {"id": "zoo", "version": "1.0.0", "abi": "1.2", "sha256": digest}
         (folder / "zoo.json").write_text(json.dumps(manifest))
         (folder / "zoo.json").chmod(0o644)
         for process in nodes.gateways + nodes.kernels:
