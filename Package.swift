@@ -184,7 +184,10 @@ let package = Package(
         tests("ArchitectureTests", []),
         tests(
             "FuzzTests",
-            ["AdminPages", "Agents", "DeviceGateway", "FastCGI", "NodesProtocol", "PairingCore"] + nio),
+            [
+                "AdminPages", "Agents", "CGoClawChannel", "ChannelHost", "DeviceGateway", "FastCGI",
+                "NodesProtocol", "PairingCore", log,
+            ] + nio),
         tests("ChannelKitTests", ["ChannelKit", "CGoClawChannel"]),
         tests("ChannelHostTests", ["ChannelHost", "Cryptography", "PairingCore", log]),
         tests(
