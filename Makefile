@@ -1,4 +1,4 @@
-.PHONY: help run test lint bench fuzz chaos lab-test package screenshots upgrade-test
+.PHONY: help run test lint bench fuzz sanitize chaos lab-test package screenshots upgrade-test
 
 help:
 	@echo "make run    build and run everything on this machine; scripts/run --help lists the variables"
@@ -6,6 +6,7 @@ help:
 	@echo "make lint   style and syntax of every file"
 	@echo "make bench  the measurements, with the machine's description"
 	@echo "make fuzz   random input against everything that reads untrusted bytes; TIME=seconds, PAGES=requests"
+	@echo "make sanitize  AddressSanitizer and ThreadSanitizer over the suites that touch threads or C"
 	@echo "make screenshots  every page in both themes at three widths, in .build/screenshots; FOLDER"
 	@echo "make package  Debian packages of a release build, in .build/packages"
 	@echo "make chaos  processes killed at random while devices send; MINUTES, DEVICES, SEED"
@@ -26,6 +27,9 @@ bench:
 
 fuzz:
 	@scripts/fuzz
+
+sanitize:
+	@scripts/sanitize
 
 chaos:
 	@scripts/chaos

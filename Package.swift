@@ -203,10 +203,9 @@ let package = Package(
         tests(
             "FuzzTests",
             [
-                "AdminPages", "Agents", "Cryptography", "DeviceGateway", "FastCGI", "NodesProtocol",
-                "PairingCore",
-            ]
-                + nio),
+                "AdminPages", "Agents", "CGoClawChannel", "ChannelHost", "Cryptography", "DeviceGateway",
+                "FastCGI", "NodesProtocol", "PairingCore", log,
+            ] + nio),
         tests("ChannelKitTests", ["ChannelKit", "CGoClawChannel"]),
         tests("ChannelHostTests", ["ChannelHost", "Cryptography", "PairingCore", log]),
         tests(

@@ -31,7 +31,7 @@ public struct ClientAddress: Sendable, Hashable, CustomStringConvertible {
     ///
     /// - Parameter text: what it sent instead. Only the web server can have written it.
     public static func absence(sent text: String) -> String {
-        let seen = text.isEmpty ? "nothing" : "\"\(text.prefix(64))\""
+        let seen = text.isEmpty ? "nothing" : quoted(String(text.prefix(64)))
         return
             "The web server does not say which address this request came from: it sent \(seen). Where nginx listens "
             + "on a unix socket behind another proxy, let it believe that proxy: set_real_ip_from unix:; and "
