@@ -110,6 +110,7 @@ let package = Package(
                 .embedInCode("Migrations/v018_webhooks.sql"),
                 .embedInCode("Migrations/v019_conversations.sql"),
                 .embedInCode("Migrations/v020_command_calls.sql"),
+                .embedInCode("Migrations/v021_commands_off.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(

@@ -64,5 +64,8 @@ public enum Schema {
         Migration(
             number: 20, name: "command_calls",
             sql: String(decoding: PackageResources.v020_command_calls_sql, as: UTF8.self)),
+        Migration(
+            number: 21, name: "commands_off",
+            sql: String(decoding: PackageResources.v021_commands_off_sql, as: UTF8.self)),
     ]
 }

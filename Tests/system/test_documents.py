@@ -48,6 +48,9 @@ OF_PAGES_AND_COMMANDS = {
     "unknown_token", "wrong_password",
     # What administrators say of devices.
     "bad_agents", "changed", "not_active", "not_due", "text_hidden", "unknown_agent",
+    "too_many_commands", "unknown_command",
+    # Programs by /mcp, whose document has them.
+    "not_acceptable", "not_json", "too_often",
     # Accounts, invitations and the audit.
     "bad_invitation", "bad_window", "broken_chain", "codes_unreadable", "no_key",
     "no_offer", "password_changed", "passwords_differ", "replayed_code", "scope_of_owner",

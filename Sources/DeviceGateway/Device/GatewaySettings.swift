@@ -44,8 +44,10 @@ public struct GatewaySettings: Sendable {
     public var outboundQueueMessages = 256
     /// The dialects that are served.
     public var dialects = Set(DialectName.allCases)
-    /// The most HTTP requests of one device that are under way on this instance.
+    /// The most HTTP requests of one device, or of one API token, that are under way on this instance.
     public var httpRequestsPerDevice = 8
+    /// Requests a second of one token that uses tools, four times as many at once.
+    public var toolCallsPerSecond = 20
     /// The greatest body of these, in bytes.
     public var maximumHTTPBody = 1 << 20
     /// How long one waits for its answer.

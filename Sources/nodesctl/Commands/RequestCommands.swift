@@ -60,7 +60,7 @@ struct RequestsCommand: AsyncParsableCommand {
 struct DevicesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "devices", abstract: "Paired devices.",
-        subcommands: [List.self, Show.self, SetAgentCommand.self])
+        subcommands: [List.self, Show.self, SetAgentCommand.self, SetCommandsCommand.self])
 
     /// `nodesctl devices list`
     struct List: OperatorCommand {
