@@ -122,6 +122,7 @@ let package = Package(
                 .embedInCode("Migrations/v020_command_calls.sql"),
                 .embedInCode("Migrations/v021_device_word.sql"),
                 .embedInCode("Migrations/v022_passkeys.sql"),
+                .embedInCode("Migrations/v023_commands_off.sql"),
             ]),
         module("ChannelHost", ["PairingCore", "CGoClawChannel", "Cryptography", "Unix", log, metrics]),
         module(

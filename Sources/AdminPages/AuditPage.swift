@@ -216,6 +216,7 @@ extension EventName {
         case .invitationWithdrawn: "Invitation withdrawn"
         case .deviceChanged: "Device changed"
         case .deviceMessagesRead: "Messages read"
+        case .toolCalled: "Tool used"
         case .commandCalled: "Command called"
         case .commandEnded: "Command ended"
         case .deviceContended: "Two programs use one credential"

@@ -29,6 +29,11 @@ struct DecisionPage: PageModel {
         problem == nil && row.request.state != .expired && reader != nil && row.request.decidedBy == reader
     }
 
+    private var commands: [CommandItem] {
+        CommandItem.all(
+            in: row.request.profile, off: row.commandsOff, isChoice: verdict == .approve)
+    }
+
     func child(named name: String) -> (any PageValue)? {
         let request = row.request
         return switch name {
@@ -36,6 +41,10 @@ struct DecisionPage: PageModel {
         case "choosesAgent": verdict == .approve && agents.names.count > 1
         case "agentOptions":
             agentOptions(chosen: row.agents.first, channel: request.channel, agents)
+        case "hasCommands": !commands.isEmpty
+        case "declaredCommands": commands
+        case "switchesCommands":
+            verdict == .approve && !DeviceCommand.declared(in: request.profile.metadata).isEmpty
         case "isPending": request.state == .pending
         case "isApproval": verdict == .approve
         case "typesCode": typesCode

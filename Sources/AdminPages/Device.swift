@@ -18,7 +18,7 @@ extension AdminPages {
             else { throw .internal }
             _ = try await administration.change(
                 senderID, generation: generation,
-                DeviceForm.change(form, channel: device.channel, kernel.settings.agents),
+                DeviceForm.change(form, of: device, kernel.settings.agents),
                 from: visit.address, by: session.authority)
             return seeOther(.device(senderID), saying: Notice(.changed, senderID), visit)
         } catch {

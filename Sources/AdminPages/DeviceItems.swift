@@ -2,28 +2,62 @@ import PairingCore
 
 // What a device's page shows beside its pairings.
 
-/// A command that a device declares.
+/// Something that a device declares as a command.
 final class CommandItem: PageModel {
-    private let command: String
-    private let summary: String?
-    private let parameters: String?
+    private let declaration: CommandDeclaration
+    private let isOff: Bool
+    private let isChoice: Bool
 
-    /// - Returns: `nil` for what declares no command.
-    init?(_ json: JSONValue) {
-        guard let command = json["name"]?.string else { return nil }
-        self.command = command
-        summary = json["description"]?.string
-        let schema = json["parameters"]
-        parameters = schema == nil || schema == .null ? nil : schema?.text
+    /// - Parameters:
+    ///   - isOff: whether an administrator switched it off.
+    ///   - isChoice: whether it can be switched here.
+    init(_ declaration: CommandDeclaration, isOff: Bool, isChoice: Bool) {
+        self.declaration = declaration
+        self.isOff = isOff
+        self.isChoice = isChoice
+    }
+
+    /// Everything that a device declares.
+    static func all(
+        in profile: DeviceProfile, off: [String], isChoice: Bool
+    ) -> [CommandItem] {
+        CommandDeclaration.all(in: profile.metadata).map {
+            CommandItem($0, isOff: off.contains($0.name), isChoice: isChoice)
+        }
     }
 
     func child(named name: String) -> (any PageValue)? {
-        switch name {
-        case "commandName": command
-        case "commandSummary": summary
-        case "commandParameters": parameters
-        default: nil
+        switch declaration.command {
+        case .success(let command):
+            switch name {
+            case "commandName": command.name
+            case "commandSummary": command.summary.isEmpty ? nil : command.summary
+            case "commandParameters": command.parameters.text
+            case "isChoice": isChoice
+            case "isOn": !isOff
+            case "isSwitchedOff": isOff
+            default: nil
+            }
+        case .failure(let fault):
+            switch name {
+            case "commandName": declaration.name.isEmpty ? "?" : declaration.name
+            case "commandFault": fault.sentence
+            default: nil
+            }
         }
+    }
+}
+
+/// The fields that switch a device's commands.
+enum CommandForm {
+    /// What the fields change: each command that the device declares and that is not ticked is switched off.
+    ///
+    /// - Parameter profile: what was displayed; a device never changes it.
+    static func switches(_ fields: FormFields?, of profile: DeviceProfile) -> CommandSwitches {
+        guard let fields, fields["commands"] != nil else { return CommandSwitches() }
+        let ticked = Set(fields.named("command.").map(\.name))
+        let declared = Set(DeviceCommand.declared(in: profile.metadata).map(\.name))
+        return CommandSwitches(on: declared.intersection(ticked), off: declared.subtracting(ticked))
     }
 }
 

@@ -30,6 +30,11 @@ struct DevicePage: PageModel {
         case "pairings": rows.map { DeviceItem($0, now: now) }
         case "declaredCommands": commands
         case "hasCommands": !commands.isEmpty
+        case "switchesCommands":
+            device.map { $0.state == .active && !DeviceCommand.declared(in: $0.profile.metadata).isEmpty }
+                ?? false
+        case "formerCommands":
+            formerCommands.isEmpty ? nil : formerCommands.joined(separator: ", ")
         case "answeredBy": device.map { answered(by: $0) }
         case "agentOptions": device.map { agentOptions($0, agents) }
         case "furtherAgents": furtherAgents
@@ -47,10 +52,16 @@ struct DevicePage: PageModel {
     }
 
     private var commands: [CommandItem] {
-        guard let metadata = device?.profile.metadata,
-            case .array(let commands)? = (try? JSONValue(parsing: metadata.utf8))?["commands"]
-        else { return [] }
-        return commands.compactMap(CommandItem.init)
+        device.map {
+            CommandItem.all(in: $0.profile, off: $0.commandsOff, isChoice: $0.state == .active)
+        } ?? []
+    }
+
+    /// Those that were switched off and that it declares no more.
+    private var formerCommands: [String] {
+        guard let device else { return [] }
+        let declared = DeviceCommand.declared(in: device.profile.metadata).map(\.name)
+        return device.commandsOff.filter { !declared.contains($0) }
     }
 
     private func answered(by device: PairedDevice) -> String {
@@ -106,14 +117,15 @@ enum DeviceForm {
     ]
 
     /// What the fields change.
-    static func change(_ fields: FormFields, channel: ChannelID, _ agents: AgentChoice) -> DeviceChange {
+    static func change(_ fields: FormFields, of device: PairedDevice, _ agents: AgentChoice) -> DeviceChange {
         let expiry: DeviceChange.Expiry? =
             fields["expiry"] == "never"
             ? .never
             : lifetimes.first { $0.value == fields["expiry"] }.map { .after($0.duration) }
         return DeviceChange(
             label: fields["label"], note: fields["note"], expiry: expiry,
-            agents: Self.agents(fields, channel: channel, agents))
+            agents: Self.agents(fields, channel: device.channel, agents),
+            commands: CommandForm.switches(fields, of: device.profile))
     }
 
     /// Who was chosen to answer; `nil` where the form has no such field.

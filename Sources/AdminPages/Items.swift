@@ -151,6 +151,9 @@ final class RequestItem: PageModel {
         case "hasPast": !row.past.isEmpty
         case "past": row.past.map { PastItem($0, now: now) }
         case "metadata": request.profile.metadata == "{}" ? nil : request.profile.metadata
+        case "commandNames":
+            DeviceCommand.declared(in: request.profile.metadata).map(\.name).joined(separator: ", ")
+                .nilIfEmpty
         case "requestID": request.id.text
         case "decisionReason": request.reason
         case "approvePath": Route.approve(request.id).path
@@ -220,4 +223,9 @@ final class DeviceItem: PageModel {
         default: nil
         }
     }
+}
+
+extension String {
+    /// `nil` where there is nothing in it.
+    fileprivate var nilIfEmpty: String? { isEmpty ? nil : self }
 }

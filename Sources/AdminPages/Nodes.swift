@@ -50,9 +50,14 @@ extension AdminPages {
         do throws(Refusal) {
             switch (verdict, code) {
             case (.approve, let code?):
+                var switches = CommandSwitches()
+                if visit.form?["commands"] != nil {
+                    let row = try await kernel.administration.request(id, by: session.authority)
+                    switches = CommandForm.switches(visit.form, of: row.request.profile)
+                }
                 let device = try await kernel.administration.approve(
                     id, code: code, agents: visit.form?["agent"].map { $0.isEmpty ? [] : [$0] },
-                    from: visit.address, by: session.authority)
+                    commands: switches, from: visit.address, by: session.authority)
                 return seeOther(.nodes, saying: Notice(.approved, device.senderID), visit)
             case (.deny, let code) where code != nil || kernel.settings.requiresTypedCode:
                 let request = try await kernel.administration.deny(

@@ -118,7 +118,7 @@ struct Notice: Equatable, PageModel {
             case .denied: "was told so, and its request is gone."
             case .revoked:
                 "is no longer paired. Its sessions end on every instance; to come back it must pair again."
-            case .changed: "is as you said. A change of its agent applies to its next message."
+            case .changed: "is as you said. A change of its agents or commands applies to its next message."
             case .waitLifted: "may be asked for again at once."
             case .signedOut: "This browser's session has ended."
             case .passwordChanged: "Your other sessions have ended."

@@ -18,8 +18,8 @@ public struct PageTemplates: Sendable {
     }
 
     private static let partials = [
-        "layout", "metadata", "past", "reason", "request", "profile", "rivals", "time", "channel", "alert",
-        "plugin", "export", "filters", "qr", "roles", "window", "passkeys",
+        "layout", "commands", "metadata", "past", "reason", "request", "profile", "rivals", "time", "channel",
+        "alert", "plugin", "export", "filters", "qr", "roles", "window", "passkeys",
     ]
 
     private let trees: [Page: [TemplateNode]]

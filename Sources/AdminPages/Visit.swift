@@ -67,8 +67,8 @@ struct Visit {
         let most =
             switch route {
             case .selection: Selection.maximumFields
-            // A field for each agent.
-            case .device: 256
+            // A field for each agent, and for each command.
+            case .device, .approve: 256
             default: FormFields.maximumCount
             }
         do { form = try FormFields(request.body, maximumCount: most) } catch { throw PageFault(error) }

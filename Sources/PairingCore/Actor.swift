@@ -69,6 +69,8 @@ public enum EventName: String, Sendable, Hashable, CaseIterable {
     case deviceChanged = "device.changed"
     /// An administrator looked at what a device and its agents said to each other.
     case deviceMessagesRead = "device.messages_read"
+    /// A program used one of the tools of `/mcp`.
+    case toolCalled = "tool.called"
     /// An agent has a device carry out a command.
     case commandCalled = "command.called"
     /// A command came to its end, whichever.

@@ -22,42 +22,48 @@ public struct DeviceCommand: Sendable, Equatable {
     ///
     /// - Parameter metadata: the text of a JSON object.
     public static func declared(in metadata: String) -> [DeviceCommand] {
-        guard let metadata = try? JSONValue(parsing: metadata.utf8),
-            case .array(let entries)? = metadata["commands"]
-        else { return [] }
-        var names: Set<String> = []
-        return entries.prefix(maximumCount).compactMap { entry in
-            guard let command = DeviceCommand(entry), names.insert(command.name).inserted else { return nil }
-            return command
-        }
+        CommandDeclaration.all(in: metadata).compactMap { try? $0.command.get() }
     }
 
-    private init?(_ entry: JSONValue) {
+    /// - Throws: the rule that it breaks.
+    fileprivate init(_ entry: JSONValue) throws(CommandFault) {
         // OpenClaw's nodes give names alone, and take whatever object they are told.
         let isName = entry.string != nil
-        guard let name = entry.string ?? entry["name"]?.string, Self.isName(name) else { return nil }
+        guard let name = entry.string ?? entry["name"]?.string else { throw .nameless }
+        guard Self.isName(name) else { throw .badName }
         let none: JSONValue =
             isName
             ? .object(["type": .string("object")])
             : .object(["type": .string("object"), "properties": .object([:])])
         let parameters = entry["parameters"] ?? none
-        guard parameters["type"] == .string("object"),
-            parameters.text.utf8.count <= Self.maximumParameterBytes
-        else { return nil }
+        guard parameters["type"] == .string("object") else { throw .badParameters }
+        guard parameters.text.utf8.count <= Self.maximumParameterBytes else { throw .largeParameters }
         switch entry["description"] {
         case nil: summary = ""
         case .string(let text)?:
             summary = cleanDeviceText(text, maximumScalars: Self.maximumSummaryScalars)
-        default: return nil
+        default: throw .badDescription
         }
         switch entry["timeoutS"] {
         case nil: limit = Self.usualLimit
         case let value?:
-            guard let seconds = value.wholeNumber, (1...60).contains(seconds) else { return nil }
+            guard let seconds = value.wholeNumber, (1...60).contains(seconds) else { throw .badTimeout }
             limit = .seconds(seconds)
         }
         self.name = name
         self.parameters = parameters
+    }
+
+    /// The command that a message for a device has carried out: `{"type": "command", "command": NAME, …}`.
+    ///
+    /// - Parameter body: the message: JSON text.
+    /// - Returns: `nil` for a message of another kind.
+    public static func name(in body: String) -> String? {
+        // Most messages are none, and are not read for this; an escape may hide the word.
+        guard body.contains("command") || body.contains("\\u"),
+            let message = try? JSONValue(parsing: body.utf8), message["type"] == .string("command")
+        else { return nil }
+        return message["command"]?.string
     }
 
     private static func isName(_ text: String) -> Bool {
@@ -70,6 +76,77 @@ public struct DeviceCommand: Sendable, Equatable {
                 || "._-".utf8.contains(byte)
         }
     }
+}
+
+/// Why something that a device declares is no command.
+public enum CommandFault: Error, Sendable, Equatable {
+    case nameless, badName, repeated, badParameters, largeParameters, badDescription, badTimeout
+    /// There are so many more than a device may have.
+    case tooMany(Int)
+
+    /// The rule that it breaks, as a sentence.
+    public var sentence: String {
+        switch self {
+        case .nameless: "It has no name."
+        case .badName:
+            "Its name is not a letter followed by up to 63 letters, digits, dots, hyphens or underscores."
+        case .repeated: "This name is declared before."
+        case .badParameters: "Its parameters are not the JSON Schema of an object."
+        case .largeParameters: "Its parameters have more than \(DeviceCommand.maximumParameterBytes) bytes."
+        case .badDescription: "Its description is not a text."
+        case .badTimeout: "Its timeoutS is not a whole number from 1 to 60."
+        case .tooMany: "A device has \(DeviceCommand.maximumCount) commands at most."
+        }
+    }
+}
+
+/// An entry of what a device declares as its commands, for those who decide about it.
+public struct CommandDeclaration: Sendable, Equatable {
+    /// What it is called, cleaned; empty where it has no name.
+    public var name: String
+    /// The command, or why it is none and offered to nobody.
+    public var command: Result<DeviceCommand, CommandFault>
+
+    /// Everything that a device declares, in its order. What is beyond the most commands of a device is one entry.
+    ///
+    /// - Parameter metadata: the text of a JSON object.
+    public static func all(in metadata: String) -> [CommandDeclaration] {
+        guard metadata.contains("\"commands\""), let metadata = try? JSONValue(parsing: metadata.utf8),
+            case .array(let entries)? = metadata["commands"]
+        else { return [] }
+        var names: Set<String> = []
+        var all = entries.prefix(DeviceCommand.maximumCount).map { entry in
+            let name = cleanDeviceText(entry.string ?? entry["name"]?.string ?? "", maximumScalars: 64)
+            do throws(CommandFault) {
+                let command = try DeviceCommand(entry)
+                guard names.insert(command.name).inserted else { throw .repeated }
+                return CommandDeclaration(name: name, command: .success(command))
+            } catch {
+                return CommandDeclaration(name: name, command: .failure(error))
+            }
+        }
+        let more = entries.count - all.count
+        if more > 0 {
+            all.append(CommandDeclaration(name: "\(more) more", command: .failure(.tooMany(more))))
+        }
+        return all
+    }
+}
+
+/// How the call of a command ended; the words of the event `command.ended`.
+public enum CommandOutcome: String, Sendable {
+    /// The device carried it out.
+    case done
+    /// The device says that it did not.
+    case refused
+    /// The device was not connected, so that it was not sent.
+    case away
+    /// The device said nothing in time.
+    case unanswered
+    /// Whoever called it does not wait any more.
+    case abandoned
+    /// An administrator switched it off, so that it was not sent.
+    case switchedOff = "switched_off"
 }
 
 /// A device's answer to a command: `{"type": "ack", "command", "callId", "ok", "result"?, "detail"?}`.

@@ -42,6 +42,13 @@ public struct PairedDevice: Sendable, Equatable {
     /// Who answers its messages: the first, or another one that a message names. Empty where that is left to its
     /// channel, and then a message names nobody else.
     public var agents: [String] = []
+    /// The names of commands that administrators switched off, sorted; later pairings of the sender ID keep them.
+    public var commandsOff: [String] = []
+
+    /// What agents may have it carry out: what it declares and nobody switched off.
+    public var commands: [DeviceCommand] {
+        DeviceCommand.declared(in: profile.metadata).filter { !commandsOff.contains($0.name) }
+    }
 
     /// What people are shown as its name: the label, else what it claims to be called; empty where there is neither.
     public var shownName: String { label ?? profile.displayName }

@@ -236,4 +236,24 @@ extension RefusalKind {
     package static let noSession = RefusalKind(
         .failedPrecondition, "no_session",
         "Passkeys are added in a browser that is signed in.")
+
+    package static let tooOften = RefusalKind(
+        .resourceExhausted, "too_often",
+        "This token calls too often. Wait as long as this says.", retryable: true)
+
+    package static let notAcceptable = RefusalKind(
+        .invalidRequest, "not_acceptable",
+        "Accept: expected application/json among what is listed.")
+
+    package static let unknownCommand = RefusalKind(
+        .invalidRequest, "unknown_command",
+        "The device declares no such command. Look at the commands that it declares.")
+
+    package static let tooManyCommands = RefusalKind(
+        .invalidRequest, "too_many_commands",
+        "More commands are named than a device can declare.")
+
+    package static let unknownCommandNotFound = RefusalKind(
+        .notFound, "unknown_command",
+        "The device takes no command of this name.")
 }

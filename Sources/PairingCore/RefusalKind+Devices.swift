@@ -368,4 +368,8 @@ extension RefusalKind {
         case .expired: .alreadyExpired
         }
     }
+
+    package static let commandSwitchedOff = RefusalKind(
+        .failedPrecondition, "command_switched_off",
+        "An administrator switched this device's command off.")
 }

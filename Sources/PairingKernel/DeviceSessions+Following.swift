@@ -153,6 +153,9 @@ extension DeviceSessions {
             for socket in sockets { socket.close(.revoked) }
             endQuestions(of: senderID, below: generation)
             dispatcher.revoke(senderID, below: generation)
+        case .commandEnded:
+            let call = (try? JSONValue(parsing: event.details.utf8))?["callId"]?.string
+            if let call { commandWaits.wake(call) }
         case .pairingApproved, .pairingDenied, .pairingExpired:
             guard let id = event.requestID.flatMap({ RequestID($0) }) else { return }
             // Not here: an approval asks the database, and a revocation behind it must not wait for that.

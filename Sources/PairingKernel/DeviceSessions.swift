@@ -70,6 +70,8 @@ public final class DeviceSessions: Service, Sendable {
     let wakes = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     /// Wakes whoever passes decisions on.
     let decisions = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    /// Who waits for commands to end.
+    let commandWaits = CommandWaits()
     /// Who waits for answers without a session.
     let questions = Mutex(QuestionTable<AnswerReader>())
     /// Wakes whoever looks for answers that were made elsewhere; wakes that come together are one.

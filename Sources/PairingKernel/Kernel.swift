@@ -14,6 +14,8 @@ public struct Kernel: Sendable {
     public let accounts: Accounts
     /// What programs push to devices.
     public let messages: MessageDesk
+    /// What programs of agents see of devices.
+    public let tools: ToolDesk
     /// What happened.
     public let feed: EventFeed
     /// Invitations, and when devices may ask to pair.
@@ -52,6 +54,8 @@ public struct Kernel: Sendable {
             store: store, host: channels, settings: settings, logger: logger)
         accounts = try Accounts(store: store, settings: settings, logger: logger)
         messages = MessageDesk(store: store, logger: logger)
+        tools = ToolDesk(
+            store: store, administration: administration, settings: settings, logger: logger)
         feed = EventFeed(store: store, logger: logger)
         audit = Audit(store: store, logger: logger)
         restoration = Restoration(store: store, audit: audit, logger: logger)

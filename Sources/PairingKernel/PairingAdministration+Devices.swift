@@ -29,9 +29,7 @@ extension PairingAdministration {
             }
         }
         let origination = try origination(authority, address)
-        guard settings.showsMessageText else {
-            throw Refusal(.textHidden)
-        }
+        guard settings.showsMessageText else { throw .textHidden }
         var sight = try await refusing(logger) {
             try await store.recordReading(of: device, by: origination)
             return try await store.sight(
@@ -45,13 +43,13 @@ extension PairingAdministration {
         return sight
     }
 
-    /// Changes what is said of a device: its label, note, expiry and agents.
+    /// Changes what is said of a device: its label, note, expiry, agents, and which commands of it may be used.
     ///
     /// - Parameters:
     ///   - generation: the generation that was displayed; `nil` for whichever it is.
     ///   - change: label and note as they were typed; what is too long of them is cut.
     /// - Throws: `NOT_FOUND` where none is paired, `FAILED_PRECONDITION` where it was paired anew,
-    ///   `INVALID_REQUEST` for an agent that is not configured.
+    ///   `INVALID_REQUEST` for an agent that is not configured, or a command that the device does not declare.
     public func change(
         _ senderID: SenderID, generation: Generation? = nil, _ change: DeviceChange,
         from address: ClientAddress? = nil, by authority: Authority

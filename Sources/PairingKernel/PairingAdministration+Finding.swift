@@ -38,6 +38,13 @@ extension PairingAdministration {
         _ filter: DeviceFilter, after: String?, limit: Int, by authority: Authority
     ) async throws(Refusal) -> Page<DeviceRow> {
         try authority.require(.read)
+        return try await findDevices(filter, after: after, limit: limit)
+    }
+
+    /// The same for whoever may.
+    func findDevices(
+        _ filter: DeviceFilter, after: String?, limit: Int
+    ) async throws(Refusal) -> Page<DeviceRow> {
         let cursor = try deviceCursor(after)
         let limit = min(max(limit, 1), 200)
         return try await refusing(logger) {

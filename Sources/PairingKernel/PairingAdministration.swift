@@ -44,6 +44,8 @@ public struct PairingAdministration: Sendable {
         public var past: [PastDecision] = []
         /// Who answered it when it was paired before; empty for its channel's agent. In a dialog only.
         public var agents: [String] = []
+        /// The commands that were switched off when it was paired before. In a dialog only.
+        public var commandsOff: [String] = []
     }
 
     /// A pairing with what is known of its device.
@@ -112,6 +114,7 @@ public struct PairingAdministration: Sendable {
             let history = try await store.history(of: request.senderID)
             row.past = PastDecision.all(in: history, before: request)
             row.agents = history.devices.first?.agents ?? []
+            row.commandsOff = history.devices.first?.commandsOff ?? []
             return row
         }
     }
@@ -136,18 +139,21 @@ public struct PairingAdministration: Sendable {
 
     /// Approves the request that was displayed with `code`; of concurrent attempts exactly one wins (I2).
     ///
-    /// - Parameter agents: who answers the device, the first where a message names none; empty for its channel's
-    ///   agent, `nil` for whoever answered it when it was paired before.
+    /// - Parameters:
+    ///   - agents: who answers the device, the first where a message names none; empty for its channel's agent, `nil`
+    ///     for whoever answered it when it was paired before.
+    ///   - commands: which of its commands may be used; the others as when it was paired before.
     /// - Throws: `NOT_FOUND`, or `FAILED_PRECONDITION` with the new state in `details["state"]` (and
     ///   `decidedBy`, `decidedAt`) where it has changed since.
     public func approve(
-        _ id: RequestID, code: PairingCode, agents: [String]? = nil, from address: ClientAddress? = nil,
+        _ id: RequestID, code: PairingCode, agents: [String]? = nil,
+        commands: CommandSwitches = CommandSwitches(), from address: ClientAddress? = nil,
         by authority: Authority
     ) async throws(Refusal) -> PairedDevice {
         let origination = try origination(authority, address)
         try check(agents)
         return try await refusing(logger) {
-            try await store.approve(id, code: code, agents: agents, by: origination)
+            try await store.approve(id, code: code, agents: agents, commands: commands, by: origination)
         }.get()
     }
 

@@ -21,6 +21,8 @@ struct Stream {
     var claimLeft: Duration?
     /// Who answers the device; empty where that is left to its channel.
     var agents: [String] = []
+    /// The commands that administrators switched off.
+    var commandsOff: [String] = []
     /// A change of the claim that has yet to be written.
     private(set) var claimChange: ClaimChange?
 
@@ -33,6 +35,12 @@ struct Stream {
 
     /// Whether messages of either direction wait.
     var hasOpenMessages: Bool { unanswered > 0 || acknowledgedOut < nextOut - 1 }
+
+    /// Whether an answer would have the device carry out what an administrator switched off.
+    func holdsSwitchedOff(_ replies: [PairingStore.AgentReply]) -> Bool {
+        !commandsOff.isEmpty
+            && replies.contains { DeviceCommand.name(in: $0.body).map(commandsOff.contains) ?? false }
+    }
 
     /// Why the session may act no more; `nil` while it may.
     func refusal(of session: PairingStore.LiveSession) -> Refusal? {
@@ -225,7 +233,8 @@ extension Transaction {
     static let streamColumns = """
         sender_key, generation, active, next_in, next_out, acknowledged_out, unanswered, unanswered_bytes,
         unacknowledged_bytes, claimed_by::text AS claimed_by,
-        (extract(epoch FROM claimed_until - clock_timestamp()) * 1000)::bigint AS claim_left, agents
+        (extract(epoch FROM claimed_until - clock_timestamp()) * 1000)::bigint AS claim_left, agents,
+        commands_off
         """
 
     private static let lockStreams = """
@@ -255,7 +264,8 @@ extension Transaction {
                         unacknowledgedBytes: try $0.int64("unacknowledged_bytes"),
                         claimedBy: try $0.optionalText("claimed_by").flatMap { InstanceID($0) },
                         claimLeft: try $0.optionalInt64("claim_left").map { .milliseconds($0) },
-                        agents: try $0.optionalTexts("agents") ?? [])
+                        agents: try $0.optionalTexts("agents") ?? [],
+                        commandsOff: try $0.optionalTexts("commands_off") ?? [])
                 )
             }, uniquingKeysWith: { first, _ in first })
     }

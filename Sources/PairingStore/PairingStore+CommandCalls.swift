@@ -16,12 +16,15 @@ extension PairingStore {
         public var agent: String
         /// How long the answer is waited for.
         public var limit: Duration
+        /// Who has it called, for the audit.
+        public var origination: Origination
 
         /// Wraps the parts.
         public init(
             key: String, sender: PairedSender, channel: ChannelID, command: String, agent: String,
-            limit: Duration
+            limit: Duration, origination: Origination = Origination(.system)
         ) {
+            self.origination = origination
             self.key = key
             self.sender = sender
             self.channel = channel
@@ -29,20 +32,6 @@ extension PairingStore {
             self.agent = agent
             self.limit = limit
         }
-    }
-
-    /// How a call ended; the words of the event `command.ended`.
-    public enum CommandOutcome: String, Sendable {
-        /// The device carried it out.
-        case done
-        /// The device says that it did not.
-        case refused
-        /// The device was not connected, so that it was not sent.
-        case away
-        /// The device said nothing in time.
-        case unanswered
-        /// Whoever called it does not wait any more.
-        case abandoned
     }
 
     /// Where a call stands.
@@ -78,22 +67,23 @@ extension PairingStore {
                     ]
                 ).first != nil
             if isNew {
-                let isPaired =
-                    try transaction.query(
-                        """
-                        SELECT 1 AS one FROM paired_devices
-                        WHERE sender_key = $1 AND generation = $2 AND state = 'active'
-                        """, [.text(key), .int64(call.sender.generation.number)]
-                    ).first != nil
+                let device = try transaction.query(
+                    """
+                    SELECT $3 = ANY(coalesce(commands_off, '{}')) AS is_off FROM paired_devices
+                    WHERE sender_key = $1 AND generation = $2 AND state = 'active'
+                    """, [.text(key), .int64(call.sender.generation.number), .text(call.command)]
+                ).first
                 try transaction.record(
                     .commandCalled, channel: call.channel, senderID: call.sender.senderID,
-                    by: Origination(.system), generation: call.sender.generation,
+                    by: call.origination, generation: call.sender.generation,
                     details: .object([
                         "callId": .string(call.key), "command": .string(call.command),
                         "agent": .string(call.agent),
                     ]))
-                if !isThere || !isPaired {
-                    _ = try transaction.end(call.key, of: call.sender, .away, nil, by: .system)
+                let isOff = try device?.bool("is_off") ?? false
+                if isOff || !isThere || device == nil {
+                    _ = try transaction.end(
+                        call.key, of: call.sender, isOff ? .switchedOff : .away, nil, by: .system)
                 }
             }
             guard
@@ -138,7 +128,7 @@ extension PairingStore {
 extension Transaction {
     /// - Returns: whether it was under way.
     fileprivate func end(
-        _ key: String, of sender: PairingStore.PairedSender, _ outcome: PairingStore.CommandOutcome,
+        _ key: String, of sender: PairingStore.PairedSender, _ outcome: CommandOutcome,
         _ answer: String?, by actor: Actor
     ) throws -> Bool {
         let ended = try query(
@@ -168,7 +158,7 @@ extension PostgresRow {
     fileprivate func commandState() throws -> PairingStore.CommandState {
         PairingStore.CommandState(
             outcome: try optionalText("outcome") == nil
-                ? nil : try parsed("outcome", PairingStore.CommandOutcome.init(rawValue:)),
+                ? nil : try parsed("outcome", CommandOutcome.init(rawValue:)),
             answer: try optionalText("answer"), left: .milliseconds(try int64("left_ms")))
     }
 }

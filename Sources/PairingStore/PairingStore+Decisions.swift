@@ -7,10 +7,13 @@ extension PairingStore {
     /// Wrong codes are events, and limited for whoever sends them and for the request: a code that can be guessed
     /// proves that nobody looked at the device.
     ///
-    /// - Parameter agents: who answers the device; empty for its channel's agent, `nil` for whoever did when it was
-    ///   paired before.
+    /// - Parameters:
+    ///   - agents: who answers the device; empty for its channel's agent, `nil` for whoever did when it was paired
+    ///     before.
+    ///   - commands: which of its commands may be used; the others as when it was paired before.
     public func approve(
-        _ id: RequestID, code: PairingCode, agents: [String]? = nil, by origination: Origination
+        _ id: RequestID, code: PairingCode, agents: [String]? = nil,
+        commands: CommandSwitches = CommandSwitches(), by origination: Origination
     ) async throws -> Outcome<PairedDevice> {
         try await decide(id) { transaction, life, now in
             let senderID = life.pending?.senderID
@@ -25,15 +28,23 @@ extension PairingStore {
             case .refuse(let refusal):
                 try transaction.recordWrongCode(for: id, of: senderID, by: origination)
                 return .refused(refusal)
-            case .write(let device):
+            case .write(var device):
+                let before = try transaction.commandsOff(of: device.senderID)
+                do throws(Refusal) {
+                    device.commandsOff = try commands.applied(
+                        to: before, declaredIn: device.profile.metadata)
+                } catch {
+                    return .refused(error)
+                }
                 try transaction.insert(device, agents: agents)
+                var chosen = device.profile.marks
+                if let agents { chosen["agents"] = .array(agents.map(JSONValue.string)) }
+                if !device.commandsOff.isEmpty {
+                    chosen["commandsOff"] = .array(device.commandsOff.map(JSONValue.string))
+                }
                 try transaction.record(
                     .pairingApproved, channel: device.channel, senderID: device.senderID, by: origination,
-                    requestID: id, generation: device.generation,
-                    details: .object(
-                        device.profile.marks.merging(
-                            agents.map { ["agents": .array($0.map(JSONValue.string))] } ?? [:]
-                        ) { $1 }))
+                    requestID: id, generation: device.generation, details: .object(chosen))
                 return .done(device)
             }
         }
@@ -221,18 +232,22 @@ extension JSONValue {
 extension Transaction {
     /// Makes the approved request the sender ID's active pairing.
     ///
-    /// - Parameter agents: whom the administrator chose for it; `nil` where nobody chose.
+    /// - Parameters:
+    ///   - device: as it is to be, with the commands that are switched off.
+    ///   - agents: whom the administrator chose for it; `nil` where nobody chose.
     func insert(_ device: PairedDevice, agents: [String]? = nil) throws {
         // Where nobody chose, who answered before answers again.
         let agents = PostgresValue.texts(agents)
+        let commandsOff = PostgresValue.texts(device.commandsOff)
         try enqueue(
             """
-            INSERT INTO device_streams AS d (sender_key, generation, active, agents)
-            VALUES ($1, $2, true, nullif($3::text[], '{}'))
+            INSERT INTO device_streams AS d (sender_key, generation, active, agents, commands_off)
+            VALUES ($1, $2, true, nullif($3::text[], '{}'), nullif($4::text[], '{}'))
             ON CONFLICT (sender_key) DO UPDATE SET generation = excluded.generation, active = true, next_in = 1,
                 next_out = 1, acknowledged_out = 0,
-                agents = CASE WHEN $3::text[] IS NULL THEN d.agents ELSE excluded.agents END
-            """, [.text(device.senderID.key), .int64(device.generation.number), agents])
+                agents = CASE WHEN $3::text[] IS NULL THEN d.agents ELSE excluded.agents END,
+                commands_off = excluded.commands_off
+            """, [.text(device.senderID.key), .int64(device.generation.number), agents, commandsOff])
         try enqueue(
             """
             INSERT INTO device_silence (sender_key, generation, channel, due_at) VALUES ($1, $2, $3, clock_timestamp())
@@ -249,17 +264,29 @@ extension Transaction {
                 WHERE request_id = $1 RETURNING *)
             INSERT INTO paired_devices (request_id, sender_key, sender_id, channel, generation, public_key,
                 token_hash, display_name, metadata, detail_labels, detail_values, paired_at, paired_by, agents, label,
-                note)
+                note, commands_off)
             SELECT request_id, sender_key, sender_id, channel, $3, public_key, token_hash, display_name, metadata,
                 detail_labels, detail_values, decided_at, $2,
-                CASE WHEN $4::text[] IS NULL THEN before.agents ELSE nullif($4::text[], '{}') END, label, note
+                CASE WHEN $4::text[] IS NULL THEN before.agents ELSE nullif($4::text[], '{}') END, label, note,
+                nullif($5::text[], '{}')
             FROM request LEFT JOIN LATERAL (SELECT agents, label, note FROM paired_devices
                 WHERE sender_key = request.sender_key ORDER BY generation DESC LIMIT 1) AS before ON true
             """,
             [
                 .uuid(device.requestID.text), .text(device.pairedBy), .int64(device.generation.number),
-                agents,
+                agents, commandsOff,
             ])
+    }
+
+    /// The commands that were switched off when a sender ID was paired last: what somebody switched off stays so until
+    /// somebody switches it on.
+    func commandsOff(of senderID: SenderID) throws -> [String] {
+        try query(
+            """
+            SELECT coalesce(commands_off, '{}') AS commands_off FROM paired_devices WHERE sender_key = $1
+            ORDER BY generation DESC LIMIT 1
+            """, [.text(senderID.key)]
+        ).first?.texts("commands_off") ?? []
     }
 
     /// Adds to a refusal what became of the request meanwhile, so that the loser of a race reads why (I2).

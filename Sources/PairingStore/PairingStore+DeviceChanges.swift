@@ -21,6 +21,13 @@ extension PairingStore {
                 return .refused(
                     Refusal(.changed))
             }
+            let commandsOff: [String]
+            do throws(Refusal) {
+                commandsOff = try change.commands.applied(
+                    to: before.commandsOff, declaredIn: before.profile.metadata)
+            } catch {
+                return .refused(error)
+            }
             let (never, milliseconds): (Bool, Int64?) =
                 switch change.expiry {
                 case nil: (false, nil)
@@ -34,18 +41,24 @@ extension PairingStore {
                     note = CASE WHEN $3::text IS NULL THEN note ELSE nullif(normalize($3::text, NFC), '') END,
                     expires_at = CASE WHEN $4::boolean THEN NULL
                         ELSE coalesce(clock_timestamp() + $5::bigint * interval '1 millisecond', expires_at) END,
-                    agents = CASE WHEN $6::text[] IS NULL THEN agents ELSE nullif($6::text[], '{}') END
+                    agents = CASE WHEN $6::text[] IS NULL THEN agents ELSE nullif($6::text[], '{}') END,
+                    commands_off = nullif($7::text[], '{}')
                 WHERE request_id = $1
                 """,
                 [
                     .uuid(before.requestID.text), .text(change.label), .text(change.note), .bool(never),
-                    .int64(milliseconds), .texts(change.agents),
+                    .int64(milliseconds), .texts(change.agents), .texts(commandsOff),
                 ])
             if let agents = change.agents, agents != before.agents {
                 // Waits for messages that are being accepted: the next one goes to who was chosen.
                 try transaction.enqueue(
                     "UPDATE device_streams SET agents = nullif($2::text[], '{}') WHERE sender_key = $1 AND active",
                     [.text(senderID.key), .texts(agents)])
+            }
+            if commandsOff != before.commandsOff {
+                try transaction.enqueue(
+                    "UPDATE device_streams SET commands_off = nullif($2::text[], '{}') WHERE sender_key = $1",
+                    [.text(senderID.key), .texts(commandsOff)])
             }
             guard let after = try transaction.activePairing(of: senderID) else {
                 throw CorruptRow(column: "state")
@@ -97,6 +110,9 @@ extension PairedDevice {
             changes["expiresAt"] = expiresAt.map { .integer($0.milliseconds) } ?? .null
         }
         if agents != before.agents { changes["agents"] = .array(agents.map(JSONValue.string)) }
+        if commandsOff != before.commandsOff {
+            changes["commandsOff"] = .array(commandsOff.map(JSONValue.string))
+        }
         return changes
     }
 }

@@ -170,7 +170,8 @@ extension Transaction {
         var life = SenderLife(pending: request, active: nil, generation: generation)
         switch life.approve(id: request.id, code: request.code, by: origination.actor, now: now) {
         case .refuse(let refusal): return .refused(refusal)
-        case .write(let device):
+        case .write(var device):
+            device.commandsOff = try commandsOff(of: device.senderID)
             try end(request, as: .approved, by: origination.actor)
             try insert(device)
             try record(

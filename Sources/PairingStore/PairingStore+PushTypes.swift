@@ -10,11 +10,13 @@ extension PairingStore {
         /// Which agent speaks.
         public var agent: String
         /// The message: JSON text.
-        public var body: String
+        public let body: String
         /// How long it is wanted; `nil` for ever.
         public var lifetime: Duration?
         /// Who sends it.
         public var actor: Actor
+        /// The command that it has the device carry out; `nil` for a message of another kind.
+        public let command: String?
 
         /// Wraps the parts.
         public init(
@@ -26,6 +28,7 @@ extension PairingStore {
             self.body = body
             self.lifetime = lifetime
             self.actor = actor
+            command = DeviceCommand.name(in: body)
         }
     }
 

@@ -47,6 +47,9 @@ extension PairingStore {
                 let repeated =
                     known[place] ?? numbers[name].map { MessageReport(sequence: $0, status: .accepted) }
                 if let repeated { return .done(StoredPush(report: repeated, sender: sender)) }
+                if let command = push.command, stream.commandsOff.contains(command) {
+                    return .refused(.switchedOff(command))
+                }
                 if let refusal = stream.refusal(ofPushing: push.body.utf8.count, limits) {
                     return .refused(refusal)
                 }
@@ -229,7 +232,18 @@ extension PairingStore {
 
 extension Refusal {
     /// Nobody is paired under the sender ID.
-    static let noSuchDevice = Refusal(.unknownDevice)
+    public static let noSuchDevice = Refusal(.unknownDevice)
+}
+
+extension Refusal {
+    /// An administrator switched the command off.
+    public static func switchedOff(_ command: String) -> Refusal {
+        Refusal(
+            .commandSwitchedOff,
+            "An administrator switched this device's command “\(cleanDeviceText(command, maximumScalars: 64))” off; "
+                + "it was not sent. Ask one to switch it on, on the device's page.",
+            details: ["command": .string(cleanDeviceText(command, maximumScalars: 64))])
+    }
 }
 
 /// A push with the number it got.

@@ -128,6 +128,10 @@ private struct SettledBatch {
         _ settlement: PairingStore.Settlement, _ stream: inout Stream, bytes: Int64
     ) -> [PairingStore.StoredMessage] {
         changed.insert(settlement.sender.senderID.key)
+        var settlement = settlement
+        if case .answered(let replies) = settlement.result, stream.holdsSwitchedOff(replies) {
+            settlement.result = .undeliverable(reason: "command_switched_off")
+        }
         switch settlement.result {
         case .failed:
             failed.append(settlement)

@@ -21,7 +21,8 @@ enum Columns {
         d.request_id::text AS request_id, d.sender_id, d.channel, d.generation, d.state, d.public_key,
         d.token_hash, d.display_name, d.metadata::text AS metadata, d.detail_labels, d.detail_values, d.paired_at,
         d.paired_by, d.revoked_at, d.revoked_by,
-        d.revoke_reason, d.label, d.note, d.expires_at, coalesce(d.agents, '{}') AS agents
+        d.revoke_reason, d.label, d.note, d.expires_at, coalesce(d.agents, '{}') AS agents,
+        coalesce(d.commands_off, '{}') AS commands_off
         """
 }
 
@@ -84,6 +85,7 @@ extension PostgresRow {
         device.note = try optionalText("note")
         device.expiresAt = try optionalMoment("expires_at")
         device.agents = try texts("agents")
+        device.commandsOff = try texts("commands_off")
         return device
     }
 

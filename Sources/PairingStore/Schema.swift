@@ -70,5 +70,8 @@ public enum Schema {
         Migration(
             number: 22, name: "passkeys",
             sql: String(decoding: PackageResources.v022_passkeys_sql, as: UTF8.self)),
+        Migration(
+            number: 23, name: "commands_off",
+            sql: String(decoding: PackageResources.v023_commands_off_sql, as: UTF8.self)),
     ]
 }

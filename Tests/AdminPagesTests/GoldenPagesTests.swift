@@ -83,6 +83,10 @@ struct GoldenPagesTests {
         case "nodes-filtered": return render(.nodes, nodesPage(filter: hostileText))
         case "nodes-typed": return render(.nodes, nodesPage(requests: [requests[0]], typed: true))
         case "approve": return decision(.approve, requests[0])
+        case "approve-commands":
+            var row = sampleRequest("lamp-3", channel: "iot", metadata: sampleCommands)
+            row.commandsOff = ["blink"]
+            return decision(.approve, row)
         case "approve-rivals": return decision(.approve, requests[1])
         case "approve-typed":
             return decision(
@@ -115,6 +119,13 @@ struct GoldenPagesTests {
                         sampleDevice(
                             "kiosk-7", name: "Kiosk", isConnected: true, generation: 3, rivals: sampleRivals),
                         sampleDevice("kiosk-7", channel: "mobile", days: 90, revokedBy: "maria"),
+                    ], now: sampleNow))
+        case "device-commands":
+            return render(
+                .device,
+                DevicePage(
+                    rows: [
+                        sampleDevice("lamp-3", metadata: sampleCommands, commandsOff: ["blink", "old.one"])
                     ], now: sampleNow))
         case "channels":
             return render(
@@ -195,8 +206,9 @@ struct GoldenPagesTests {
         "Every page is as in its golden file",
         arguments: [
             "nodes", "nodes-empty", "nodes-filtered", "nodes-typed", "approve", "approve-rivals",
+            "approve-commands",
             "approve-typed", "deny", "deny-typed", "decided", "decided-by-reader", "revoke", "revoked",
-            "revoked-by-reader", "device", "channels",
+            "revoked-by-reader", "device", "device-commands", "channels",
             "channels-empty", "agents", "agents-empty", "login", "login-problem",
             "logout",
             "unknown-page", "browser", "accounts", "accounts-problem", "person", "person-removal", "audit",

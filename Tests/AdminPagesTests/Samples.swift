@@ -15,13 +15,13 @@ func sampleRequest(
     _ senderID: String, channel: String = "web", code: String = "K7MP2QXD", name: String = "",
     details: [Detail] = [], address: String? = "192.0.2.17", ageSeconds: Int64 = 240,
     state: RequestState = .pending, decidedBy: String? = nil, rivals: [PairingAdministration.Rival] = [],
-    hasKey: Bool = true
+    hasKey: Bool = true, metadata: String = "{}"
 ) -> PairingAdministration.RequestRow {
     let created = sampleNow + .seconds(-ageSeconds)
     let request = PairingRequest(
         id: RequestID("6f1c1d1e-0000-4000-8000-00000000abcd")!, senderID: SenderID(senderID)!,
         channel: ChannelID(channel)!, code: PairingCode(code)!, credential: .tokenHash([]),
-        profile: DeviceProfile(displayName: name, details: details),
+        profile: DeviceProfile(displayName: name, metadata: metadata, details: details),
         address: address.flatMap(ClientAddress.init),
         state: state, createdAt: created, expiresAt: created + .seconds(3600),
         decidedAt: state == .pending ? nil : sampleNow, decidedBy: decidedBy)
@@ -34,21 +34,29 @@ func sampleDevice(
     days: Int64 = 3,
     isConnected: Bool = false, lastSeenSeconds: Int64? = 7300, revokedBy: String? = nil,
     generation: Int64 = 1,
-    rivals: [PairingAdministration.Rival] = []
+    rivals: [PairingAdministration.Rival] = [], metadata: String = "{}", commandsOff: [String] = []
 ) -> PairingAdministration.DeviceRow {
-    let device = PairedDevice(
+    var device = PairedDevice(
         requestID: RequestID("6f1c1d1e-0000-4000-8000-00000000abcd")!, senderID: SenderID(senderID)!,
         channel: ChannelID(channel)!, credential: .tokenHash([]),
         profile: DeviceProfile(
-            displayName: name, details: [Detail(label: "Browser", value: "Chromium 156 on Android")]),
+            displayName: name, metadata: metadata,
+            details: [Detail(label: "Browser", value: "Chromium 156 on Android")]),
         generation: Generation(generation), state: revokedBy == nil ? .active : .revoked,
         pairedAt: sampleNow + .seconds(-days * 86_400), pairedBy: admin,
         revokedAt: revokedBy == nil ? nil : sampleNow + .seconds(-600), revokedBy: revokedBy)
+    device.commandsOff = commandsOff
     return PairingAdministration.DeviceRow(
         device: device, fingerprint: sampleFingerprint, rivals: rivals, isConnected: isConnected,
         lastSeenAt: lastSeenSeconds.map { sampleNow + .seconds(-$0) },
         lastAddress: ClientAddress("192.0.2.17"))
 }
+
+/// What a lamp declares: two commands, and one that breaks a rule.
+let sampleCommands = #"""
+    {"commands":[{"name":"light.set","description":"Switches the light.","parameters":{"type":"object"}},
+    {"name":"blink"},{"name":"<b>","timeoutS":1}]}
+    """#
 
 let sampleRivals = [
     PairingAdministration.Rival(

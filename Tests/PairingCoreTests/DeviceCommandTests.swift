@@ -36,6 +36,58 @@ struct DeviceCommandTests {
         #expect(DeviceCommand.declared(in: sized(DeviceCommand.maximumParameterBytes - rest + 1)).isEmpty)
     }
 
+    @Test("What is no command is told with the rule that it breaks, in the device's order")
+    func faults() {
+        let many = (0..<30).map { #","c\#($0)""# }.joined()
+        let all = CommandDeclaration.all(
+            in: #"""
+                {"commands": [
+                    {"name": "light.set"}, {"description": "x"}, "1st", {"name": "light.set"}, {"name": "a", "parameters": 1},
+                    {"name": "b", "description": 1}, {"name": "c", "timeoutS": 61}\#(many)]}
+                """#)
+        func fault(_ place: Int) -> CommandFault? {
+            guard case .failure(let fault) = all[place].command else { return nil }
+            return fault
+        }
+        #expect(all.count == DeviceCommand.maximumCount + 1)
+        #expect(
+            (0..<8).map(fault) == [
+                nil, .nameless, .badName, .repeated, .badParameters, .badDescription, .badTimeout, nil,
+            ])
+        #expect(all[1].name == "" && all[2].name == "1st")
+        #expect(all.last?.name == "5 more" && fault(32) == .tooMany(5))
+        #expect(CommandDeclaration.all(in: #"{"commands":[{"name":"a\u202eb"}]}"#).first?.name == "ab")
+    }
+
+    @Test("A message that has a command carried out is known, however it is spelled")
+    func called() {
+        #expect(DeviceCommand.name(in: #"{"type":"command","command":"light.set"}"#) == "light.set")
+        #expect(DeviceCommand.name(in: #"{"type":"c\u006fmmand","\u0063ommand":"light.set"}"#) == "light.set")
+        for other in [
+            #"{"type":"text","text":"command"}"#, #"{"type":"command"}"#, #"{"type":"command","command":1}"#,
+            "command",
+        ] {
+            #expect(DeviceCommand.name(in: other) == nil)
+        }
+    }
+
+    @Test("Commands are switched off and on by name; only what is declared can be switched off")
+    func switches() throws {
+        let metadata = #"{"commands":["a","b","c"]}"#
+        let off = try CommandSwitches(off: ["b", "a"]).applied(to: ["z"], declaredIn: metadata)
+        #expect(off == ["a", "b", "z"])
+        #expect(
+            try CommandSwitches(on: ["a", "z", "unknown"]).applied(to: off, declaredIn: metadata) == ["b"])
+        #expect(try CommandSwitches(off: ["z"]).applied(to: off, declaredIn: metadata) == off)
+        #expect(throws: Refusal.self) {
+            try CommandSwitches(off: ["d"]).applied(to: off, declaredIn: metadata)
+        }
+        let many = (0..<CommandSwitches.maximumOff).map { "x\($0)" }
+        #expect(throws: Refusal.self) {
+            try CommandSwitches(off: ["a"]).applied(to: many, declaredIn: metadata)
+        }
+    }
+
     @Test("A device's answer names its call; one that says too much counts without what it says")
     func answers() {
         let answer = CommandAnswer(#"{"type":"ack","callId":"k","ok":true,"result":[1],"detail":"d"}"#)

@@ -81,6 +81,7 @@ struct SchemaTests {
                 ("paired_devices", "label", "text"), ("paired_devices", "note", "text"),
                 ("paired_devices", "expires_at", "timestamptz"), ("paired_devices", "agents", "text[]"),
                 ("device_streams", "agents", "text[]"),
+                ("paired_devices", "commands_off", "text[]"), ("device_streams", "commands_off", "text[]"),
             ]
             for (table, column, type) in later {
                 try await pool.execute("ALTER TABLE \(table) ADD COLUMN \(column) \(type)")

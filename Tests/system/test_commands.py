@@ -7,7 +7,9 @@ import pytest
 
 from support.agents import Agent, document
 from support.deployment import deployed, eventually
+from support.device import Refused
 from support.openclaw import Operator
+from test_administrators_socket import make_token, signed_in
 
 LIGHT = {
     "name": "light.set",
@@ -30,7 +32,9 @@ class Model:
         body = json.loads(handler.request_body)
         self.bodies.append(body)
         last = body["messages"][-1]
-        if last["role"] == "tool":
+        if "tools" not in body:
+            message = {"role": "assistant", "content": "There is nothing that I can do."}
+        elif last["role"] == "tool":
             message = {"role": "assistant", "content": "The device said: " + last["content"]}
         else:
             self.may_call.wait(60)
@@ -57,9 +61,9 @@ def house():
             nodes.close_opened()
 
 
-def paired(house, channel: str = "web"):
+def paired(house, channel: str = "web", seconds: int = 2):
     device = house.device(channel)
-    metadata = {"commands": [LIGHT], **({"readings": READINGS} if channel == "iot" else {})}
+    metadata = {"commands": [{**LIGHT, "timeoutS": seconds}], **({"readings": READINGS} if channel == "iot" else {})}
     device.pair(house.administrator(), 0, metadata=metadata)
     return device
 
@@ -182,8 +186,53 @@ def test_a_device_that_is_away_gets_no_command_later(house):
     assert first["type"] == "text" and "not connected" in first["text"]
 
 
+def submit_without(admin, page, command: str) -> None:
+    form = next(form for form in page.forms if "commands" in form.fields)
+    del form.fields["command." + command]
+    assert admin.submit(form).status == 303
+
+
+def test_a_command_that_is_switched_off_is_neither_offered_nor_pushed_from_the_next_call_on(house):
+    device, admin = paired(house), house.administrator()
+    page = admin.get(f"/nodes/devices/{device.sender_id}")
+    submit_without(admin, page, "light.set")
+    assert "Switched off" in admin.get(f"/nodes/devices/{device.sender_id}").text
+    ask(device)
+    assert device.socket.event("message")["message"]["text"] == "There is nothing that I can do."
+    assert audited(house, device) == []
+    program = signed_in(house, make_token(house, "send"), gateway=1)
+    push = {"senderId": device.sender_id, "pushId": "p1", "message": {"type": "command", "command": "light.set"}}
+    with pytest.raises(Refused) as refusal:
+        program.request("message.push", push)
+    assert refusal.value.reason == "command_switched_off"
+    on = house.nodesctl("devices", "set-commands", device.sender_id, "--on", "light.set", "--json")
+    assert json.loads(on.stdout)["commands"] == ["light.set"]
+    assert program.request("message.push", push)["status"] == "accepted"
+    wrong = house.nodesctl("devices", "set-commands", device.sender_id, "--off", "none", check=False)
+    assert wrong.returncode != 0 and "light.set" in wrong.stderr
+    assert house.rows(
+        "SELECT details->'commandsOff' FROM events WHERE event = 'device.changed' AND sender_id = %s ORDER BY position",
+        device.sender_id,
+    ) == [(["light.set"],), ([],)]  # fmt: skip
+
+
+def test_who_approves_sees_the_commands_and_switches_them(house):
+    device, admin = house.device("web"), house.administrator()
+    bad = {"name": "late", "timeoutS": 900}
+    request = device.ask(metadata={"commands": [LIGHT, {"name": "blink"}, bad]})
+    page = admin.get(f"/nodes/requests/{request['requestId']}/approve")
+    assert "Switches the light." in page.text and "Its timeoutS is not a whole number" in page.text
+    submit_without(admin, page, "blink")
+    shown = json.loads(house.nodesctl("devices", "show", device.sender_id, "--json").stdout)[0]
+    assert (shown["commands"], shown["commandsOff"]) == (["light.set"], ["blink"])
+    [(details,)] = house.rows(
+        "SELECT details FROM events WHERE event = 'pairing.approved' AND sender_id = %s", device.sender_id
+    )
+    assert details["commandsOff"] == ["blink"]
+
+
 def test_a_revocation_ends_the_wait_for_a_device(house):
-    device, administrator = paired(house), house.administrator()
+    device, administrator = paired(house, seconds=40), house.administrator()
     ask(device)
     command = device.socket.event("message")["message"]
     administrator.revoke(device.sender_id)

@@ -47,6 +47,11 @@ DIRECT = """\
             include snippets/gateway.conf;
             proxy_pass http://gateway_{gateway};
         }}
+        location = /mcp {{
+            client_max_body_size 1m;
+            include snippets/gateway.conf;
+            proxy_pass http://gateway_{gateway};
+        }}
         location / {{
             include snippets/kernel.conf;
             fastcgi_pass kernel_{kernel};

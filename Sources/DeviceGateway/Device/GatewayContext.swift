@@ -24,6 +24,8 @@ final class GatewayContext: Sendable {
     private let signatures: Mutex<SignatureBudget>
     /// The HTTP requests of each device that are under way.
     private let exchanges = Mutex<[String: Set<SocketID>]>([:])
+    /// The calls of tools of each token.
+    private let toolCalls: Mutex<KeyedTokenBuckets>
     private let socketCount = Atomic<UInt64>(0)
 
     init(
@@ -48,6 +50,11 @@ final class GatewayContext: Sendable {
             channel: browsers, administratorsPrefix: Accounts.tokenPrefix,
             secretDevice: { ForeignSecret.device(of: $0, in: .goclaw) }, makeSecret: Self.makeNonce,
             makeMessageID: Self.makeNonce)
+        toolCalls = Mutex(
+            KeyedTokenBuckets(
+                perSecond: Double(settings.toolCallsPerSecond),
+                burst: Double(settings.toolCallsPerSecond * 4), capacity: 1024,
+                now: NIODeadline.now().sinceStart))
         signatures = Mutex(
             SignatureBudget(
                 perSecond: Double(settings.signaturesPerSecond), now: NIODeadline.now().sinceStart))
@@ -95,6 +102,13 @@ final class GatewayContext: Sendable {
             exchanges[device]?.remove(id)
             if exchanges[device]?.isEmpty == true { exchanges[device] = nil }
         }
+    }
+
+    /// Pays for one request of a program that uses tools.
+    ///
+    /// - Returns: how long to wait where there is nothing left.
+    func payToolCall(_ token: String, now: Duration) -> Duration? {
+        toolCalls.withLock { $0.take(token, now: now) }
     }
 
     /// Pays for one signature check.

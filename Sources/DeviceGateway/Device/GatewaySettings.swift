@@ -46,8 +46,10 @@ public struct GatewaySettings: Sendable {
     public var dialects = Set(DialectName.allCases)
     /// After what silence a socket whose dialect is not known is challenged as OpenClaw's clients expect; zero: never.
     public var lateChallenge = Duration.zero
-    /// The most HTTP requests of one device that are under way on this instance.
+    /// The most HTTP requests of one device, or of one API token, that are under way on this instance.
     public var httpRequestsPerDevice = 8
+    /// Requests a second of one token that uses tools, four times as many at once.
+    public var toolCallsPerSecond = 20
     /// The greatest body of these, in bytes.
     public var maximumHTTPBody = 1 << 20
     /// How long one waits for its answer.

@@ -8,7 +8,7 @@ import PairingKernel
 /// One HTTP request of a device, from its head to the last byte of its answer. Used on its event loop only.
 ///
 /// Its body is not read before its token is known, so that a stranger's costs nothing.
-final class DeviceHTTPConnection {
+final class DeviceHTTPConnection: HTTPExchange {
     /// How long a client may take nothing in.
     private static let patience = TimeAmount.seconds(30)
 
@@ -16,7 +16,7 @@ final class DeviceHTTPConnection {
     private let request: DeviceHTTPRequest
     private let channel: any Channel
     private let respond: (HTTPAnswer, EventLoopPromise<Void>?) -> Void
-    private let handle: ExchangeHandle
+    private let handle: ExchangeHandle<DeviceHTTPConnection>
     private var body = ByteBuffer()
     private var isBodyWhole = false
     private var device: PairedDevice?
@@ -287,40 +287,7 @@ final class DeviceHTTPConnection {
     }
 
     /// There is no room for it.
-    fileprivate func dismiss(_ reason: String) { refuse(.dismissed(reason)) }
-}
-
-/// An HTTP request as others reach it.
-final class ExchangeHandle: AdmittedConnection {
-    let id: SocketID
-    private let eventLoop: any EventLoop
-    /// `nil` once the connection is gone.
-    private let connection: NIOLoopBoundBox<DeviceHTTPConnection?>
-
-    /// - Precondition: called on the event loop.
-    init(id: SocketID, eventLoop: any EventLoop) {
-        self.id = id
-        self.eventLoop = eventLoop
-        connection = NIOLoopBoundBox(nil, eventLoop: eventLoop)
-    }
-
-    /// Called on the event loop.
-    func attach(_ connection: DeviceHTTPConnection?) { self.connection.value = connection }
-
-    /// Runs `body` on the event loop if the connection still is there, else `otherwise`.
-    func perform(
-        orElse otherwise: @escaping @Sendable () -> Void = {},
-        _ body: @escaping @Sendable (DeviceHTTPConnection) -> Void
-    ) {
-        eventLoop.execute { [connection] in
-            if let connection = connection.value { body(connection) } else { otherwise() }
-        }
-    }
-
-    func dismiss(_ dismissal: SocketDismissal, _ reason: String) { perform { $0.dismiss(reason) } }
-
-    /// Never called: a request waits for no decision.
-    func replaceWaiting() {}
+    func dismiss(_ reason: String) { refuse(.dismissed(reason)) }
 }
 
 extension Refusal {

@@ -85,6 +85,9 @@ struct DeviceHTTPRequest: Sendable, Equatable {
 struct HTTPRefusal: Error, Equatable {
     let answer: HTTPAnswer
 
+    /// An answer that is made already.
+    init(answer: HTTPAnswer) { self.answer = answer }
+
     /// - Parameters:
     ///   - status: where it is not the one of the refusal's code.
     ///   - allow: the method that is served.

@@ -24,8 +24,8 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
     private let streams: EventStreams?
     private let devices: GatewayContext?
     private let sweep: Sweep
-    /// What the connection has become, where its request was a device's.
-    private var exchange: DeviceHTTPConnection?
+    /// What the connection has become, where its request was a device's, or a program's that uses tools.
+    private var exchange: (any HTTPExchange)?
     /// What the connection has become, where its request was for events.
     private var stream: (id: StreamID, stream: EventStream)?
     private var deadline: NIODeadline
@@ -104,6 +104,15 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
                 return answer(HTTPAnswer(.notFound, "There is nothing at this path.\n"))
             }
             let exchange = DeviceHTTPConnection(request, context: devices, channel: context.channel) {
+                [weak self] in self?.answer($0, written: $1)
+            }
+            self.exchange = exchange
+            exchange.begin()
+        case .tools(let request):
+            guard let devices else {
+                return answer(HTTPAnswer(.notFound, "There is nothing at this path.\n"))
+            }
+            let exchange = ToolConnection(request, context: devices, channel: context.channel) {
                 [weak self] in self?.answer($0, written: $1)
             }
             self.exchange = exchange

@@ -76,11 +76,15 @@ public struct UpgradePolicy: Sendable {
         case page(String)
         /// A device's request over HTTP.
         case exchange(DeviceHTTPRequest)
+        /// A request of a program that uses tools.
+        case tools(ToolRequest)
     }
 
     func decide(_ head: HTTPRequestHead) -> Decision {
         let path = String(head.uri.prefix { $0 != "?" })
-        if path.hasPrefix(DeviceHTTPRequest.prefix) { return exchange(head, path) }
+        if path == ToolRequest.path || path.hasPrefix(DeviceHTTPRequest.prefix) {
+            return exchange(head, path)
+        }
         guard head.method == .GET else {
             return .refuse(
                 HTTPAnswer(
@@ -119,7 +123,7 @@ public struct UpgradePolicy: Sendable {
         let answer: HTTPAnswer
     }
 
-    /// A device's request over HTTP; a browser's page of another origin may not make any, as it may not post.
+    /// A device's or a program's request over HTTP; a browser's page of another origin may not make any, as it may not post.
     private func exchange(_ head: HTTPRequestHead, _ path: String) -> Decision {
         do throws(RefusedRequest) {
             _ = try dialled(head)
@@ -129,7 +133,9 @@ public struct UpgradePolicy: Sendable {
             }
             let address = try client(head)
             do throws(HTTPRefusal) {
-                return .exchange(try DeviceHTTPRequest(head, path: path, address: address))
+                return path == ToolRequest.path
+                    ? .tools(try ToolRequest(head, address: address))
+                    : .exchange(try DeviceHTTPRequest(head, path: path, address: address))
             } catch {
                 return .refuse(error.answer)
             }

@@ -18,7 +18,7 @@ extension DeviceSessions {
         do {
             let device = try await store.activeDevices(of: [sender.senderID])[sender.senderID.key]
             guard let device, device.generation == sender.generation else { return nil }
-            commands = DeviceCommand.declared(in: device.profile.metadata)
+            commands = device.commands
         } catch {
             throw AgentFailure(.unreachable, "The device's commands could not be read.")
         }
@@ -37,27 +37,70 @@ extension DeviceSessions {
         }
     }
 
+    /// Has a paired device carry out a command that it declares, and waits for what comes of it.
+    ///
+    /// - Throws: `NOT_FOUND` where no such device is paired or it declares no such command, `FAILED_PRECONDITION` where
+    ///   an administrator switched it off, `INVALID_REQUEST` for parameters that its schema does not allow.
+    public func call(
+        _ wanted: WantedCommand, from address: ClientAddress?, by authority: Authority
+    ) async throws(Refusal) -> CommandReport {
+        try authority.require(.send)
+        let key = wanted.senderID.key
+        let device = try await refusing(logger) {
+            try await store.activeDevices(of: [wanted.senderID])[key]
+        }
+        guard let device else { throw .noSuchDevice }
+        let declared = DeviceCommand.declared(in: device.profile.metadata)
+        guard let command = declared.first(where: { $0.name == wanted.name }) else {
+            throw .unknownCommand(wanted.name, device.commands.map(\.name))
+        }
+        let call = PairingStore.CommandCall(
+            key: wanted.key(of: authority, device.generation),
+            sender: PairingStore.PairedSender(senderID: device.senderID, generation: device.generation),
+            channel: device.channel, command: command.name, agent: authority.actor.name,
+            limit: wanted.limit ?? command.limit,
+            origination: Origination(authority.actor, address: address))
+        return try await refusing(logger) {
+            try await self.carryOut(call, wanted.parameters)
+        }
+    }
+
     /// - Returns: what came of it, for the model.
     private func run(_ call: PairingStore.CommandCall, _ parameters: JSONValue) async -> String {
         do {
+            return try await carryOut(call, parameters).words
+        } catch {
+            if let refusal = error as? Refusal { return Self.problem(refusal.message) }
+            return Self.problem("The command could not be sent.")
+        }
+    }
+
+    private func carryOut(
+        _ call: PairingStore.CommandCall, _ parameters: JSONValue
+    ) async throws -> CommandReport {
+        do {
+            // Before it begins, so that no end is missed.
+            let end = commandWaits.begin(call.key)
+            defer { commandWaits.end(call.key, end.id) }
             var state = try await store.begin(call)
             if state.outcome == nil {
                 if state.left > .zero { try await send(call, parameters, lifetime: state.left) }
-                state = try await wait(for: call, state)
+                state = try await wait(for: call, state, end.wakes)
             }
-            return Self.words(state, call)
+            return CommandReport(call, state)
         } catch {
             // In a task of its own: this one may be cancelled, and then nothing can be stored by it.
-            let actor = Actor.system
+            let isOff = (error as? Refusal)?.reason == Refusal.switchedOff(call.command).reason
+            let actor = call.origination.actor
             Task { [store, logger] in
                 do {
-                    _ = try await store.endCommand(call.key, of: call.sender, .abandoned, by: actor)
+                    _ = try await store.endCommand(
+                        call.key, of: call.sender, isOff ? .switchedOff : .abandoned, by: actor)
                 } catch {
                     logger.warning("A command's end could not be recorded", metadata: ["error": "\(error)"])
                 }
             }
-            if let refusal = error as? Refusal { return Self.problem(refusal.message) }
-            return Self.problem("The command could not be sent.")
+            throw error
         }
     }
 
@@ -74,48 +117,39 @@ extension DeviceSessions {
         let stored = try await desk.store(
             PairingStore.Push(
                 senderID: call.sender.senderID, pushID: call.key, agent: call.agent, body: body.text,
-                lifetime: lifetime, actor: .system))
+                lifetime: lifetime, actor: call.origination.actor))
         if let message = stored.message, let epoch = stored.epoch {
             self.stored([message], for: stored.sender, epoch: epoch)
         }
     }
 
-    /// Looks in the database again and again: the device may have its session, and answer, at another gateway.
+    /// The event feed tells when it has ended, wherever the device has its session by then. Now and then the database is
+    /// asked all the same: the feed is behind where the notification was lost.
     private func wait(
-        for call: PairingStore.CommandCall, _ begun: PairingStore.CommandState
+        for call: PairingStore.CommandCall, _ begun: PairingStore.CommandState, _ ends: AsyncStream<Void>
     ) async throws -> PairingStore.CommandState {
         var state = begun
-        var pause = Duration.milliseconds(20)
-        while state.outcome == nil, state.left > .zero {
-            try await Task.sleep(for: min(pause, state.left))
-            pause = min(pause * 2, .milliseconds(250))
+        let clock = Task { [commandWaits] in
+            let until = ContinuousClock.now + begun.left
+            while !Task.isCancelled {
+                let left = until - .now
+                try? await Task.sleep(for: left > .zero ? min(.seconds(2), left) : .milliseconds(50))
+                commandWaits.wake(call.key)
+            }
+        }
+        defer { clock.cancel() }
+        for await _ in ends {
             guard let now = try await store.commandState(of: call.key) else { break }
             state = now
+            if state.outcome != nil || state.left <= .zero { break }
         }
+        try Task.checkCancellation()
         if state.outcome != nil { return state }
         _ = try await store.endCommand(call.key, of: call.sender, .unanswered, by: .system)
         // The device may have answered just now.
         if let last = try await store.commandState(of: call.key) { return last }
         state.outcome = .unanswered
         return state
-    }
-
-    private static func words(
-        _ state: PairingStore.CommandState, _ call: PairingStore.CommandCall
-    ) -> String {
-        let answer = state.answer ?? "{}"
-        switch state.outcome {
-        case .done: return #"{"ok":true,"answer":\#(answer)}"#
-        case .refused: return #"{"ok":false,"error":"The device refuses the command.","answer":\#(answer)}"#
-        case .away: return problem("The device is not connected. The command was not sent.")
-        case .unanswered, nil:
-            return problem(
-                "The device did not answer within \(call.limit.components.seconds) seconds. It may have carried "
-                    + "out the command all the same.")
-        case .abandoned:
-            return problem(
-                "The command was given up. The device may have carried it out all the same.")
-        }
     }
 
     private static func problem(_ sentence: String) -> String {

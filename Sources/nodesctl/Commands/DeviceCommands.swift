@@ -7,7 +7,10 @@ import PairingKernel
 struct DevicesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "devices", abstract: "Paired devices: find them, and change what is said of them.",
-        subcommands: [List.self, Show.self, Rename.self, Note.self, Expire.self, SetAgentCommand.self])
+        subcommands: [
+            List.self, Show.self, Rename.self, Note.self, Expire.self, SetAgentCommand.self,
+            SetCommandsCommand.self,
+        ])
 
     /// `nodesctl devices list`
     struct List: OperatorCommand {

@@ -59,6 +59,8 @@ extension JSONValue {
             "label": device.label.map(JSONValue.string) ?? .null,
             "note": device.note.map(JSONValue.string) ?? .null, "expiresAt": .time(device.expiresAt),
             "agents": .array(device.agents.map(JSONValue.string)),
+            "commands": .array(device.commands.map { .string($0.name) }),
+            "commandsOff": .array(device.commandsOff.map(JSONValue.string)),
         ])
     }
 
@@ -141,6 +143,7 @@ extension PairingAdministration.RequestRow {
         sheet.add("Fingerprint", fingerprint)
         sheet.add("Asked", request.createdAt.text)
         sheet.add("Expires", request.expiresAt.text)
+        sheet.add(request.profile, commandsOff: commandsOff)
         for rival in rivals { sheet.add("Refused rival", rival.text) }
         return sheet.text
     }
@@ -169,8 +172,24 @@ extension PairingAdministration.DeviceRow {
         sheet.add("Instance", instanceName)
         sheet.add("Last seen", lastSeenAt?.text)
         sheet.add("Last address", lastAddress?.description)
+        sheet.add(device.profile, commandsOff: device.commandsOff)
         for rival in rivals { sheet.add("Refused rival", rival.text) }
         return sheet.text
+    }
+}
+
+extension TextSheet {
+    /// The commands that a device declares.
+    fileprivate mutating func add(_ profile: DeviceProfile, commandsOff: [String]) {
+        for declaration in CommandDeclaration.all(in: profile.metadata) {
+            switch declaration.command {
+            case .success(let command):
+                let isOff = commandsOff.contains(command.name)
+                add("Command", command.name + (isOff ? " (switched off)" : ""))
+            case .failure(let fault):
+                add("Command", "\(declaration.name) is not offered: \(fault.sentence)")
+            }
+        }
     }
 }
 

@@ -23,11 +23,11 @@ def choose_agents(nodes, *agents: str) -> None:
     nodes.nodesctl("devices", "set-agent", sender, *agents)
 
 
-def run(client: Coroutine) -> None:
+def run(client: Coroutine):
     """Runs what a client written for asyncio does, in a thread of its own: a test's own has a loop already once a
     browser's page was open in it."""
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, client).result()
+        return thread.submit(asyncio.run, client).result()
 
 
 class Operator:
