@@ -135,6 +135,7 @@ final class RequestItem: PageModel {
         case "channel": request.channel.text
         case "shownCode": showsCode ? request.code.description : nil
         case "claimedName": request.profile.displayName.isEmpty ? nil : request.profile.displayName
+        case "signature": request.profile.signatureMark
         case "details": request.profile.details.map(DetailItem.init)
         case "address": request.address?.description ?? "unknown"
         case "fingerprint": row.fingerprint
@@ -198,6 +199,7 @@ final class DeviceItem: PageModel {
         case "noteText": device.note
         case "deviceExpiresAt": device.expiresAt.map { TimeItem($0, .left, now: now) }
         case "claimedName": device.profile.displayName.isEmpty ? nil : device.profile.displayName
+        case "signature": device.profile.signatureMark
         case "details": device.profile.details.map(DetailItem.init)
         case "fingerprint": row.fingerprint
         case "pairedAtMachine": pairedAt.machine
@@ -228,4 +230,11 @@ final class DeviceItem: PageModel {
 extension String {
     /// `nil` where there is nothing in it.
     fileprivate var nilIfEmpty: String? { isEmpty ? nil : self }
+}
+
+extension DeviceProfile {
+    /// What is to be known of how the device signs, where that is not our own way.
+    fileprivate var signatureMark: String? {
+        details.contains(.openClawSignature) ? Detail.openClawSignature.value : nil
+    }
 }

@@ -66,6 +66,14 @@ public struct DeviceCommand: Sendable, Equatable {
         return message["command"]?.string
     }
 
+    /// A command's name as a careless device may compare it: in small letters, without blanks around it.
+    public static func folded(_ name: String) -> String {
+        let blanks: Set<Unicode.Scalar> = [" ", "\t", "\n", "\r"]
+        let scalars = name.unicodeScalars.drop(while: blanks.contains)
+        let end = scalars.lastIndex { !blanks.contains($0) }.map(scalars.index(after:))
+        return String(String.UnicodeScalarView(scalars[..<(end ?? scalars.startIndex)])).lowercased()
+    }
+
     private static func isName(_ text: String) -> Bool {
         func isLetter(_ byte: UInt8) -> Bool {
             (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)

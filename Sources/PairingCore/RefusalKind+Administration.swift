@@ -256,4 +256,9 @@ extension RefusalKind {
     package static let unknownCommandNotFound = RefusalKind(
         .notFound, "unknown_command",
         "The device takes no command of this name.")
+
+    package static let listFull = RefusalKind(
+        .resourceExhausted, "list_full",
+        "The answers to what stands before this in the list are as long as they may be. Ask for it by itself.",
+        retryable: true)
 }

@@ -54,13 +54,16 @@ extension Accounts {
                 }
             let attempt = Self.attempt(passkey?.username ?? "", address, browser, browserName)
             func refuse(_ reason: String, _ refusal: Refusal = Self.wrongPasskey) async throws -> Refusal {
-                try await store.recordFailedSignIn(attempt, reason: reason)
-                return refusal
+                let wait = try await store.recordFailedSignIn(
+                    attempt, reason: reason, limits: Self.passkeyLimits)
+                return wait.map { Refusal(.tooManySignIns, retryAfter: $0) } ?? refusal
             }
             guard let binding = Self.binding(browser),
                 let challenge = try await store.challenge(for: binding, purpose: .signIn, spends: true)
             else {
-                throw try await refuse("passkey_challenge", Self.challengeEnded)
+                let ended = Self.challengeEnded
+                throw try await refuse(
+                    ended.reason, Refusal(.unauthorized, ended.reason, ended.message))
             }
             guard let passkey else { throw try await refuse("unknown_passkey") }
             guard let clientData = decoded(assertion.clientData),
@@ -98,6 +101,11 @@ extension Accounts {
             }
         }
     }
+
+    /// What a passkey signs can't be guessed: this keeps strangers from filling the audit, and holds up nobody who has one.
+    private static let passkeyLimits = PairingStore.SignInLimits(
+        failuresPerAccount: 100, failuresPerAddress: 100, failuresPerKnownPlace: 100,
+        window: .seconds(15 * 60))
 
     private static func binding(_ browser: String) -> [UInt8]? {
         Base64URL.decode(browser, count: 32).map { sha256($0) }

@@ -29,6 +29,9 @@ public struct Sweeper: Service {
                 await attempt("Pairings whose time is over could not be ended", &failing) {
                     while try await store.revokeDueDevices() == 100 {}
                 }
+                await attempt("Commands whose time is over could not be ended", &failing) {
+                    while try await store.endDueCommands() == 100 {}
+                }
                 if turn % 300 == 0 {
                     await attempt("What is outdated could not be removed", &failing) {
                         while try await store.removeOutdated(messages: settings.messageRetention) >= 1000,

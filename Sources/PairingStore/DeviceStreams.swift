@@ -39,7 +39,13 @@ struct Stream {
     /// Whether an answer would have the device carry out what an administrator switched off.
     func holdsSwitchedOff(_ replies: [PairingStore.AgentReply]) -> Bool {
         !commandsOff.isEmpty
-            && replies.contains { DeviceCommand.name(in: $0.body).map(commandsOff.contains) ?? false }
+            && replies.contains { DeviceCommand.name(in: $0.body).map(isSwitchedOff) ?? false }
+    }
+
+    /// Whether an administrator switched a command off: in whatever case a device may read its name.
+    func isSwitchedOff(_ command: String) -> Bool {
+        let name = DeviceCommand.folded(command)
+        return commandsOff.contains { DeviceCommand.folded($0) == name }
     }
 
     /// Why the session may act no more; `nil` while it may.
@@ -178,6 +184,16 @@ extension PairingStore {
 }
 
 extension Transaction {
+    /// Keeps a pairing from being ended before this transaction is (I3), without holding up others that do the same.
+    ///
+    /// - Throws: ``Refusal/pairingEnded`` where it has ended.
+    func holdPairing(of sender: PairingStore.PairedSender) throws {
+        let rows = try query(
+            "SELECT 1 AS one FROM device_streams WHERE sender_key = $1 AND generation = $2 AND active FOR SHARE",
+            [.text(sender.senderID.key), .int64(sender.generation.number)])
+        if rows.isEmpty { throw Refusal.pairingEnded }
+    }
+
     /// Locks the devices' rows in the order of their keys, so that batches cannot deadlock.
     func lockStreams(_ senderIDs: [SenderID], waiting limit: Duration? = nil) throws -> [String: Stream] {
         try lockStreams(senderIDs, waiting: limit, then: []).streams

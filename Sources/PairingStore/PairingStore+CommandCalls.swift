@@ -105,16 +105,39 @@ extension PairingStore {
     ///   - answer: what the device said: the text of a JSON object.
     ///   - actor: who ends it.
     /// - Returns: whether there is such a call of that device, ended before or not.
+    /// - Throws: ``Refusal/pairingEnded`` where the device says it and is paired no more (I3).
     public func endCommand(
         _ key: String, of sender: PairedSender, _ outcome: CommandOutcome, answer: String? = nil,
         by actor: Actor
     ) async throws -> Bool {
         try await pool.transaction { transaction in
+            if actor == .device { try transaction.holdPairing(of: sender) }
             if try transaction.end(key, of: sender, outcome, answer, by: actor) { return true }
             return try transaction.query(
                 "SELECT 1 AS one FROM command_calls WHERE call_id = $1 AND sender_key = $2 AND generation = $3",
                 [.text(key), .text(sender.senderID.key), .int64(sender.generation.number)]
             ).first != nil
+        }
+    }
+
+    /// Ends calls whose time is over and for whose end nobody waits any more, such as those of a process that died.
+    ///
+    /// - Returns: how many; there may be more where it is `limit`.
+    public func endDueCommands(limit: Int = 100) async throws -> Int {
+        try await pool.transaction { transaction in
+            // Whoever waits ends it at once: what is left after some seconds has nobody.
+            let due = try transaction.query(
+                """
+                SELECT call_id, sender_id, generation FROM command_calls
+                WHERE ended_at IS NULL AND wanted_until < clock_timestamp() - interval '10 seconds'
+                ORDER BY wanted_until LIMIT $1 FOR UPDATE SKIP LOCKED
+                """, [.int64(Int64(limit))])
+            for row in due {
+                let sender = PairedSender(
+                    senderID: try row.senderID(), generation: Generation(try row.int64("generation")))
+                _ = try transaction.end(try row.text("call_id"), of: sender, .abandoned, nil, by: .system)
+            }
+            return due.count
         }
     }
 

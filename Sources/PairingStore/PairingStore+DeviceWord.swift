@@ -20,6 +20,7 @@ extension PairingStore {
     ///
     /// - Parameter number: the message's among those to the device.
     /// - Returns: `nil` where the device has none of that number under this pairing, or it is no longer kept.
+    /// - Throws: ``Refusal/pairingEnded`` where the device is paired no more (I3).
     public func receipted(
         _ number: Int64, isRead: Bool, by sender: PairedSender
     ) async throws -> ReceiptedMessage? {
@@ -36,16 +37,19 @@ extension PairingStore {
             SELECT agent, push_id, reply_to, conversation, clock_timestamp() AS at FROM messages
             WHERE sender_key = $1 AND generation = $2 AND direction IN ('out', '') AND sequence = $3
             """
-        let row = try await pool.query(
-            """
-            WITH found AS (\(found))
-            SELECT found.*, (SELECT message_id FROM messages AS q
-                WHERE q.sender_key = $1 AND q.generation = $2 AND q.direction IN ('in', '')
-                    AND q.sequence = found.reply_to)
-                AS in_reply_to
-            FROM found
-            """, [.text(sender.senderID.key), .int64(sender.generation.number), .int64(number)]
-        ).first
+        let row = try await pool.transaction { transaction in
+            try transaction.holdPairing(of: sender)
+            return try transaction.query(
+                """
+                WITH found AS (\(found))
+                SELECT found.*, (SELECT message_id FROM messages AS q
+                    WHERE q.sender_key = $1 AND q.generation = $2 AND q.direction IN ('in', '')
+                        AND q.sequence = found.reply_to)
+                    AS in_reply_to
+                FROM found
+                """, [.text(sender.senderID.key), .int64(sender.generation.number), .int64(number)]
+            ).first
+        }
         guard let row else { return nil }
         return ReceiptedMessage(
             agent: try row.optionalText("agent") ?? "", pushID: try row.optionalText("push_id"),

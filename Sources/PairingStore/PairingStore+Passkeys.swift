@@ -59,7 +59,7 @@ extension PairingStore {
     ///
     /// - Parameters:
     ///   - binding: the hash of the session's or the browser's secret.
-    ///   - address: where from; of the challenges of one network the oldest go.
+    ///   - address: where from; of the sign-ins that one network began the oldest go.
     public func keep(
         _ challenge: PasskeyChallenge, for binding: [UInt8], from address: ClientAddress,
         lifetime: Duration
@@ -71,8 +71,13 @@ extension PairingStore {
                 DELETE FROM passkey_challenges WHERE binding IN (
                     (SELECT binding FROM passkey_challenges WHERE expires_at < clock_timestamp() LIMIT 100)
                     UNION ALL
-                    (SELECT binding FROM passkey_challenges WHERE network = $1 ORDER BY expires_at DESC OFFSET $2))
-                """, [.text(network), .int64(Int64(Self.challengesPerNetwork - 1))])
+                    (SELECT binding FROM passkey_challenges WHERE network = $1 AND purpose = $3
+                        ORDER BY expires_at DESC OFFSET $2))
+                """,
+                [
+                    .text(network), .int64(Int64(Self.challengesPerNetwork - 1)),
+                    .text(PasskeyChallenge.Purpose.signIn.rawValue),
+                ])
             try transaction.enqueue(
                 """
                 INSERT INTO passkey_challenges (binding, purpose, challenge, username, name, network, expires_at)

@@ -47,7 +47,7 @@ extension PairingStore {
                 let repeated =
                     known[place] ?? numbers[name].map { MessageReport(sequence: $0, status: .accepted) }
                 if let repeated { return .done(StoredPush(report: repeated, sender: sender)) }
-                if let command = push.command, stream.commandsOff.contains(command) {
+                if let command = push.command, stream.isSwitchedOff(command) {
                     return .refused(.switchedOff(command))
                 }
                 if let refusal = stream.refusal(ofPushing: push.body.utf8.count, limits) {

@@ -133,8 +133,20 @@ extension PairingStore {
     /// reason a minute at most.
     ///
     /// A name that is no account's is not recorded: people type passwords there, and events stay for ever.
-    public func recordFailedSignIn(_ attempt: SignInAttempt, reason: String? = nil) async throws {
+    ///
+    /// - Parameter limits: where the attempt was not admitted before: after too many of its address it is only counted.
+    /// - Returns: how long to wait where it was only counted.
+    @discardableResult
+    public func recordFailedSignIn(
+        _ attempt: SignInAttempt, reason: String? = nil, limits: SignInLimits? = nil
+    ) async throws -> Duration? {
         try await pool.transaction { transaction in
+            if let limits,
+                let wait = try transaction.countFailure(
+                    of: attempt.addressSubject, most: limits.failuresPerAddress, in: limits.window)
+            {
+                return wait
+            }
             let username = try transaction.query(
                 "SELECT username FROM admins WHERE username = $1", [.text(attempt.username)]
             ).first?.text("username")
@@ -149,13 +161,14 @@ extension PairingStore {
                     .text(EventName.adminSignInFailed.rawValue), .text(attempt.address.description),
                     .text(username), .text(reason),
                 ])
-            guard recent.isEmpty else { return }
+            guard recent.isEmpty else { return nil }
             var details: [String: JSONValue] =
                 username.map { ["username": .string($0)] } ?? ["unknownAccount": .bool(true)]
             if let reason { details["reason"] = .string(reason) }
             try transaction.record(
                 .adminSignInFailed, by: Origination(.system, address: attempt.address),
                 details: .object(details))
+            return nil
         }
     }
 }

@@ -50,6 +50,40 @@ struct CommandCallTests {
         }
     }
 
+    @Test("What a device says of a call after its pairing has ended counts for nothing (I3)")
+    func revoked() async throws {
+        try await StoreFixture.run { fixture in
+            let session = try await fixture.session(fixture.paired("a"))
+            _ = try await fixture.store.begin(call(session, "one"))
+            _ = try await fixture.store.revoke(
+                session.senderID, channel: nil, generation: nil, by: StoreFixture.admin
+            ).done()
+            let sender = sender(session)
+            await #expect(throws: Refusal.pairingEnded) {
+                try await fixture.store.endCommand("one", of: sender, .done, answer: "{}", by: .device)
+            }
+            #expect(try await fixture.store.commandState(of: "one")?.outcome != .done)
+        }
+    }
+
+    @Test("A call for whose end nobody waits any more is ended once its time is over")
+    func due() async throws {
+        try await StoreFixture.run { fixture in
+            let session = try await fixture.session(fixture.paired("a"))
+            for instance in StoreFixture.instances {
+                _ = try await fixture.store.reconcile([], on: instance, name: "g", lease: .seconds(60))
+            }
+            _ = try await fixture.store.begin(call(session, "one"))
+            #expect(try await fixture.store.endDueCommands() == 0)
+            try await fixture.pool.execute(
+                "UPDATE command_calls SET wanted_until = now() - interval '11 seconds'")
+            #expect(try await fixture.store.endDueCommands() == 1)
+            #expect(try await fixture.store.endDueCommands() == 0)
+            #expect(try await fixture.store.commandState(of: "one")?.outcome == .abandoned)
+            #expect(try await events(fixture) == ["command.called", "command.ended"])
+        }
+    }
+
     private func events(_ fixture: StoreFixture) async throws -> [String] {
         try await fixture.pool.query(
             "SELECT event FROM events WHERE event LIKE 'command.%' ORDER BY position"

@@ -35,7 +35,12 @@ struct DeviceWordTests {
                 try await fixture.store.pushReport(of: session.senderID, pushID: "p")
                     == MessageReport(sequence: 1, status: .accepted, readAt: first.at))
             #expect(try await read(2) == nil)
-            #expect(try await read(1, generation: 2) == nil)
+            await #expect(throws: Refusal.pairingEnded) { try await read(1, generation: 2) }
+            let administrator = StoreFixture.admin
+            _ = try await fixture.store.revoke(
+                session.senderID, channel: nil, generation: nil, by: administrator
+            ).done()
+            await #expect(throws: Refusal.pairingEnded) { try await read(1) }
         }
     }
 

@@ -57,7 +57,7 @@ def test_the_c_example_builds_where_it_stands_with_one_command(tmp_path):
 
 def test_both_channels_are_loaded(walked):
     nodes, walk, look, _ = walked
-    assert re.search(r"^echo +Echo +1\.0\.0 +1\.1 +optional", walk.run(look), re.M)
+    assert re.search(r"^echo +Echo +1\.0\.0 +1\.2 +optional", walk.run(look), re.M)
     listed = json.loads(nodes.nodesctl("channels", "--json").stdout)
     assert listed["refused"] == []
     assert sorted(channel["id"] for channel in listed["channels"]) == ["echo", "iot", "mobile", "openclaw", "sensor", "web"]

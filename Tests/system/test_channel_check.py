@@ -61,7 +61,7 @@ BROKEN = [
     ("no_entry", "library", "does not export the function goclaw_channel_entry"),
     ("null_table", "table", "The entry returned no table, after logging: this machine has no giraffe"),
     ("unaligned_table", "table", "not aligned"),
-    ("other_major", "table", "ABI 9.1, expected 1.x"),
+    ("other_major", "table", "ABI 9.2, expected 1.x"),
     ("small_table", "table", "24 bytes, expected at least 48"),
     ("null_functions", "table", "lacks destroy, review"),
     ("bad_id", "describe", "expected [a-z][a-z0-9_-]{0,31}"),

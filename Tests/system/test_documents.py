@@ -133,7 +133,7 @@ def test_every_link_between_documents_leads_somewhere():
 def test_the_commands_of_the_readme_exist():
     readme = (ROOT / "README.md").read_text()
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"`?make ([a-z]+)", readme):
+    for target in re.findall(r"`?make ([a-z-]+)", readme):
         assert re.search(rf"^{target}:", makefile, re.M), f"make {target}"
     for path in re.findall(r"\((docs/[^)]+|LICENSE|CONTRIBUTING.md)\)", readme):
         assert (ROOT / path).exists(), path

@@ -72,7 +72,7 @@ def test_a_device_that_dials_a_page_is_told_where_the_socket_is(nodes: Deploymen
     line = child.stdout.readline()
     child.terminate()
     child.communicate()
-    assert "303" in line and "--url" in line and "/ws" in line, line
+    assert "303" in line and "the address has to lead to its WebSocket" in line and "/ws" in line, line
 
 
 # What is changed in a server's configuration, and what its start says.

@@ -49,7 +49,7 @@ ROWS = {
         "system/test_wire.py: test_a_frame_that_is_no_json_is_answered_under_its_id",
         "NodesProtocolTests/RequestFrameTests.swift: A frame that is no JSON is answered under its identifier",
         "system/test_nodesctl.py: test_the_example_gives_up_what_is_refused_for_good_and_goes_on",
-        "NodesctlTests/DeviceClientTests.swift: A retryable refusal is waited out on the same socket",
+        "DeviceClientTests/DeviceMachineTests.swift: A retryable refusal is waited out on the same socket",
     ]),
     "10": ("a slash at the end is no other origin; a refusal names header, value and setting", [
         "DeviceGatewayTests/UpgradePolicyTests.swift: An origin with a slash at its end",

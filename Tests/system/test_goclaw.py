@@ -55,7 +55,7 @@ def test_a_browser_is_pending_with_its_code_then_approved_and_talks(stack):
     second.sender_id = tablet.sender_id
     assert second.enter()["pairing_code"] == code
     # I9: the administrator sees what is made of the secret's hash.
-    page = administrator.get("/nodes").text
+    page = administrator.get(f"/nodes/requests/{request}/approve").text
     shown = code[:4] + "-" + code[4:]
     assert public in page and shown in page and "GoClaw client" in page and tablet.user_id in page
     assert public.startswith("web-") and tablet.sender_id not in page

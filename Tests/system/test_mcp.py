@@ -187,18 +187,25 @@ def test_who_has_no_right_token_or_speaks_something_else_is_refused(nodes: Deplo
     assert post(nodes, tool, **bearer)[1]["error"]["code"] == -32602
 
 
-def test_a_token_that_is_revoked_ends_its_call_within_seconds(nodes: Deployment, administrator):
+@pytest.mark.parametrize("named", [{}, {"id": "c1"}], ids=["one of its own", "one that may be repeated"])
+def test_a_token_that_is_revoked_ends_its_call_within_seconds(nodes: Deployment, administrator, named: dict):
     device, token = paired(nodes, administrator), make_token(nodes, "send")
     results = []
-    wanted = {"senderId": device.sender_id, "command": "light.set", "timeoutS": 50}
+    wanted = {"senderId": device.sender_id, "command": "light.set", "timeoutS": 50, **named}
     params = {"name": "run_command", "arguments": wanted}
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     thread = threading.Thread(
         target=lambda: results.append(post(nodes, body, Authorization=f"Bearer {token['secret']}"))
     )
     thread.start()
-    device.socket.event("message")
+    command = device.socket.event("message")["message"]
     nodes.nodesctl("token", "revoke", str(token["id"]))
     thread.join(10)
     assert results[0][0] == 401
-    eventually(lambda: events(nodes, token)[-1] == ("command.ended", device.sender_id, "abandoned"), "given up")
+    if not named:
+        eventually(lambda: events(nodes, token)[-1] == ("command.ended", device.sender_id, "abandoned"), "given up")
+    else:
+        # Who asks again wants to know what came of it.
+        acknowledge(device, command, ok=True)
+        ended = "SELECT details->>'outcome' FROM events WHERE event = 'command.ended' AND sender_id = %s"
+        assert nodes.rows(ended, device.sender_id) == [("done",)]

@@ -257,9 +257,10 @@ def test_one_key_is_an_operator_and_a_node_at_once_and_a_command_comes_back_as_i
     node.scopes = []
     node.extra = {"caps": ["canvas"], "commands": ["canvas.present"]}
     answer = node.connect(node.dial())
-    page = administrator.get("/nodes").text
+    request = answer["error"]["details"]["requestId"]
+    page = administrator.get(f"/nodes/requests/{request}/approve").text
     assert f"{node.device_id}:node" in page and "canvas.present" in page and "OpenClaw" in page
-    administrator.approve(answer["error"]["details"]["requestId"], answer["error"]["details"]["pairingCode"])
+    administrator.approve(request, answer["error"]["details"]["pairingCode"])
     assert node.event("device.pair.resolved")["decision"] == "approved" and node.closed()[0] == 1008
     choose_agents(nodes, "words")
     node.enter(1)

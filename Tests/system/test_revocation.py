@@ -124,10 +124,10 @@ def test_a_revocation_arrives_although_the_gateway_lost_its_listen_connection(
     def cut():
         with database.cursor() as cursor:
             while not stop.wait(0.05):
-                # One that has nothing to hear asks for 1 every three seconds, to know that it is still connected.
+                # One that has nothing to hear asks every three seconds whether it is connected and may hear something.
                 cursor.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE (query ILIKE 'listen%' OR query = 'SELECT 1') AND pid <> pg_backend_pid()"
+                    " WHERE (query ILIKE 'listen%' OR query LIKE '%AS read_only') AND pid <> pg_backend_pid()"
                 )
                 if cursor.rowcount:
                     were_cut.set()

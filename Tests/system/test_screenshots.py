@@ -161,5 +161,7 @@ def test_every_page_is_seen_in_its_theme_and_nothing_is_wider_than_the_window(no
         enter(page)
     expect(page.get_by_role("heading", name="Your code")).to_be_visible()
     camera.take("code", "code")
+    page.goto("/login?step=passkey")
+    camera.take("passkey", "passkey")
     context.close()
     assert camera.seen >= pages(), pages() - camera.seen

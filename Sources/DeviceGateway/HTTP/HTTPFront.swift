@@ -70,6 +70,9 @@ final class HTTPFront: ChannelInboundHandler, RemovableChannelHandler, Swept {
         if isAnswered {
             context?.close(promise: nil)
         } else {
+            // What arrives from now on is not carried out: the other side was told to try again.
+            exchange?.gone()
+            exchange = nil
             answer(
                 HTTPAnswer(
                     .requestTimeout,

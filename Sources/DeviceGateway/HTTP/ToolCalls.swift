@@ -8,24 +8,42 @@ struct ToolCalls: Sendable {
     let context: GatewayContext
     let authority: Authority
     let address: ClientAddress
+    /// Pays for one more call; returns how long to wait where that is too often. Called on any thread.
+    let pay: @Sendable () -> Duration?
+
+    /// How many bytes of answers a list may have before what is left of it is refused.
+    private static let maximumListBytes = 2 << 20
 
     /// The answer to a request's body. Called on any thread; it takes as long as the calls in it.
     func answer(_ body: [UInt8], _ version: MCPVersion) async -> HTTPAnswer {
         do throws(MCPFault) {
             let (messages, isBatch) = try MCPMessage.read(body, version)
-            var answers: [JSONValue] = []
-            for message in messages {
+            var answers: [String] = []
+            var bytes = 0
+            for (place, message) in messages.enumerated() {
                 switch message {
                 case .notice: continue
                 case .fault(let id, let fault):
                     if !isBatch, id == .null { return HTTPRefusal(fault, .badRequest).answer }
-                    answers.append(fault.answer(to: id))
-                case .request(let id, let request): answers.append(await answer(request, id))
+                    answers.append(fault.answer(to: id).text)
+                case .request(let id, let request):
+                    // The first was paid for with the request.
+                    let refusal =
+                        bytes > Self.maximumListBytes
+                        ? Refusal(.listFull)
+                        : place == 0 ? nil : pay().map { Refusal(.tooOften, retryAfter: $0) }
+                    if let refusal {
+                        context.metrics.refusal(refusal)
+                        answers.append(MCPAnswer.result(MCPAnswer.refused(refusal), to: id).text)
+                    } else {
+                        answers.append(await answer(request, id).text)
+                    }
                 }
+                bytes += answers.last?.utf8.count ?? 0
             }
             guard let first = answers.first else { return HTTPAnswer(.accepted, "") }
             return HTTPAnswer(
-                .ok, isBatch ? JSONValue.array(answers).text : first.text, contentType: "application/json")
+                .ok, isBatch ? "[\(answers.joined(separator: ","))]" : first, contentType: "application/json")
         } catch {
             return HTTPRefusal(error, .badRequest).answer
         }

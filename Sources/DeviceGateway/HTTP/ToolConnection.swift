@@ -105,7 +105,9 @@ final class ToolConnection: HTTPExchange {
     private func workIfReady() {
         guard let authority, isBodyWhole, !isOver, work == nil else { return }
         context.metrics.requests.increment()
-        let calls = ToolCalls(context: context, authority: authority, address: request.address)
+        let calls = ToolCalls(context: context, authority: authority, address: request.address) { [context] in
+            context.payToolCall(Self.key(authority), now: NIODeadline.now().sinceStart)
+        }
         let body = body
         self.body = ByteBuffer()
         work = Task { [handle, version = request.version] in

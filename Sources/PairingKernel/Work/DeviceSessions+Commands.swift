@@ -61,7 +61,7 @@ extension DeviceSessions {
             limit: wanted.limit ?? command.limit,
             origination: Origination(authority.actor, address: address))
         return try await refusing(logger) {
-            try await self.carryOut(call, wanted.parameters)
+            try await self.carryOut(call, wanted.parameters, mayBeRepeated: wanted.id != nil)
         }
     }
 
@@ -75,8 +75,9 @@ extension DeviceSessions {
         }
     }
 
+    /// - Parameter mayBeRepeated: whether who asked for it may ask again, and then wants to know how this call ended.
     private func carryOut(
-        _ call: PairingStore.CommandCall, _ parameters: JSONValue
+        _ call: PairingStore.CommandCall, _ parameters: JSONValue, mayBeRepeated: Bool = false
     ) async throws -> CommandReport {
         do {
             // Before it begins, so that no end is missed.
@@ -89,8 +90,10 @@ extension DeviceSessions {
             }
             return CommandReport(call, state)
         } catch {
-            // In a task of its own: this one may be cancelled, and then nothing can be stored by it.
             let isOff = (error as? Refusal)?.reason == Refusal.switchedOff(call.command).reason
+            // Its device may still answer it, or others wait for that; when its time is over the sweeper ends it.
+            if mayBeRepeated, !isOff { throw error }
+            // In a task of its own: this one may be cancelled, and then nothing can be stored by it.
             let actor = call.origination.actor
             Task { [store, logger] in
                 do {

@@ -16,4 +16,5 @@ CREATE TABLE command_calls (
     -- What the device said of it: the text of a JSON object.
     answer text
 );
+CREATE INDEX command_calls_under_way ON command_calls (wanted_until) WHERE ended_at IS NULL;
 CREATE INDEX command_calls_by_age ON command_calls (called_at);
