@@ -53,7 +53,7 @@ extension ChannelsReport.Channel {
             swiftVersion: try json.member("swiftVersion").unlessNull { value throws(UnknownShape) in
                 try value.text()
             })
-        limits = try ChannelsReport.Limits(try json.member("limits"))
+        limits = try ChannelLimits(try json.member("limits"))
         limits.requiresKey = try json.member("requiresKey").flag()
         outOfService = try json.member("outOfService").unlessNull { value throws(UnknownShape) in
             try value.text()
@@ -76,26 +76,33 @@ extension ChannelsReport.Channel {
     }
 }
 
-extension ChannelsReport.Limits {
+extension ChannelLimits {
     fileprivate var json: JSONValue {
         .object([
             "maximumMessageBytes": .optional(maximumMessageBytes),
             "messagesPerSecond": messagesPerSecond.map(JSONValue.number) ?? .null,
-            "burst": .optional(burst), "heartbeatMs": .optional(heartbeat), "silenceMs": .optional(silence),
-            "pairingLifetimeMs": .optional(pairingLifetime), "tickMs": .optional(tick),
+            "burst": .optional(burst), "heartbeatMs": .optional(heartbeat?.milliseconds),
+            "silenceMs": .optional(silence?.milliseconds),
+            "pairingLifetimeMs": .optional(pairingLifetime?.milliseconds),
+            "tickMs": .optional(tick?.milliseconds),
         ])
     }
 
     fileprivate init(_ json: JSONValue) throws(UnknownShape) {
+        func time(_ name: String) throws(UnknownShape) -> Duration? {
+            let milliseconds: Int64? = try json.member(name).optionalWhole()
+            return milliseconds.map { .milliseconds($0) }
+        }
+        self.init()
         maximumMessageBytes = try json.member("maximumMessageBytes").optionalWhole()
         messagesPerSecond = try json.member("messagesPerSecond").unlessNull { value throws(UnknownShape) in
             try value.real()
         }
         burst = try json.member("burst").optionalWhole()
-        heartbeat = try json.member("heartbeatMs").optionalWhole()
-        silence = try json.member("silenceMs").optionalWhole()
-        pairingLifetime = try json.member("pairingLifetimeMs").optionalWhole()
-        tick = try json.member("tickMs").optionalWhole()
+        heartbeat = try time("heartbeatMs")
+        silence = try time("silenceMs")
+        pairingLifetime = try time("pairingLifetimeMs")
+        tick = try time("tickMs")
     }
 }
 

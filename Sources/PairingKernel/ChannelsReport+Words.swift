@@ -2,19 +2,23 @@ import ChannelHost
 public import PairingCore
 
 // The numbers of a report in words, the same on the page and on the command line.
-extension ChannelsReport.Limits {
+extension ChannelLimits {
     /// Every limit with its value in the unit that people use.
     public var facts: [Detail] {
         [
             Detail(label: "Credential", value: requiresKey ? "a key" : "a key or a device token"),
             Detail(label: "Largest message", value: maximumMessageBytes.map(byteCount) ?? Self.left),
             Detail(label: "Messages", value: rate ?? Self.left),
-            Detail(label: "Heartbeat", value: heartbeat.map { "every " + exactDuration($0) } ?? Self.left),
-            Detail(label: "Silence", value: silence.map { "closed after " + exactDuration($0) } ?? Self.left),
+            Detail(
+                label: "Heartbeat",
+                value: heartbeat.map { "every " + exactDuration($0.milliseconds) } ?? Self.left),
+            Detail(
+                label: "Silence",
+                value: silence.map { "closed after " + exactDuration($0.milliseconds) } ?? Self.left),
             Detail(
                 label: "Pairing request",
-                value: pairingLifetime.map { "expires after " + exactDuration($0) } ?? Self.left),
-            Detail(label: "Tick", value: tick.map { "every " + exactDuration($0) } ?? "none"),
+                value: pairingLifetime.map { "expires after " + exactDuration($0.milliseconds) } ?? Self.left),
+            Detail(label: "Tick", value: tick.map { "every " + exactDuration($0.milliseconds) } ?? "none"),
         ]
     }
 

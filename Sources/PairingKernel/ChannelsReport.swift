@@ -13,7 +13,7 @@ public struct ChannelsReport: Sendable, Equatable {
         /// Its library.
         public var library: Library
         /// What it asks the process to enforce.
-        public var limits: Limits
+        public var limits: ChannelLimits
         /// Why no call reaches it at the moment; `nil` where calls do.
         public var outOfService: String?
         /// Whether only a restart of the process brings it back: its calls do not return.
@@ -48,27 +48,6 @@ public struct ChannelsReport: Sendable, Equatable {
         public var sha256: String
         /// The Swift version it was built with, where it is a Swift plugin.
         public var swiftVersion: String?
-    }
-
-    /// What a channel asks the process to enforce. `nil` leaves a limit to the process, whose own also bound
-    /// these. Times are in milliseconds.
-    public struct Limits: Sendable, Equatable {
-        /// Whether a device must have a key.
-        public var requiresKey = false
-        /// The greatest size of a device's message, in bytes.
-        public var maximumMessageBytes: Int?
-        /// How many messages a second one session may send in the long run.
-        public var messagesPerSecond: Double?
-        /// How many messages one session may send at once after a pause.
-        public var burst: Int?
-        /// The time between pings.
-        public var heartbeat: Int64?
-        /// The time without a byte from the device after which its session is closed.
-        public var silence: Int64?
-        /// The life of a pairing request that nobody decides.
-        public var pairingLifetime: Int64?
-        /// The time between the channel's ticks.
-        public var tick: Int64?
     }
 
     /// A plugin that a restart would try to load; whether it starts is not known before.
@@ -131,21 +110,11 @@ extension ChannelsReport.Channel {
                 displayName: cleaned(description.displayName), version: cleaned(description.version),
                 abi: cleaned(description.abi), path: cleaned(description.path), sha256: description.sha256,
                 swiftVersion: description.swiftVersion.map(cleaned)),
-            limits: ChannelsReport.Limits(description.limits),
+            limits: description.limits,
             outOfService: status.outOfService.map(cleaned), isStuck: status.isStuck,
             overdueCalls: status.overdueCalls, waitingCalls: status.waitingCalls,
             sessions: status.sessions, misbehaviours: status.misbehaviours, values: status.values,
             outlook: ChannelsReport.Outlook(channel.outlook), declarations: description.declarations.facts)
-    }
-}
-
-extension ChannelsReport.Limits {
-    fileprivate init(_ limits: ChannelLimits) {
-        self.init(
-            requiresKey: limits.requiresKey, maximumMessageBytes: limits.maximumMessageBytes,
-            messagesPerSecond: limits.messagesPerSecond, burst: limits.allowedBurst,
-            heartbeat: limits.heartbeat?.milliseconds, silence: limits.silence?.milliseconds,
-            pairingLifetime: limits.pairingLifetime?.milliseconds, tick: limits.tick?.milliseconds)
     }
 }
 
