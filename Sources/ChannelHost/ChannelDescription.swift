@@ -22,16 +22,6 @@ public struct ChannelDescription: Sendable, Equatable {
     public var declarations = ChannelDeclarations()
 }
 
-/// A plugin that was found and is not used.
-public struct RefusedPlugin: Sendable, Equatable {
-    /// The path of the library, or of the folder where that is what was refused.
-    public var path: String
-    /// A sentence: what was found, what was expected, and what to do.
-    public var reason: String
-    /// The library's SHA-256 where the files passed every check and the plugin then failed to start.
-    public var sha256: String?
-}
-
 /// How a loaded channel is doing.
 public struct ChannelStatus: Sendable, Equatable {
     /// The channel.
