@@ -1,5 +1,6 @@
 import CGoClawChannel
 import ChannelHost
+import PairingCore
 
 /// What a plugin says of the device itself, since version 1.2 of the interface.
 

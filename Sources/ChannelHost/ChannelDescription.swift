@@ -1,36 +1,5 @@
 public import PairingCore
 
-/// What a channel asks the process to enforce. `nil` leaves a limit to the process, whose own also bound these.
-public struct ChannelLimits: Sendable, Equatable {
-    /// Whether a device must have a key; ``ChannelHost/review(_:)`` refuses one with a bare token.
-    public var requiresKey = false
-    /// Whether a bare token is good enough.
-    public var allowsToken: Bool { !requiresKey }
-    /// The greatest size of a device's message, in bytes; enforced by the host.
-    public var maximumMessageBytes: Int?
-    /// How many messages a second one device may send in the long run, over all of its sessions; enforced by
-    /// the host.
-    public var messagesPerSecond: Double?
-    /// How many messages one device may send at once after a pause, where the channel says so.
-    public var burst: Int?
-    /// How many messages one device may send at once after a pause, where their rate is limited; enforced by
-    /// the host. A second's worth unless the channel says otherwise.
-    public var allowedBurst: Int? {
-        messagesPerSecond.map { burst ?? max(1, Int(min($0.rounded(.up), Double(UInt32.max)))) }
-    }
-    /// The time between pings.
-    public var heartbeat: Duration?
-    /// The time without a byte from the device after which its session is closed.
-    public var silence: Duration?
-    /// The life of a pairing request that nobody decides.
-    public var pairingLifetime: Duration?
-    /// The time between the channel's ticks; `nil`: it has none.
-    public var tick: Duration?
-
-    /// Leaves everything to the process.
-    public init() {}
-}
-
 /// A channel that is loaded.
 public struct ChannelDescription: Sendable, Equatable {
     /// The channel's ID.
@@ -51,16 +20,6 @@ public struct ChannelDescription: Sendable, Equatable {
     public var limits: ChannelLimits
     /// What the channel asks the process to keep for it.
     public var declarations = ChannelDeclarations()
-}
-
-/// A plugin that was found and is not used.
-public struct RefusedPlugin: Sendable, Equatable {
-    /// The path of the library, or of the folder where that is what was refused.
-    public var path: String
-    /// A sentence: what was found, what was expected, and what to do.
-    public var reason: String
-    /// The library's SHA-256 where the files passed every check and the plugin then failed to start.
-    public var sha256: String?
 }
 
 /// How a loaded channel is doing.

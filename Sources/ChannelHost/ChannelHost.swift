@@ -13,7 +13,9 @@ public final class ChannelHost: Sendable {
     /// The channels that are loaded, sorted by ID.
     public let channels: [ChannelDescription]
     /// The plugins that were found and are not used, in the order of their paths.
-    public let refused: [RefusedPlugin]
+    public let refused: [ChannelsReport.Refused]
+    /// Of those, the ones whose files are in order, by their paths.
+    let failedStarts: [String: FailedStart]
 
     private let loaded: [ChannelID: LoadedChannel]
     private let watch = DispatchSemaphore(value: 0)
@@ -41,23 +43,29 @@ public final class ChannelHost: Sendable {
     ) -> ChannelHost {
         var loader = ChannelLoader(configurations: configurations, limits: limits, logger: logger)
         loader.load(directory: directory)
-        let host = ChannelHost(loaded: loader.loaded, refused: loader.refused)
+        let host = ChannelHost(
+            loaded: loader.loaded, refused: loader.refused, failedStarts: loader.failedStarts)
         do throws(Untrusted) {
             try host.startWatching()
             if !directory.isEmpty {
-                let look = FolderLook(directory: directory, refused: host.refused, loaded: loader.files)
+                let look = FolderLook(
+                    directory: directory, failedStarts: host.failedStarts, loaded: loader.files)
                 try host.folder.start(look, every: limits.folderLook)
             }
             return host
         } catch {
             // Without the watch no call would have a time limit.
-            let refusal = RefusedPlugin(path: directory, reason: error.message)
-            return ChannelHost(loaded: [:], refused: loader.refused + [refusal])
+            let refusal = ChannelsReport.Refused(path: directory, reason: error.message)
+            return ChannelHost(loaded: [:], refused: loader.refused + [refusal], failedStarts: [:])
         }
     }
 
-    private init(loaded: [ChannelID: LoadedChannel], refused: [RefusedPlugin]) {
+    private init(
+        loaded: [ChannelID: LoadedChannel], refused: [ChannelsReport.Refused],
+        failedStarts: [String: FailedStart]
+    ) {
         self.loaded = loaded
+        self.failedStarts = failedStarts
         self.refused = refused.sorted { $0.path < $1.path }
         channels = loaded.values.map(\.description).sorted { $0.id.text < $1.id.text }
     }
@@ -78,16 +86,18 @@ public final class ChannelHost: Sendable {
     }
 
     /// What this process says of its channels; costs no look at any file.
-    public var report: ChannelHostReport {
+    ///
+    /// What a restart would find is known to within ``ChannelCallLimits/folderLook``. Whether a plugin starts at
+    /// all is not known before: nothing but a start runs its code.
+    public var report: ChannelsReport {
         let survey = folder.survey
-        return ChannelHostReport(
-            channels: zip(channels, status).map { description, status in
-                ChannelHostReport.Channel(
-                    description: description, status: status,
-                    outlook: survey?.outlook(of: description) ?? .same)
+        return ChannelsReport(
+            channels: zip(channels, status).map { channel, status in
+                ChannelsReport.Channel(channel, status, outlook: survey?.outlook(of: channel) ?? .same)
             },
             refused: refused, newcomers: survey?.newcomers(beside: channels) ?? [],
-            newlyRefused: survey?.newlyRefused(beside: channels, before: refused) ?? [])
+            newlyRefused: survey?.newlyRefused(beside: channels, before: refused) ?? []
+        ).cleaned
     }
 
     /// Whether the process should go on taking devices: no channel has lost all its threads to calls that do

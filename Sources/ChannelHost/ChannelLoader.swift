@@ -6,7 +6,9 @@ import Synchronization
 /// Loads the plugins of a folder, one after the other.
 struct ChannelLoader {
     private(set) var loaded: [ChannelID: LoadedChannel] = [:]
-    private(set) var refused: [RefusedPlugin] = []
+    private(set) var refused: [ChannelsReport.Refused] = []
+    /// Of those, the ones whose files are in order, by their paths.
+    private(set) var failedStarts: [String: FailedStart] = [:]
     /// The libraries whose code was loaded, refused ones too, as they were then.
     private(set) var files: [FileStamp] = []
 
@@ -49,8 +51,8 @@ struct ChannelLoader {
         }
     }
 
-    private mutating func refuse(_ path: String, _ reason: String, sha256: String? = nil) {
-        refused.append(RefusedPlugin(path: path, reason: reason, sha256: sha256))
+    private mutating func refuse(_ path: String, _ reason: String) {
+        refused.append(ChannelsReport.Refused(path: path, reason: reason))
         logger.error("channel refused", metadata: ["path": "\(path)", "reason": "\(reason)"])
     }
 
@@ -63,7 +65,8 @@ struct ChannelLoader {
             try load(file, at: path, sha256: sha256)
             register.take(manifest.id, for: path)
         } catch {
-            refuse(path, error.message, sha256: sha256)
+            failedStarts[path] = FailedStart(sha256: sha256, reason: error.message)
+            refuse(path, error.message)
         }
     }
 

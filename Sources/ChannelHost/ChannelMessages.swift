@@ -82,19 +82,7 @@ public struct ChannelAgentMessage: Sendable, Equatable {
     }
 }
 
-/// An event frame for a device.
-public struct ChannelFrame: Sendable, Equatable {
-    /// `[a-z][a-z0-9._]{0,63}`.
-    public var event: String
-    /// One JSON object.
-    public var payload: String
-
-    /// Makes a frame.
-    public init(event: String, payload: String) {
-        self.event = event
-        self.payload = payload
-    }
-
+extension ChannelFrame {
     /// The frame `message` that carries an agent's message whole.
     init(message: ChannelAgentMessage) {
         var payload = #"{"messageSeq":\#(message.number),"agent":\#(JSONValue.string(message.agent).text)"#

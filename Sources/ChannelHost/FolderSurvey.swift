@@ -3,14 +3,14 @@ import PairingCore
 /// What a start would find in the folder of channels, as far as that is known without running a plugin's code.
 package struct FolderSurvey: Sendable, Equatable {
     /// What would be loaded, if it starts.
-    package var found: [FoundPlugin] = []
+    package var found: [ChannelsReport.Found] = []
     /// What would be refused.
-    package var refused: [RefusedPlugin] = []
+    package var refused: [ChannelsReport.Refused] = []
     /// Why the folder itself would be refused, and everything in it.
     package var folderRefusal: String?
 
     /// What a restart would make of a loaded channel.
-    func outlook(of channel: ChannelDescription) -> RestartOutlook {
+    func outlook(of channel: ChannelDescription) -> ChannelsReport.Outlook {
         if let plugin = found.first(where: { $0.id == channel.id }) {
             guard plugin.sha256 == channel.sha256 else { return .other(plugin) }
             guard plugin.version == channel.version else {
@@ -25,13 +25,15 @@ package struct FolderSurvey: Sendable, Equatable {
     }
 
     /// What a restart would try to load, of channels that are not loaded.
-    func newcomers(beside loaded: [ChannelDescription]) -> [FoundPlugin] {
+    func newcomers(beside loaded: [ChannelDescription]) -> [ChannelsReport.Found] {
         found.filter { plugin in !loaded.contains { $0.id == plugin.id } }
     }
 
     /// What a restart would refuse that the start did not, or for another reason; not what ``outlook(of:)``
     /// says of a loaded channel.
-    func newlyRefused(beside loaded: [ChannelDescription], before: [RefusedPlugin]) -> [RefusedPlugin] {
+    func newlyRefused(beside loaded: [ChannelDescription], before: [ChannelsReport.Refused])
+        -> [ChannelsReport.Refused]
+    {
         refused.filter { plugin in
             !before.contains { $0.path == plugin.path && $0.reason == plugin.reason }
                 && !loaded.contains { $0.path == plugin.path && outlook(of: $0) == .refused(plugin.reason) }
@@ -42,9 +44,18 @@ package struct FolderSurvey: Sendable, Equatable {
 extension FolderSurvey {
     /// Looks at a folder once, as a start would, without running a plugin's code. Blocks while it reads.
     package init(of directory: String) {
-        var look = FolderLook(directory: directory, refused: [])
+        var look = FolderLook(directory: directory, failedStarts: [:])
         self = look.survey()
     }
+}
+
+/// A plugin that passed every check of its files and then failed to start, which only a start can find out: the same
+/// library would fail again.
+struct FailedStart: Sendable {
+    /// The library's SHA-256, 64 hexadecimal digits.
+    let sha256: String
+    /// What went wrong.
+    let reason: String
 }
 
 /// Looks at the folder of channels again and again, and reads a library only when it, or its manifest, is
@@ -56,27 +67,24 @@ struct FolderLook: Sendable {
     }
 
     private struct Checked: Sendable {
-        let plugin: FoundPlugin
+        let plugin: ChannelsReport.Found
         let file: PluginFile.Identity
     }
 
     private let directory: String
-    /// What failed to start, which only a start can find out: the same library would fail again.
-    private let failedStarts: [String: RefusedPlugin]
+    private let failedStarts: [String: FailedStart]
     private let loaded: [FileStamp]
     private var known: [String: Known] = [:]
     /// How many libraries were read and hashed.
     private(set) var reads = 0
 
     /// - Parameters:
-    ///   - refused: what the start of this process refused.
+    ///   - failedStarts: what did not start in this process, by the path.
     ///   - loaded: the files that this process runs, as they were when they were loaded.
-    init(directory: String, refused: [RefusedPlugin], loaded: [FileStamp] = []) {
+    init(directory: String, failedStarts: [String: FailedStart], loaded: [FileStamp] = []) {
         self.directory = directory
         self.loaded = loaded
-        failedStarts = Dictionary(
-            refused.filter { $0.sha256 != nil }.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first }
-        )
+        self.failedStarts = failedStarts
     }
 
     /// Blocks while it reads.
@@ -92,23 +100,23 @@ struct FolderLook: Sendable {
                     survey.found.append(try find(name, in: folder, among: &register))
                 } catch {
                     survey.refused.append(
-                        RefusedPlugin(path: folder.path + "/" + name, reason: error.message))
+                        ChannelsReport.Refused(path: folder.path + "/" + name, reason: error.message))
                 }
             }
             survey.refused += names.orphans.map {
-                RefusedPlugin(path: folder.path + "/" + $0.library, reason: $0.reason)
+                ChannelsReport.Refused(path: folder.path + "/" + $0.library, reason: $0.reason)
             }
             survey.refused.sort { $0.path < $1.path }
         } catch {
             survey.folderRefusal = error.message
-            survey.refused.append(RefusedPlugin(path: directory, reason: error.message))
+            survey.refused.append(ChannelsReport.Refused(path: directory, reason: error.message))
         }
         return survey
     }
 
     private mutating func find(
         _ name: String, in folder: borrowing TrustedFolder, among register: inout PluginRegister
-    ) throws(Untrusted) -> FoundPlugin {
+    ) throws(Untrusted) -> ChannelsReport.Found {
         let checked = try check(name, in: folder)
         let plugin = checked.plugin
         try register.enter(name, checked.file, of: plugin.id)
@@ -130,7 +138,7 @@ struct FolderLook: Sendable {
         let result: Result<Checked, Untrusted>
         do throws(Untrusted) {
             let file = try PluginFile(name, in: folder)
-            let plugin = FoundPlugin(
+            let plugin = ChannelsReport.Found(
                 id: file.manifest.id, version: file.manifest.version, path: file.path, sha256: file.sha256)
             result = .success(Checked(plugin: plugin, file: file.identity))
         } catch {

@@ -33,7 +33,7 @@ final class LoadedChannel: Sendable {
             description.limits.messagesPerSecond.map {
                 // The floor keeps the time to wait for a message a number of milliseconds.
                 KeyedTokenBuckets(
-                    perSecond: max($0, 1e-6), burst: Double(description.limits.allowedBurst ?? 1),
+                    perSecond: max($0, 1e-6), burst: Double(description.limits.burst ?? 1),
                     capacity: Self.maximumRates, now: monotonicTime())
             })
         try host.calls.start()

@@ -1,4 +1,5 @@
 import CGoClawChannel
+import PairingCore
 
 /// What a plugin says of the device itself, since version 1.2 of the interface.
 

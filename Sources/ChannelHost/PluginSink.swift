@@ -333,10 +333,11 @@ extension ChannelLimits {
             record.pairing_lifetime_ms <= year, record.tick_ms <= year
         else { return nil }
         func milliseconds(_ count: UInt64) -> Duration? { count == 0 ? nil : .milliseconds(Int64(count)) }
+        self.init()
         requiresKey = Int(record.flags) & GOCLAW_LIMITS_KEY_REQUIRED != 0
         maximumMessageBytes = record.max_message_bytes == 0 ? nil : Int(record.max_message_bytes)
         messagesPerSecond = rate == 0 ? nil : rate
-        burst = record.burst == 0 ? nil : Int(record.burst)
+        burst = messagesPerSecond.map { record.burst == 0 ? Self.burst(ofRate: $0) : Int(record.burst) }
         heartbeat = milliseconds(record.heartbeat_ms)
         silence = milliseconds(record.silence_ms)
         pairingLifetime = milliseconds(record.pairing_lifetime_ms)

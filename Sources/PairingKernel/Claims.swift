@@ -85,25 +85,7 @@ public struct SessionGrant: Sendable, Equatable {
     /// The session's place among the device's sessions; a greater one replaces it.
     public var epoch: Epoch
     /// What the device's channel allows it.
-    public var limits = SessionLimits()
-}
-
-/// What a channel allows a session of one of its devices; `nil` leaves a limit to the process, whose own also
-/// bound these.
-public struct SessionLimits: Sendable, Equatable {
-    /// The greatest size of a message, in bytes of its JSON text; enforced by the kernel.
-    public var maximumMessageBytes: Int?
-    /// Messages a second in the long run; enforced by the kernel.
-    public var messagesPerSecond: Double?
-    /// Messages at once after a pause; enforced by the kernel.
-    public var burst: Int?
-    /// The time between pings; for the socket's server to keep.
-    public var heartbeat: Duration?
-    /// The time without a byte from the device after which the session ends; for the socket's server to keep.
-    public var silence: Duration?
-
-    /// Leaves everything to the process.
-    public init() {}
+    public var limits = ChannelLimits()
 }
 
 /// What `connect` leads to.
@@ -135,22 +117,8 @@ public struct MessageReceipt: Sendable, Equatable {
     /// The message's number among those from the device, from 1 without gaps; ``ephemeral`` where it has none.
     public var sequence: Int64
     /// What the channel says to the device about the message; to be sent after the answer.
-    public var frames: [OutboundFrame] = []
+    public var frames: [ChannelFrame] = []
 
     /// Whether it was not stored.
     public var isEphemeral: Bool { sequence == Self.ephemeral }
-}
-
-/// An event for a device, as its channel made it.
-public struct OutboundFrame: Sendable, Equatable {
-    /// The event's name, `[a-z][a-z0-9._]{0,63}`.
-    public var event: String
-    /// JSON text: an object.
-    public var payload: String
-
-    /// Wraps the two.
-    public init(event: String, payload: String) {
-        self.event = event
-        self.payload = payload
-    }
 }

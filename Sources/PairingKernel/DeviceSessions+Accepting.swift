@@ -118,7 +118,7 @@ extension DeviceSessions {
         _ messages: [SentMessage], from origin: MessageOrigin, in channel: ChannelSession, _ lane: MessageLane
     ) async throws(Refusal) -> [Result<MessageReceipt, Refusal>] {
         var results: [Result<MessageReceipt, Refusal>?] = messages.map { _ in nil }
-        var inbound: [(index: Int, message: PairingStore.InboundMessage, frames: [OutboundFrame])] = []
+        var inbound: [(index: Int, message: PairingStore.InboundMessage, frames: [ChannelFrame])] = []
         for (index, (number, output)) in try await receive(messages, from: origin, in: channel, lane)
             .enumerated()
         {
@@ -128,7 +128,7 @@ extension DeviceSessions {
                 results[index] = .success(
                     MessageReceipt(
                         messageID: messages[index].id, sequence: MessageReceipt.ephemeral,
-                        frames: output.frames.map(OutboundFrame.init)))
+                        frames: output.frames))
             case .accepted(let output):
                 // Before it is accepted: a device that gets no receipt repeats it.
                 let answersCommand = try await takeAnswer(messages[index].body, from: origin.session.sender)
@@ -146,7 +146,7 @@ extension DeviceSessions {
                             name: $0,
                             answersChannel: $0 == dispatcher.agents.defaultAgent(for: origin.channel).name)
                     }, number: number, conversation: messages[index].conversation)
-                inbound.append((index, message, output.frames.map(OutboundFrame.init)))
+                inbound.append((index, message, output.frames))
             case .crashes:
                 let message = PairingStore.InboundMessage(
                     session: origin.session, messageID: messages[index].id, body: messages[index].body,

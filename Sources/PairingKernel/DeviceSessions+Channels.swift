@@ -44,21 +44,14 @@ extension DeviceSessions {
             metadata: device.profile.metadata, openedAt: clock())
         let (session, frames) = try await channels.open(
             opening,
-            onFrame: { [weak socket] in socket?.deliver(OutboundFrame($0)) },
+            onFrame: { [weak socket] in socket?.deliver($0) },
             onCloseRequest: { [weak socket] in socket?.close(.endedByChannel($0)) })
-        return SessionWork(channel: session, greeting: frames.map(OutboundFrame.init))
+        return SessionWork(channel: session, greeting: frames)
     }
 
     /// What a channel allows its devices.
-    func sessionLimits(of channel: ChannelID) -> SessionLimits {
-        var limits = SessionLimits()
-        guard let declared = channels.channel(channel)?.limits else { return limits }
-        limits.maximumMessageBytes = declared.maximumMessageBytes
-        limits.messagesPerSecond = declared.messagesPerSecond
-        limits.burst = declared.allowedBurst
-        limits.heartbeat = declared.heartbeat
-        limits.silence = declared.silence
-        return limits
+    func limits(of channel: ChannelID) -> ChannelLimits {
+        channels.channel(channel)?.limits ?? ChannelLimits()
     }
 }
 
@@ -67,8 +60,4 @@ extension Refusal {
     static func channelNotLoaded(_ channel: ChannelID) -> Refusal {
         Refusal(.channelNotLoaded, "The channel \(channel) is not loaded on this instance. Try again later.")
     }
-}
-
-extension OutboundFrame {
-    init(_ frame: ChannelFrame) { self.init(event: frame.event, payload: frame.payload) }
 }

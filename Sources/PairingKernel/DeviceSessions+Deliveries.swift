@@ -163,7 +163,7 @@ extension DeviceSessions: AgentAudience {
             switch result {
             case .success(let frames):
                 for frame in frames {
-                    live.socket.deliver(OutboundFrame(frame).answering(message))
+                    live.socket.deliver(frame.answering(message))
                 }
                 if frames.isEmpty { await leaveOut(message.sequence, for: grant) }
             case .failure(let refusal):
@@ -284,24 +284,24 @@ private enum DeliveryFault {
     }
 }
 
-extension OutboundFrame {
+extension ChannelFrame {
     /// The event `message` with what it answers and the conversation that it belongs to, where its channel says nothing
     /// of that.
-    func answering(_ message: PairingStore.StoredMessage) -> OutboundFrame {
+    func answering(_ message: PairingStore.StoredMessage) -> ChannelFrame {
         guard event == "message" else { return self }
         let frame = message.inReplyTo.map { adding("inReplyTo", $0) } ?? self
         return message.conversation.isMain
             ? frame : frame.adding("conversation", message.conversation.text)
     }
 
-    private func adding(_ name: String, _ text: String) -> OutboundFrame {
+    private func adding(_ name: String, _ text: String) -> ChannelFrame {
         guard !payload.utf8.holds("\"\(name)\"".utf8),
             let end = payload.utf8.lastIndex(of: UInt8(ascii: "}"))
         else { return self }
         let last = payload.utf8[..<end].last { !" \n\r\t".utf8.contains($0) }
         let separator = last == UInt8(ascii: "{") ? "" : ","
         let member = "\(separator)\"\(name)\":\(JSONValue.string(text).text)}"
-        return OutboundFrame(event: event, payload: payload[..<end] + member)
+        return ChannelFrame(event: event, payload: payload[..<end] + member)
     }
 }
 

@@ -19,7 +19,7 @@ extension DeviceSessions {
 
     /// What it says of its channels, with its agents as one more member.
     private var report: JSONValue {
-        let channels = ChannelsReport(pairing.channels.report).json
+        let channels = pairing.channels.report.json
         guard case .object(var members) = channels else { return channels }
         members[AgentsReport.member] = AgentsReport(agents).json
         return .object(members)

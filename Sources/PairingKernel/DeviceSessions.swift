@@ -31,7 +31,7 @@ public final class DeviceSessions: Service, Sendable {
     struct SessionWork {
         let channel: ChannelSession
         /// What the channel says to the device when the session begins; said once.
-        var greeting: [OutboundFrame]
+        var greeting: [ChannelFrame]
         /// Which messages the device is handed, and up to where it was.
         var delivery = SessionDelivery()
         /// Up to where the store is known to have its acknowledgements.
@@ -284,7 +284,7 @@ public final class DeviceSessions: Service, Sendable {
             let grant = SessionGrant(
                 sessionID: row.sessionID, instanceID: instanceID, channel: device.channel,
                 senderID: device.senderID, generation: generation, epoch: row.epoch,
-                limits: sessionLimits(of: device.channel))
+                limits: limits(of: device.channel))
             work.delivery = SessionDelivery(delivered: row.acknowledged, hasBacklog: row.hasOpenMessages)
             work.acknowledged = row.acknowledged
             work.suspects = SuspectMessages(uncleanEnds: row.uncleanEnds, newest: row.newest)

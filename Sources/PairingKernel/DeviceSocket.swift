@@ -33,7 +33,7 @@ public protocol DeviceSocket: AnyObject, Sendable {
     /// Sends `device.pair.resolved`; with a grant, the socket is that session from now on.
     func resolve(_ resolution: PairingResolution)
     /// Sends an event.
-    func deliver(_ frame: OutboundFrame)
+    func deliver(_ frame: ChannelFrame)
     /// Whether some of what was delivered before this call still waits for a slow client.
     func isBehind() async -> Bool
     /// Stops delivering to the device, until ``resume()`` or ``close(_:)``; what it asks is read and answered.

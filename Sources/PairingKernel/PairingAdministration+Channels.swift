@@ -40,7 +40,7 @@ extension PairingAdministration {
     /// What this process says of its channels; asks nobody else.
     public func channelsHere(by authority: Authority) throws(Refusal) -> ChannelsReport {
         try authority.require(.read)
-        return ChannelsReport(host.report)
+        return host.report
     }
 
     /// The channels of this process and of every running gateway.

@@ -13,12 +13,12 @@ func sampleChannel(
     outlook: ChannelsReport.Outlook = .same, outOfService: String? = nil, isStuck: Bool = false,
     sessions: Int = 0, misbehaviours: Int = 0, values: [String: Double] = [:]
 ) -> ChannelsReport.Channel {
-    var limits = ChannelsReport.Limits()
+    var limits = ChannelLimits()
     limits.requiresKey = id == "iot"
     limits.maximumMessageBytes = 128_000
     limits.messagesPerSecond = 5
     limits.burst = 20
-    limits.heartbeat = 30_000
+    limits.heartbeat = .milliseconds(30_000)
     return ChannelsReport.Channel(
         id: ChannelID(id)!,
         library: ChannelsReport.Library(

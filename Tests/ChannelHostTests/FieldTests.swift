@@ -62,7 +62,7 @@ struct FieldTests {
         limits.folderLook = .milliseconds(20)
         let host = cage.load(limits: limits)
         defer { host.shutdown() }
-        func outlook() throws -> RestartOutlook { try #require(host.report.channels.first).outlook }
+        func outlook() throws -> ChannelsReport.Outlook { try #require(host.report.channels.first).outlook }
         // As cp does it: the same file. One byte behind the end changes nothing that is mapped.
         let file = try FileHandle(forWritingTo: library)
         try file.seekToEnd()

@@ -14,7 +14,7 @@ struct FolderTests {
 
     /// A look at the cage by a process that was started with `host`.
     private func look(_ cage: Cage, _ host: ChannelHost) -> FolderLook {
-        FolderLook(directory: cage.folder.path(), refused: host.refused)
+        FolderLook(directory: cage.folder.path(), failedStarts: host.failedStarts)
     }
 
     @Test("A folder as it was at the start has nothing new, and nothing is read a second time")
@@ -55,15 +55,15 @@ struct FolderTests {
             let new = cage.folder.appending(path: "new.\(suffix)").path()
             try #require(rename(new, cage.folder.appending(path: "zoo.\(suffix)").path()) == 0)
         }
-        func found() -> FoundPlugin? {
+        func found() -> ChannelsReport.Found? {
             if case .other(let plugin) = host.report.channels[0].outlook { plugin } else { nil }
         }
         // A look may have come between the two renames, or before them.
-        let path = before.channels[0].description.path
+        let path = before.channels[0].library.path
         #expect(try await eventually { found().map { ($0.version, $0.path) == ("0.9.0", path) } ?? false })
         let plugin = try #require(found())
-        #expect(plugin.sha256 != before.channels[0].description.sha256)
-        #expect(host.report.channels.map(\.description) == before.channels.map(\.description))
+        #expect(plugin.sha256 != before.channels[0].library.sha256)
+        #expect(host.report.channels.map(\.library) == before.channels.map(\.library))
         #expect(try await host.review(try claim()).details.count == 1)
         let restarted = cage.load()
         defer { restarted.shutdown() }
@@ -175,8 +175,6 @@ struct FolderTests {
     func none() {
         let host = ChannelHost.load(directory: "", logger: quietLogger)
         defer { host.shutdown() }
-        #expect(
-            host.report
-                == ChannelHostReport(channels: [], refused: [], newcomers: [], newlyRefused: []))
+        #expect(host.report == ChannelsReport())
     }
 }

@@ -15,7 +15,7 @@ struct AnnouncedLimitsTests {
         let facts = ServerFacts(
             instanceID: instance,
             settings: GatewaySettings(origins: OriginPolicy([origin]), socketPath: "/s"))
-        var limits = SessionLimits()
+        var limits = ChannelLimits()
         limits.maximumMessageBytes = declared
         let grant = SessionGrant(
             sessionID: "s", instanceID: instance, channel: try #require(ChannelID("web")),

@@ -283,7 +283,7 @@ struct DeviceExchangeTests {
         #expect(ask(.messageAck, ["messageSeq": .integer(1)]) == "acknowledge")
         for number in 1...2 {
             _ = answered(.payload(.null))
-            let frame = OutboundFrame(event: "reading.taken", payload: #"{"a":[1]}"#)
+            let frame = ChannelFrame(event: "reading.taken", payload: #"{"a":[1]}"#)
             #expect(
                 ordered(.deliver(frame))
                     == [#"{"event":"reading.taken","payload":{"a":[1]},"seq":\#(number),"type":"event"}"#])
@@ -346,7 +346,7 @@ struct DeviceExchangeTests {
             return
         }
         #expect(tickets.map(\.id) == ["1", "2", "3"] && messages.map(\.id) == ["m1", "m2", "m3"])
-        let reply = OutboundFrame(event: "message", payload: #"{"messageSeq":1}"#)
+        let reply = ChannelFrame(event: "message", payload: #"{"messageSeq":1}"#)
         #expect(ordered(.deliver(reply)).isEmpty, "no event passes the answer to what caused it")
         let answers: [DeviceAnswer] = [
             .receipt(MessageReceipt(messageID: "m1", sequence: 1)), .refusal(.unavailable),

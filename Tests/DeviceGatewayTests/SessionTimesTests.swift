@@ -15,7 +15,7 @@ struct SessionTimesTests {
     func bounded(heartbeat: Double?, silence: Double?, ping: Double, givenUp: Double) throws {
         let settings = GatewaySettings(
             origins: OriginPolicy([try #require(Origin("https://nodes.example.org"))]), socketPath: "/none")
-        var limits = SessionLimits()
+        var limits = ChannelLimits()
         limits.heartbeat = heartbeat.map { .seconds($0) }
         limits.silence = silence.map { .seconds($0) }
         let times = settings.times(within: limits)

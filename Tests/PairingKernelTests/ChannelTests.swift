@@ -93,7 +93,7 @@ struct ChannelTests {
             }
             let receipt = try await one.sessions.send(id: "a", body: "1", grant: grant, on: socket)
             #expect(receipt.sequence == 1)
-            #expect(receipt.frames == [OutboundFrame(event: "receipt", payload: #"{"ok":true}"#)])
+            #expect(receipt.frames == [ChannelFrame(event: "receipt", payload: #"{"ok":true}"#)])
             try await eventually("the answer") { payloads("says", of: socket).count == 1 }
             #expect(payloads("says", of: socket)[0].contains(#""body":{"number":1}"#))
         }
@@ -191,7 +191,7 @@ struct ChannelTests {
             let socket = try one.socket()
             try await one.connect(device, on: socket)
             try await eventually("the greeting") { !socket.frames.isEmpty }
-            #expect(socket.frames == [OutboundFrame(event: "welcome", payload: text)])
+            #expect(socket.frames == [ChannelFrame(event: "welcome", payload: text)])
         }
     }
 

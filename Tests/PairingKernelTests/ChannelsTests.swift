@@ -1,10 +1,10 @@
 import Foundation
-import PairingCore
 import PairingStore
 import Postgres
 import Testing
 
 @testable import ChannelHost
+@testable import PairingCore
 @testable import PairingKernel
 
 @Suite("The channels of every process")
@@ -18,9 +18,9 @@ struct ChannelsTests {
         let status = ChannelStatus(
             id: description.id, outOfService: text, isStuck: true, overdueCalls: 1, waitingCalls: 2,
             sessions: 3, misbehaviours: 4, values: ["passed": amount, "temperature": -0.5])
-        let found = FoundPlugin(
+        let found = ChannelsReport.Found(
             id: description.id, version: text, path: "/srv/" + text, sha256: description.sha256)
-        let refused = RefusedPlugin(path: "/srv/" + text, reason: text)
+        let refused = ChannelsReport.Refused(path: "/srv/" + text, reason: text)
         var limited = description
         limited.limits.requiresKey = true
         limited.limits.maximumMessageBytes = 32_000
@@ -36,13 +36,13 @@ struct ChannelsTests {
         idle.isStuck = false
         idle.values = [:]
         return ChannelsReport(
-            ChannelHostReport(
-                channels: [
-                    .init(description: description, status: status, outlook: .other(found)),
-                    .init(description: limited, status: idle, outlook: .refused(text)),
-                    .init(description: limited, status: idle, outlook: .gone),
-                    .init(description: limited, status: idle, outlook: .same),
-                ], refused: [refused], newcomers: [found], newlyRefused: [refused]))
+            channels: [
+                ChannelsReport.Channel(description, status, outlook: .other(found)),
+                ChannelsReport.Channel(limited, idle, outlook: .refused(text)),
+                ChannelsReport.Channel(limited, idle, outlook: .gone),
+                ChannelsReport.Channel(limited, idle, outlook: .same),
+            ], refused: [refused], newcomers: [found], newlyRefused: [refused]
+        ).cleaned
     }
 
     @Test("A report survives its way through JSON", arguments: [0, 2.5, 1e300, 9_007_199_254_740_992])

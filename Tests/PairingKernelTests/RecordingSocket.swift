@@ -16,7 +16,7 @@ struct Message: Equatable {
         self.inReplyTo = inReplyTo
     }
 
-    init?(_ frame: OutboundFrame) {
+    init?(_ frame: ChannelFrame) {
         guard frame.event == "message", let payload = try? JSONValue(parsing: frame.payload.utf8),
             case .integer(let sequence)? = payload["messageSeq"], let agent = payload["agent"]?.string,
             let body = payload["message"]
@@ -30,7 +30,7 @@ struct Message: Equatable {
 final class RecordingSocket: DeviceSocket {
     enum Order: Sendable, Equatable {
         case resolve(PairingResolution)
-        case deliver(OutboundFrame)
+        case deliver(ChannelFrame)
         case proven
         case suspend
         case resume
@@ -50,7 +50,7 @@ final class RecordingSocket: DeviceSocket {
 
     func proven() { record(.proven) }
     func resolve(_ resolution: PairingResolution) { record(.resolve(resolution)) }
-    func deliver(_ frame: OutboundFrame) { record(.deliver(frame)) }
+    func deliver(_ frame: ChannelFrame) { record(.deliver(frame)) }
     func isBehind() async -> Bool { false }
     func suspend() { record(.suspend) }
     func resume() { record(.resume) }
@@ -68,7 +68,7 @@ final class RecordingSocket: DeviceSocket {
         orders.compactMap { if case .resolve(let resolution) = $0 { resolution } else { nil } }
     }
 
-    var frames: [OutboundFrame] {
+    var frames: [ChannelFrame] {
         orders.compactMap { if case .deliver(let frame) = $0 { frame } else { nil } }
     }
 

@@ -34,7 +34,7 @@ final class ConnectionHandle: DeviceSocket {
 
     func proven() { context.withAdmission { [id] in _ = $0.authenticate(id) } }
     func resolve(_ resolution: PairingResolution) { pass(.resolve(resolution)) }
-    func deliver(_ frame: OutboundFrame) { pass(.deliver(frame)) }
+    func deliver(_ frame: ChannelFrame) { pass(.deliver(frame)) }
     func isBehind() async -> Bool {
         // After the deliveries, which take the same way. The only error is that the loop has ended.
         (try? await eventLoop.submit { [connection] in connection.value?.isBehind ?? false }.get()) ?? false

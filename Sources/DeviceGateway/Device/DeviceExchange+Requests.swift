@@ -173,7 +173,7 @@ extension DeviceExchange {
         }
     }
 
-    private mutating func event(_ frame: OutboundFrame, isDelivery: Bool) -> Action {
+    private mutating func event(_ frame: ChannelFrame, isDelivery: Bool) -> Action {
         .send(conversation.channelEvent(frame.event, payload: frame.payload), isDelivery: isDelivery)
     }
 

@@ -23,7 +23,7 @@ struct DeviceExchange {
     /// What the kernel orders.
     enum Order: Sendable {
         case resolve(PairingResolution)
-        case deliver(OutboundFrame)
+        case deliver(ChannelFrame)
         case suspend
         case resume
         case close(SocketClosure)

@@ -94,7 +94,7 @@ public struct GatewaySettings: Sendable {
 
     /// Between pings, and without a byte before a device is given up: a channel asks for less, never for more. A
     /// device that answers every ping is never given up.
-    func times(within limits: SessionLimits) -> (ping: Duration, silence: Duration) {
+    func times(within limits: ChannelLimits) -> (ping: Duration, silence: Duration) {
         let ping = limits.heartbeat.map { min(pingInterval, max($0, .seconds(1))) } ?? pingInterval
         let silence = limits.silence.map { min(silenceTimeout, max($0, ping * 2)) } ?? silenceTimeout
         return (ping, silence)

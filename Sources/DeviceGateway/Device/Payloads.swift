@@ -30,9 +30,9 @@ struct ServerFacts: Sendable {
     }
 
     private func connected(
-        status: String, role: String, limits: SessionLimits? = nil
+        status: String, role: String, limits: ChannelLimits? = nil
     ) -> [String: JSONValue] {
-        let times = settings.times(within: limits ?? SessionLimits())
+        let times = settings.times(within: limits ?? ChannelLimits())
         var facts: [String: JSONValue] = [
             "maxMessageBytes": .integer(Int64(settings.maximumMessage)),
             "maxFragments": .integer(Int64(settings.maximumFragments)),

@@ -18,23 +18,23 @@ public enum AgentNotice: Sendable, Equatable {
     }
 
     /// The event for a socket.
-    var frame: OutboundFrame {
+    var frame: ChannelFrame {
         switch self {
         case .part(let messageID, let agent, let number, let text):
-            OutboundFrame(
+            ChannelFrame(
                 event: "message.part",
                 payload: JSONValue.object([
                     "inReplyTo": .string(messageID), "agent": .string(agent),
                     "part": .integer(Int64(number)), "text": .string(text),
                 ]).text)
         case .typing(let messageID, let agent):
-            OutboundFrame(
+            ChannelFrame(
                 event: "typing",
                 payload: JSONValue.object([
                     "inReplyTo": .string(messageID), "agent": .string(agent),
                 ]).text)
         case .failed(let messageID, let reason, let isRetrying):
-            OutboundFrame(
+            ChannelFrame(
                 event: "message.failed",
                 payload: JSONValue.object([
                     "inReplyTo": .string(messageID), "reason": .string(reason),

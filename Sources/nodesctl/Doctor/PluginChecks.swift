@@ -1,4 +1,5 @@
 import ChannelHost
+import PairingCore
 
 /// The folder of channel plugins, as a start would find it; no plugin's code runs.
 enum PluginChecks {

@@ -1,6 +1,3 @@
-import ChannelHost
-public import PairingCore
-
 /// What one process says of its channels: what it loaded and refused at its start, how that is doing, and
 /// what a restart would change as the folder is now.
 ///
@@ -13,7 +10,7 @@ public struct ChannelsReport: Sendable, Equatable {
         /// Its library.
         public var library: Library
         /// What it asks the process to enforce.
-        public var limits: Limits
+        public var limits: ChannelLimits
         /// Why no call reaches it at the moment; `nil` where calls do.
         public var outOfService: String?
         /// Whether only a restart of the process brings it back: its calls do not return.
@@ -32,6 +29,26 @@ public struct ChannelsReport: Sendable, Equatable {
         public var outlook: Outlook
         /// What it asks the servers to keep for it, in words; no server acts on it yet.
         public var declarations: [Detail] = []
+
+        /// Wraps the parts.
+        package init(
+            id: ChannelID, library: Library, limits: ChannelLimits, outOfService: String?, isStuck: Bool,
+            overdueCalls: Int, waitingCalls: Int, sessions: Int, misbehaviours: Int,
+            values: [String: Double], outlook: Outlook, declarations: [Detail] = []
+        ) {
+            self.id = id
+            self.library = library
+            self.limits = limits
+            self.outOfService = outOfService
+            self.isStuck = isStuck
+            self.overdueCalls = overdueCalls
+            self.waitingCalls = waitingCalls
+            self.sessions = sessions
+            self.misbehaviours = misbehaviours
+            self.values = values
+            self.outlook = outlook
+            self.declarations = declarations
+        }
     }
 
     /// What was loaded, and from where; the same in processes that run the same.
@@ -48,27 +65,19 @@ public struct ChannelsReport: Sendable, Equatable {
         public var sha256: String
         /// The Swift version it was built with, where it is a Swift plugin.
         public var swiftVersion: String?
-    }
 
-    /// What a channel asks the process to enforce. `nil` leaves a limit to the process, whose own also bound
-    /// these. Times are in milliseconds.
-    public struct Limits: Sendable, Equatable {
-        /// Whether a device must have a key.
-        public var requiresKey = false
-        /// The greatest size of a device's message, in bytes.
-        public var maximumMessageBytes: Int?
-        /// How many messages a second one session may send in the long run.
-        public var messagesPerSecond: Double?
-        /// How many messages one session may send at once after a pause.
-        public var burst: Int?
-        /// The time between pings.
-        public var heartbeat: Int64?
-        /// The time without a byte from the device after which its session is closed.
-        public var silence: Int64?
-        /// The life of a pairing request that nobody decides.
-        public var pairingLifetime: Int64?
-        /// The time between the channel's ticks.
-        public var tick: Int64?
+        /// Wraps the parts.
+        package init(
+            displayName: String, version: String, abi: String, path: String, sha256: String,
+            swiftVersion: String?
+        ) {
+            self.displayName = displayName
+            self.version = version
+            self.abi = abi
+            self.path = path
+            self.sha256 = sha256
+            self.swiftVersion = swiftVersion
+        }
     }
 
     /// A plugin that a restart would try to load; whether it starts is not known before.
@@ -81,6 +90,14 @@ public struct ChannelsReport: Sendable, Equatable {
         public var path: String
         /// The library's SHA-256, 64 hexadecimal digits.
         public var sha256: String
+
+        /// Wraps the parts.
+        package init(id: ChannelID, version: String, path: String, sha256: String) {
+            self.id = id
+            self.version = version
+            self.path = path
+            self.sha256 = sha256
+        }
     }
 
     /// What a restart of the process would make of a loaded channel.
@@ -101,6 +118,12 @@ public struct ChannelsReport: Sendable, Equatable {
         public var path: String
         /// A sentence: what was found, what was expected, and what to do.
         public var reason: String
+
+        /// Wraps the two.
+        package init(path: String, reason: String) {
+            self.path = path
+            self.reason = reason
+        }
     }
 
     /// The loaded channels, sorted by ID.
@@ -111,67 +134,62 @@ public struct ChannelsReport: Sendable, Equatable {
     public var newcomers: [Found] = []
     /// The plugins that a restart would refuse, and the start did not, or for another reason.
     public var newlyRefused: [Refused] = []
+
+    /// Wraps the parts.
+    package init(
+        channels: [Channel] = [], refused: [Refused] = [], newcomers: [Found] = [],
+        newlyRefused: [Refused] = []
+    ) {
+        self.channels = channels
+        self.refused = refused
+        self.newcomers = newcomers
+        self.newlyRefused = newlyRefused
+    }
 }
 
 extension ChannelsReport {
-    init(_ report: ChannelHostReport) {
-        channels = report.channels.map(Channel.init)
-        refused = report.refused.map(Refused.init)
-        newcomers = report.newcomers.map(Found.init)
-        newlyRefused = report.newlyRefused.map(Refused.init)
+    /// The report with all that plugins and the names of files contributed cleaned (I7).
+    package var cleaned: ChannelsReport {
+        ChannelsReport(
+            channels: channels.map(\.cleaned), refused: refused.map(\.cleaned),
+            newcomers: newcomers.map(\.cleaned), newlyRefused: newlyRefused.map(\.cleaned))
     }
 }
 
 extension ChannelsReport.Channel {
-    fileprivate init(_ channel: ChannelHostReport.Channel) {
-        let (description, status) = (channel.description, channel.status)
-        self.init(
-            id: description.id,
-            library: ChannelsReport.Library(
-                displayName: cleaned(description.displayName), version: cleaned(description.version),
-                abi: cleaned(description.abi), path: cleaned(description.path), sha256: description.sha256,
-                swiftVersion: description.swiftVersion.map(cleaned)),
-            limits: ChannelsReport.Limits(description.limits),
-            outOfService: status.outOfService.map(cleaned), isStuck: status.isStuck,
-            overdueCalls: status.overdueCalls, waitingCalls: status.waitingCalls,
-            sessions: status.sessions, misbehaviours: status.misbehaviours, values: status.values,
-            outlook: ChannelsReport.Outlook(channel.outlook), declarations: description.declarations.facts)
-    }
-}
-
-extension ChannelsReport.Limits {
-    fileprivate init(_ limits: ChannelLimits) {
-        self.init(
-            requiresKey: limits.requiresKey, maximumMessageBytes: limits.maximumMessageBytes,
-            messagesPerSecond: limits.messagesPerSecond, burst: limits.allowedBurst,
-            heartbeat: limits.heartbeat?.milliseconds, silence: limits.silence?.milliseconds,
-            pairingLifetime: limits.pairingLifetime?.milliseconds, tick: limits.tick?.milliseconds)
+    fileprivate var cleaned: ChannelsReport.Channel {
+        var channel = self
+        channel.library.displayName = clean(library.displayName)
+        channel.library.version = clean(library.version)
+        channel.library.abi = clean(library.abi)
+        channel.library.path = clean(library.path)
+        channel.library.swiftVersion = library.swiftVersion.map(clean)
+        channel.outOfService = outOfService.map(clean)
+        channel.outlook = outlook.cleaned
+        return channel
     }
 }
 
 extension ChannelsReport.Outlook {
-    fileprivate init(_ outlook: RestartOutlook) {
-        switch outlook {
-        case .same: self = .same
-        case .other(let found): self = .other(ChannelsReport.Found(found))
-        case .refused(let reason): self = .refused(cleaned(reason))
-        case .gone: self = .gone
+    fileprivate var cleaned: ChannelsReport.Outlook {
+        switch self {
+        case .same, .gone: self
+        case .other(let found): .other(found.cleaned)
+        case .refused(let reason): .refused(clean(reason))
         }
     }
 }
 
 extension ChannelsReport.Found {
-    fileprivate init(_ plugin: FoundPlugin) {
-        self.init(
-            id: plugin.id, version: cleaned(plugin.version), path: cleaned(plugin.path), sha256: plugin.sha256
-        )
+    fileprivate var cleaned: ChannelsReport.Found {
+        ChannelsReport.Found(id: id, version: clean(version), path: clean(path), sha256: sha256)
     }
 }
 
 extension ChannelsReport.Refused {
-    fileprivate init(_ plugin: RefusedPlugin) {
-        self.init(path: cleaned(plugin.path), reason: cleaned(plugin.reason))
+    fileprivate var cleaned: ChannelsReport.Refused {
+        ChannelsReport.Refused(path: clean(path), reason: clean(reason))
     }
 }
 
-private func cleaned(_ text: String) -> String { cleanDeviceText(text, maximumScalars: 4096) }
+private func clean(_ text: String) -> String { cleanDeviceText(text, maximumScalars: 4096) }

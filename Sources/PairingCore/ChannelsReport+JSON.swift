@@ -1,5 +1,3 @@
-public import PairingCore
-
 // How a gateway's report travels through the database, and what `nodesctl channels --json` prints. Every
 // member is always there; what there is not is null. Members may be added.
 extension ChannelsReport {
@@ -14,7 +12,7 @@ extension ChannelsReport {
     /// Reads a report of this version of the software, or of one that only added members.
     ///
     /// - Returns: `nil` for anything else.
-    init?(json: JSONValue) {
+    package init?(json: JSONValue) {
         do {
             channels = try json.member("channels").array(Channel.init)
             refused = try json.member("refused").array(Refused.init)
@@ -47,16 +45,17 @@ extension ChannelsReport.Channel {
     fileprivate init(_ json: JSONValue) throws(UnknownShape) {
         id = try json.member("id").parsed(ChannelID.init)
         library = ChannelsReport.Library(
-            displayName: try json.member("displayName").text(), version: try json.member("version").text(),
-            abi: try json.member("abi").text(), path: try json.member("path").text(),
-            sha256: try json.member("sha256").text(),
+            displayName: try json.member("displayName").plainText(),
+            version: try json.member("version").plainText(),
+            abi: try json.member("abi").plainText(), path: try json.member("path").plainText(),
+            sha256: try json.member("sha256").plainText(),
             swiftVersion: try json.member("swiftVersion").unlessNull { value throws(UnknownShape) in
-                try value.text()
+                try value.plainText()
             })
-        limits = try ChannelsReport.Limits(try json.member("limits"))
+        limits = try ChannelLimits(try json.member("limits"))
         limits.requiresKey = try json.member("requiresKey").flag()
         outOfService = try json.member("outOfService").unlessNull { value throws(UnknownShape) in
-            try value.text()
+            try value.plainText()
         }
         isStuck = try json.member("stuck").flag()
         overdueCalls = try json.member("overdueCalls").whole()
@@ -71,31 +70,38 @@ extension ChannelsReport.Channel {
         // A gateway of an earlier version does not say them.
         guard case .array(let told)? = json["declarations"] else { return }
         declarations = try told.map { value throws(UnknownShape) in
-            Detail(label: try value.member("label").text(), value: try value.member("value").text())
+            Detail(label: try value.member("label").plainText(), value: try value.member("value").plainText())
         }
     }
 }
 
-extension ChannelsReport.Limits {
+extension ChannelLimits {
     fileprivate var json: JSONValue {
         .object([
             "maximumMessageBytes": .optional(maximumMessageBytes),
             "messagesPerSecond": messagesPerSecond.map(JSONValue.number) ?? .null,
-            "burst": .optional(burst), "heartbeatMs": .optional(heartbeat), "silenceMs": .optional(silence),
-            "pairingLifetimeMs": .optional(pairingLifetime), "tickMs": .optional(tick),
+            "burst": .optional(burst), "heartbeatMs": .optional(heartbeat?.milliseconds),
+            "silenceMs": .optional(silence?.milliseconds),
+            "pairingLifetimeMs": .optional(pairingLifetime?.milliseconds),
+            "tickMs": .optional(tick?.milliseconds),
         ])
     }
 
     fileprivate init(_ json: JSONValue) throws(UnknownShape) {
+        func time(_ name: String) throws(UnknownShape) -> Duration? {
+            let milliseconds: Int64? = try json.member(name).optionalWhole()
+            return milliseconds.map { .milliseconds($0) }
+        }
+        self.init()
         maximumMessageBytes = try json.member("maximumMessageBytes").optionalWhole()
         messagesPerSecond = try json.member("messagesPerSecond").unlessNull { value throws(UnknownShape) in
             try value.real()
         }
         burst = try json.member("burst").optionalWhole()
-        heartbeat = try json.member("heartbeatMs").optionalWhole()
-        silence = try json.member("silenceMs").optionalWhole()
-        pairingLifetime = try json.member("pairingLifetimeMs").optionalWhole()
-        tick = try json.member("tickMs").optionalWhole()
+        heartbeat = try time("heartbeatMs")
+        silence = try time("silenceMs")
+        pairingLifetime = try time("pairingLifetimeMs")
+        tick = try time("tickMs")
     }
 }
 
@@ -110,10 +116,10 @@ extension ChannelsReport.Outlook {
     }
 
     fileprivate init(_ json: JSONValue) throws(UnknownShape) {
-        switch try json.member("state").text() {
+        switch try json.member("state").plainText() {
         case "same": self = .same
         case "other": self = .other(try ChannelsReport.Found(try json.member("plugin")))
-        case "refused": self = .refused(try json.member("reason").text())
+        case "refused": self = .refused(try json.member("reason").plainText())
         case "gone": self = .gone
         default: throw UnknownShape()
         }
@@ -130,9 +136,9 @@ extension ChannelsReport.Found {
 
     fileprivate init(_ json: JSONValue) throws(UnknownShape) {
         id = try json.member("id").parsed(ChannelID.init)
-        version = try json.member("version").text()
-        path = try json.member("path").text()
-        sha256 = try json.member("sha256").text()
+        version = try json.member("version").plainText()
+        path = try json.member("path").plainText()
+        sha256 = try json.member("sha256").plainText()
     }
 }
 
@@ -141,8 +147,8 @@ extension ChannelsReport.Refused {
     public var json: JSONValue { .object(["path": .string(path), "reason": .string(reason)]) }
 
     fileprivate init(_ json: JSONValue) throws(UnknownShape) {
-        path = try json.member("path").text()
-        reason = try json.member("reason").text()
+        path = try json.member("path").plainText()
+        reason = try json.member("reason").plainText()
     }
 }
 
@@ -159,13 +165,13 @@ extension JSONValue {
         return member
     }
 
-    fileprivate func text() throws(UnknownShape) -> String {
+    fileprivate func plainText() throws(UnknownShape) -> String {
         guard let string else { throw UnknownShape() }
         return string
     }
 
     fileprivate func parsed<Value>(_ parse: (String) -> Value?) throws(UnknownShape) -> Value {
-        guard let value = parse(try text()) else { throw UnknownShape() }
+        guard let value = parse(try plainText()) else { throw UnknownShape() }
         return value
     }
 

@@ -1,16 +1,17 @@
-import ChannelHost
-public import PairingCore
-
 // The numbers of a report in words, the same on the page and on the command line.
-extension ChannelsReport.Limits {
+extension ChannelLimits {
     /// Every limit with its value in the unit that people use.
     public var facts: [Detail] {
         [
             Detail(label: "Credential", value: requiresKey ? "a key" : "a key or a device token"),
             Detail(label: "Largest message", value: maximumMessageBytes.map(byteCount) ?? Self.left),
             Detail(label: "Messages", value: rate ?? Self.left),
-            Detail(label: "Heartbeat", value: heartbeat.map { "every " + exactDuration($0) } ?? Self.left),
-            Detail(label: "Silence", value: silence.map { "closed after " + exactDuration($0) } ?? Self.left),
+            Detail(
+                label: "Heartbeat",
+                value: heartbeat.map { "every " + exactDuration($0) } ?? Self.left),
+            Detail(
+                label: "Silence",
+                value: silence.map { "closed after " + exactDuration($0) } ?? Self.left),
             Detail(
                 label: "Pairing request",
                 value: pairingLifetime.map { "expires after " + exactDuration($0) } ?? Self.left),
@@ -29,20 +30,20 @@ extension ChannelsReport.Limits {
 
 extension ChannelDeclarations {
     /// Every declaration in the unit that people use.
-    var facts: [Detail] {
+    package var facts: [Detail] {
         var facts: [Detail] = []
         func add(_ label: String, _ value: String) {
             facts.append(Detail(label: "Declares " + label, value: value))
         }
         if let batchMessages {
-            let time = batchTime.map { ", or what comes in " + exactDuration($0.milliseconds) } ?? ""
+            let time = batchTime.map { ", or what comes in " + exactDuration($0) } ?? ""
             add("batches", "up to \(grouped(Int64(batchMessages))) messages\(time)")
         }
         if !silencePeriods.isEmpty {
-            let periods = silencePeriods.map { exactDuration($0.milliseconds) }.joined(separator: ", ")
+            let periods = silencePeriods.map { exactDuration($0) }.joined(separator: ", ")
             add("silence", "told after " + periods)
         }
-        if let commandLifetime { add("commands", "worth " + exactDuration(commandLifetime.milliseconds)) }
+        if let commandLifetime { add("commands", "worth " + exactDuration(commandLifetime)) }
         if let pushHook { add("push hook", pushHook) }
         if typing { add("typing", "told when an agent begins to answer") }
         return facts
@@ -90,8 +91,9 @@ private func byteCount(_ bytes: Int) -> String {
     return grouped(Int64(bytes)) + (bytes == 1 ? " byte" : " bytes")
 }
 
-/// A number of milliseconds, in the greatest unit in which it is whole.
-private func exactDuration(_ milliseconds: Int64) -> String {
+/// A time in the greatest unit in which it is a whole number, milliseconds at the least.
+private func exactDuration(_ duration: Duration) -> String {
+    let milliseconds = duration.milliseconds
     let units: [(String, Int64)] = [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1000)]
     for (unit, size) in units where milliseconds > 0 && milliseconds % size == 0 {
         return "\(grouped(milliseconds / size)) \(unit)"
