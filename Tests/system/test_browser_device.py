@@ -182,6 +182,8 @@ def test_the_tablet_of_the_specification_asks_is_approved_chats_and_is_revoked(v
     agent.hold_before = None
     say(tablet, "Thank you")
     expect(tablet.get_by_role("listitem")).to_have_count(4)
+    # To its end, or the agent would be held in this answer.
+    expect(tablet.get_by_role("listitem").last).to_contain_text("the desk.")
 
     # Revoked in mid-answer: the stream stops, and the page says so.
     agent.goes_on.clear()
