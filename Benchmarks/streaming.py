@@ -41,6 +41,7 @@ class Agent:
             text = f"{time.perf_counter()} "
             writer.write(b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": text}}]}).encode() + b"\n\n")
             await writer.drain()
+            # The pace of a model.
             await asyncio.sleep(self.pause)
         writer.write(b"data: [DONE]\n\n")
         await writer.drain()
@@ -96,6 +97,7 @@ async def streaming(nodes: Deployment, agent: Agent, requests: list[dict]) -> No
     devices, _ = await open_all(nodes.direct_ports[0], host, requests, 64, Listener)
     count = len(devices)
     await run(agent, devices, 20, 0.05, "warm")
+    # What the first answers left is given back before memory at rest is read.
     await asyncio.sleep(2)
     idle = resident(nodes.gateways[0].pid)
     most = idle

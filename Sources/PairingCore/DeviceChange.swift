@@ -60,7 +60,7 @@ public struct CommandSwitches: Sendable, Equatable {
         let declared = DeviceCommand.declared(in: metadata).map(\.name)
         if let unknown = off.sorted().first(where: { !declared.contains($0) && !before.contains($0) }) {
             throw Refusal(
-                .unknownCommand,
+                .undeclaredCommand,
                 "The device declares no command named “\(cleanDeviceText(unknown, maximumScalars: 64))”. "
                     + (declared.isEmpty
                         ? "It declares none." : "It declares: \(declared.joined(separator: ", "))."),

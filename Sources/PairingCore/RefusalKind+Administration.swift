@@ -245,7 +245,7 @@ extension RefusalKind {
         .invalidRequest, "not_acceptable",
         "Accept: expected application/json among what is listed.")
 
-    package static let unknownCommand = RefusalKind(
+    package static let undeclaredCommand = RefusalKind(
         .invalidRequest, "unknown_command",
         "The device declares no such command. Look at the commands that it declares.")
 
@@ -253,7 +253,7 @@ extension RefusalKind {
         .invalidRequest, "too_many_commands",
         "More commands are named than a device can declare.")
 
-    package static let unknownCommandNotFound = RefusalKind(
+    package static let unknownCommand = RefusalKind(
         .notFound, "unknown_command",
         "The device takes no command of this name.")
 

@@ -2,8 +2,8 @@
 ///
 /// Whatever refuses names a row: ``Refusal/init(_:_:retryable:retryAfter:details:)``. The rows that devices' programs
 /// meet are in `RefusalKind+Devices.swift` and `RefusalKind+Channels.swift`, and a test holds the table of errors in
-/// `docs/device-developers.md` against them; those that only pages and commands show are in `RefusalKind+Administration.swift`. What a channel refuses in
-/// its own words is in neither.
+/// `docs/device-developers.md` against them; those that only pages, commands and programs of agents show are in
+/// `RefusalKind+Administration.swift`. What a channel refuses in its own words is in neither.
 package struct RefusalKind: Sendable, Hashable {
     /// The class of the refusal.
     package let code: ErrorCode

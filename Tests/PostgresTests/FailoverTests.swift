@@ -112,6 +112,7 @@ extension OnServer {
                 let reading = ContinuousClock.now
                 while ContinuousClock.now - reading < .seconds(4) {
                     #expect(try await failure { try await pool.query("SELECT a FROM t") }.isUnavailable)
+                    // That nothing changes has no event.
                     try await Task.sleep(for: .milliseconds(100))
                 }
                 try await standby.start()

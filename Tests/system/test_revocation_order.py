@@ -163,6 +163,7 @@ def test_i3_nothing_is_accepted_after_the_commit_of_a_revocation_by_the_database
             assert sender.warm.wait(60), "a device does not come to send"
         assert fault() > 0, f"there was nothing to be cut: {phase}"
         for sender in dice.sample(senders, len(senders)):
+            # No event: each revocation comes at another moment of what its device sends.
             time.sleep(dice.uniform(0, 0.03))
             administrator.revoke(sender.device.sender_id)
             sender.revoked.set()

@@ -42,8 +42,11 @@ struct ToolCalls: Sendable {
                 bytes += answers.last?.utf8.count ?? 0
             }
             guard let first = answers.first else { return HTTPAnswer(.accepted, "") }
-            return HTTPAnswer(
+            var answer = HTTPAnswer(
                 .ok, isBatch ? "[\(answers.joined(separator: ","))]" : first, contentType: "application/json")
+            // Nothing of it comes in pieces: nginx takes it at once, however slowly the program reads.
+            answer.fields["X-Accel-Buffering"] = "yes"
+            return answer
         } catch {
             return HTTPRefusal(error, .badRequest).answer
         }

@@ -114,6 +114,8 @@ final class ToolConnection: HTTPExchange {
             let answer = await calls.answer(Array(body.readableBytesView), version)
             handle.perform { $0.respondOnce(answer) }
         }
+        // Asked, as the end of a token is no event that wakes anybody: a second is soon enough for a call that may last a
+        // minute, and few are under way.
         watch = Task { [context, handle] in
             while (try? await Task.sleep(for: .seconds(1))) != nil {
                 let held = try? await context.kernel.accounts.holding(among: [authority])

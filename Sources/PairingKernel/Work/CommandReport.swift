@@ -85,7 +85,7 @@ extension Refusal {
     /// The device declares no such command.
     static func unknownCommand(_ name: String, _ names: [String]) -> Refusal {
         Refusal(
-            .unknownCommandNotFound,
+            .unknownCommand,
             "The device declares no command named “\(cleanDeviceText(name, maximumScalars: 64))”. "
                 + (names.isEmpty ? "It takes none." : "It takes: \(names.joined(separator: ", "))."),
             details: ["commands": .array(names.map(JSONValue.string))])

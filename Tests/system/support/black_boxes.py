@@ -335,6 +335,7 @@ class Bluelobster(Asynchronous):
             for frame in self.frames:
                 if frame.get("event") == "chat" and frame["payload"]["state"] == "final":
                     return frame["payload"]["message"]["content"][0]["text"]
+            # The client tells nobody of a frame; the caller's own time limit ends this.
             await asyncio.sleep(0.02)
 
     def await_end(self) -> None:

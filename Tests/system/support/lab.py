@@ -194,13 +194,17 @@ def cut_the_primary_off(nodes: LabDeployment, crowd: Crowd, clock: Clock, primar
     device.close()
     attached = attach(nodes, crowd, primary)
     own = [sender for sender in crowd.senders if sender in attached]
-    time.sleep(3)
+    attached_at = time.monotonic()
+    eventually(
+        lambda: all(sender.acknowledged_at > attached_at for sender in own), "those on it are acknowledged", SERVED_WITHIN
+    )
     nodes.lab("cut", primary)
     cut_at = time.monotonic()
     # An operator on that host, whose nodesctl reaches that host's PostgreSQL alone.
     revoked = nodes.nodesctl("revoke", device.sender_id, "--yes", host=primary, check=False)
     eventually(lambda: (nodes.primary() or primary) != primary, "another host is the primary", SERVED_WITHIN)
     clock.wait_for_service()
+    # That the side that was cut off goes on accepting nothing has no event.
     time.sleep(5)
     latest = max(sender.acknowledged_at for sender in own)
     # What was sent before may have been answered a moment later.
@@ -238,6 +242,7 @@ def fill_the_disk(nodes: LabDeployment, crowd: Crowd, clock: Clock, primary: str
         lambda: sum(sum(sender.refusals.values()) for sender in crowd.senders) > refused + len(crowd.senders),
         "whoever sends is refused", SERVED_WITHIN,
     )  # fmt: skip
+    # It stays full for as long as Patroni's leader key lives, so that whatever follows from it has followed.
     time.sleep(20)
     nodes.lab("heal", primary)
     return {"served_after_it_was_emptied_s": round(clock.wait_for_service(), 1)}
